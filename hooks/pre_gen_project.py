@@ -1,0 +1,43 @@
+"""Refuse wrong parameters: all of them at once, and leave nothing behind."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+#: What is wrong, found while this hook was rendered: a hook runs in a folder of its own and can import nothing.
+PROBLEMS = json.loads(r'''{{ cookiecutter | problems | tojson }}''')
+
+#: The folder that cookiecutter has made for the project, as it was asked for: `a/b` is two.
+SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
+
+
+def leave_nothing_behind() -> None:
+    """Remove the folders that cookiecutter made; it removes the innermost itself, and only that."""
+    project = Path.cwd()
+    os.chdir(project.anchor)
+    for folder in [project, *project.parents][: len(Path(SLUG).parts)]:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def main() -> int:
+    if not PROBLEMS:
+        return 0
+    rule = "=" * 88
+    lines = "\n".join(f"- {problem}" for problem in PROBLEMS)
+    print(
+        f"\n{rule}\nThe parameters are wrong; nothing was generated.\n{lines}\n\n"
+        "Give right values and run cookiecutter again. What you answered is kept: with --replay-file,\n"
+        "a corrected copy of it serves as well.\n"
+        f"{rule}\n",
+        file=sys.stderr,
+    )
+    leave_nothing_behind()
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

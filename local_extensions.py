@@ -1,0 +1,231 @@
+"""What the templates and the hooks know of the parameters: Jinja filters on ``parameters.py``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+# Cookiecutter puts the template's folder on the path only while it loads this module.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import parameters
+from parameters import Attribute
+
+#: Line length of a rendered project; its pyproject.toml says the same.
+LINE_LENGTH = 100
+
+
+class Parameters(Extension):
+    """Makes the filters known under the names that the templates use."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.filters.update(
+            class_name=parameters.class_name,
+            columns=columns,
+            crs=parameters.crs,
+            is_geographic=is_geographic,
+            literal=literal,
+            plural=parameters.plural,
+            problems=problems,
+            quoted=quoted,
+        )
+
+
+def problems(context: Mapping[str, object]) -> list[str]:
+    """What is wrong with the parameters, a line each; empty when all is right."""
+    return [str(problem) for problem in parameters.problems(context)]
+
+
+def columns(attributes: str) -> list[Column]:
+    """The columns that ``attributes`` asks for, as the templates write them."""
+    return [Column(attribute) for attribute in parameters.parse_attributes(attributes)]
+
+
+def is_geographic(srid: str) -> bool:
+    """Whether the SRID is of a geographic CRS; false for one that is refused."""
+    crs = parameters.crs(srid)
+    return crs is not None and crs.geographic
+
+
+def literal(value: str) -> str:
+    r"""A Python string literal in the quotes that ``ruff format`` leaves.
+
+    >>> print(literal("it's"), literal('say "it"'))
+    "it's" 'say "it"'
+    """
+    body = "".join(_escaped(character) for character in value)
+    if body.count('"') > body.count("'"):
+        return "'" + body.replace("'", "\\'") + "'"
+    return '"' + body.replace('"', '\\"') + '"'
+
+
+def _escaped(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
+def quoted(value: str) -> str:
+    """A double-quoted string that TOML, YAML and JSON read alike."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def call(head: str, arguments: Iterable[str], *, indent: int, end: str = "") -> str:
+    """``head(argument, …)``, on one line if it fits, else an argument a line: as ``ruff format`` leaves it."""
+    arguments = list(arguments)
+    pad = " " * indent
+    line = f"{pad}{head}({', '.join(arguments)}){end}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return f"{pad}{head}(\n" + "".join(f"{pad}    {each},\n" for each in arguments) + f"{pad}){end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a type of ``attributes`` is written in the rendered code."""
+
+    python: str
+    sqlalchemy: str
+    #: Arguments of the Pydantic field that say which values the column's type holds.
+    field: tuple[str, ...] = ()
+    schema: str = ""
+
+
+KINDS = {
+    "str": Kind("str", "sa.String({0.length})", ("max_length={0.length}",), "Text"),
+    "text": Kind("str", "sa.Text()", (), "Text"),
+    "int": Kind("int", "sa.Integer()", ("ge=-(2**31)", "le=2**31 - 1")),
+    "bigint": Kind("int", "sa.BigInteger()", ("ge=-(2**63)", "le=2**63 - 1")),
+    "float": Kind("float", "sa.Double()", ("allow_inf_nan=False",)),
+    "numeric": Kind(
+        "Decimal",
+        "sa.Numeric({0.precision}, {0.scale})",
+        ("max_digits={0.precision}", "decimal_places={0.scale}"),
+    ),
+    "bool": Kind("bool", "sa.Boolean()"),
+    "date": Kind("datetime.date", "sa.Date()"),
+    "datetime": Kind("datetime.datetime", "sa.DateTime(timezone=True)", (), "Timestamp"),
+    "uuid": Kind("UUID", "sa.Uuid()"),
+    "json": Kind("Any", "JSONB(none_as_null=True)", (), "JsonValue"),
+}
+
+
+class Column:
+    """A column of ``attributes``, as models.py, the first migration and schemas.py write it."""
+
+    def __init__(self, attribute: Attribute) -> None:
+        self.name = attribute.name
+        self.type = attribute.type
+        self.unique = attribute.unique
+        self._attribute = attribute
+        self._kind = KINDS[attribute.type]
+        self._sqlalchemy = [self._kind.sqlalchemy.format(attribute), *self._server_default()]
+
+    @property
+    def model(self) -> str:
+        """The attribute of the mapped class."""
+        arguments = [*self._sqlalchemy, *(["unique=True"] if self.unique else [])]
+        head = f"{self.name}: Mapped[{self._optional(self._kind.python)}] = mapped_column"
+        return call(head, arguments, indent=4)
+
+    @property
+    def migration(self) -> str:
+        """The column of ``op.create_table``."""
+        nullable = f"nullable={self._attribute.nullable}"
+        arguments = [literal(self.name), *self._sqlalchemy, nullable]
+        return call("sa.Column", arguments, indent=8, end=",")
+
+    @property
+    def given(self) -> str:
+        """The field of what a client sends: what has a default, or may be NULL, may be left out."""
+        arguments = [each.format(self._attribute) for each in self._kind.field]
+        head = f"{self.name}: {self._optional(self._kind.schema or self._kind.python)}"
+        default = self._schema_default()
+        if not arguments and not default.startswith("default_factory"):
+            line = f"    {head}" + default.replace("default=", " = ", 1)
+            if len(line) <= LINE_LENGTH:
+                return line
+        return call(f"{head} = Field", [*filter(None, [default]), *arguments], indent=4)
+
+    @property
+    def returned(self) -> str:
+        """The field of what the service returns: always there."""
+        return f"    {self.name}: {self._optional(self._kind.python)}"
+
+    def _optional(self, annotation: str) -> str:
+        return f"{annotation} | None" if self._attribute.nullable else annotation
+
+    def _server_default(self) -> list[str]:
+        default = self._attribute.default
+        if default is None:
+            return []
+        match default.value:
+            case _ if default.function:
+                expression = FUNCTIONS[self.type].server
+            case bool(value):
+                expression = "sa.true()" if value else "sa.false()"
+            case int() | float() | Decimal():
+                expression = f'sa.text("{default.value}")'
+            case date() | UUID():
+                expression = literal(str(default.value))
+            case _ if self.type == "json":
+                expression = literal(json.dumps(default.value, ensure_ascii=False))
+            case _:
+                expression = literal(str(default.value))
+        return [f"server_default={expression}"]
+
+    def _schema_default(self) -> str:
+        default = self._attribute.default
+        if default is None:
+            return "default=None" if self._attribute.nullable else ""
+        if default.function:
+            return f"default_factory={FUNCTIONS[self.type].client}"
+        return f"default={python(default.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A default that is worked out for each row: by the database, and as the API documents it."""
+
+    server: str
+    client: str
+
+
+FUNCTIONS = {
+    "date": Function("sa.func.current_date()", "datetime.date.today"),
+    "datetime": Function("sa.func.now()", "lambda: datetime.datetime.now(datetime.UTC)"),
+    "uuid": Function("sa.func.gen_random_uuid()", "uuid4"),
+}
+
+
+def python(value: object) -> str:
+    """A value as an expression of Python, as ``ruff format`` leaves it."""
+    match value:
+        case str():
+            return literal(value)
+        case Decimal():
+            return f'Decimal("{value}")'
+        case datetime():
+            moment = value.astimezone(UTC)
+            parts = [moment.year, moment.month, moment.day, moment.hour, moment.minute]
+            parts += [moment.second, moment.microsecond][: 2 if moment.microsecond else 1]
+            return f"datetime.datetime({', '.join(map(str, parts))}, tzinfo=datetime.UTC)"
+        case date():
+            return f"datetime.date({value.year}, {value.month}, {value.day})"
+        case UUID():
+            return f'UUID("{value}")'
+        case list():
+            return f"[{', '.join(map(python, value))}]"
+        case dict():
+            return "{" + ", ".join(f"{python(key)}: {python(each)}" for key, each in value.items()) + "}"
+    return repr(value)

@@ -1,0 +1,37 @@
+"""How Alembic reaches the database, and what it compares it with: the service's settings and models."""
+
+import sqlalchemy as sa
+from alembic import context
+
+from {{ cookiecutter.package_name }}.migrations import include_name
+from {{ cookiecutter.package_name }}.models import Base
+from {{ cookiecutter.package_name }}.settings import Settings
+
+#: Held while migrating: of several processes that start at once, one migrates and the others wait.
+LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtext('alembic'), hashtext(current_database()))")
+
+
+def run_offline() -> None:
+    """Write the migrations as SQL."""
+    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_online() -> None:
+    """Migrate the database that the settings name."""
+    engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(LOCK)
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            include_name=include_name(connection),
+        )
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    run_offline()
+else:
+    run_online()

@@ -1,0 +1,210 @@
+"""The plain REST resource: rows as flat JSON objects."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+import shapely
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, {{ 'Depends, ' if cookiecutter.__is_point else '' }}Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from .. import nearby, queries, schemas, writes
+from ..crs import WGS84
+from .parameters import BBox, Configuration, Latitude, Limit, Longitude, Service, clamped
+{% if cookiecutter.__is_point %}
+from .point import QUERY_PARAMETERS, body_or_query
+{% endif %}
+
+RECORD = queries.Record(schemas.GEOMETRY)
+
+router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
+
+
+class PageQuery(BaseModel):
+    """Which rows to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = None
+    after: schemas.Id | None = Field(default=None, description="The last id of the page before.")
+    bbox: BBox = Field(default=None, description="West, south, east, north in degrees.")
+{% if cookiecutter.index_predicate %}
+    all: bool = Field(
+        default=False, description=f"Every row, not only those where {queries.INDEXED_ROWS}."
+    )
+{% endif %}
+
+
+class NearbyQuery(BaseModel):
+    """Where to look for rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: Longitude
+    lat: Latitude
+    radius: float = Field(ge=0, allow_inf_nan=False, description="Metres on the spheroid.")
+    limit: Limit = None
+
+
+{% if cookiecutter.__is_point %}
+@router.post(
+    "/",
+    status_code=HTTPStatus.CREATED,
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    openapi_extra={"parameters": QUERY_PARAMETERS},
+)
+def create(
+    request: Request,
+    new: Annotated[schemas.{{ cookiecutter.__class_name }}In, Depends(body_or_query)],
+    database: Service,
+) -> Response:
+    """Add a row, of a JSON body or of query parameters."""
+{% else %}
+@router.post(
+    "/",
+    status_code=HTTPStatus.CREATED,
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+)
+def create(
+    request: Request,
+    new: schemas.{{ cookiecutter.__class_name }}In,
+    database: Service,
+) -> Response:
+    """Add a row."""
+{% endif %}
+    with database.write() as connection:
+        row = connection.execute(writes.insert(RECORD, new)).one()
+    location = str(request.url_for("read", id=row.id))
+    return _json(RECORD.encode(row), HTTPStatus.CREATED, {"Location": location})
+
+
+@router.get(
+    "/",
+    response_model=schemas.{{ cookiecutter.__class_name }}Page,
+)
+def read_page(
+    request: Request,
+    query: Annotated[PageQuery, Query()],
+    database: Service,
+    settings: Configuration,
+) -> Response:
+    """Rows in the order of their ids{{ ': those that the spatial indexes hold, unless ``all`` is true' if cookiecutter.index_predicate else '' }}."""
+    limit = clamped(query.limit, settings)
+{% if cookiecutter.index_predicate %}
+    scope = queries.EVERY_ROW if query.all else queries.INDEXED_ROWS
+    rows = queries.select(RECORD, scope)
+{% else %}
+    rows = queries.select(RECORD)
+{% endif %}
+    # One row more than asked for tells whether there is a next page.
+    statement = queries.page(rows, limit=limit + 1, after=query.after, box=query.bbox)
+    with database.read() as connection:
+        found = connection.execute(statement).all()
+    items = [RECORD.encode(row) for row in found[:limit]]
+    more = len(found) > limit
+    following = request.url.include_query_params(after=found[limit - 1].id) if more else None
+    return _json({"items": items, "next": following and str(following)})
+
+
+@router.get(
+    "/nearby",
+    response_model=schemas.{{ cookiecutter.__class_name }}Neighbours,
+)
+def read_nearby(
+    query: Annotated[NearbyQuery, Query()], database: Service, settings: Configuration
+) -> Response:
+    """Rows within a radius of a place, nearest first{{ ': those that the spatial indexes hold' if cookiecutter.index_predicate else '' }}."""
+    place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
+    rows = queries.select(RECORD)
+    limit = clamped(query.limit, settings)
+    with database.sort() as connection:
+        found = nearby.search(connection, rows, queries.GEOMETRY, place, query.radius, limit)
+    return _json({"items": [RECORD.encode(row) | {"distance": row.distance} for row in found]})
+
+
+@router.get(
+    "/{id}",
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+)
+def read(id: schemas.Id, database: Service) -> Response:
+    """One row."""
+    with database.read() as connection:
+        row = connection.execute(queries.by_id(RECORD, id)).one_or_none()
+    return _json(RECORD.encode(_found(row, id)))
+
+
+@router.put(
+    "/{id}",
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+)
+def replace(
+    id: schemas.Id,
+    new: schemas.{{ cookiecutter.__class_name }}In,
+    database: Service,
+) -> Response:
+    """Put another row in the place of one: what is left out goes back to its default."""
+    names = type(new).model_fields
+    with database.write() as connection:
+        row = connection.execute(writes.update(RECORD, id, new, names)).one_or_none()
+    return _json(RECORD.encode(_found(row, id)))
+
+
+@router.patch(
+    "/{id}",
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+)
+def change(id: schemas.Id, patch: Annotated[dict[str, Any], Body()], database: Service) -> Response:
+    """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
+    patch = {name: value for name, value in patch.items() if name not in schemas.READ_ONLY}
+    with database.write() as connection:
+        statement = queries.by_id(RECORD, id).with_for_update()
+        row = _found(connection.execute(statement).one_or_none(), id)
+        if patch:
+            old = orjson.loads(orjson.dumps(RECORD.encode(row)))
+            try:
+                new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merge(old, patch))
+            except ValidationError as error:
+                raise RequestValidationError(_in_body(error)) from error
+            row = connection.execute(writes.update(RECORD, id, new, patch)).one()
+    return _json(RECORD.encode(row))
+
+
+@router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT)
+def delete(id: schemas.Id, database: Service) -> None:
+    """Remove a row."""
+    with database.write() as connection:
+        row = connection.execute(writes.delete(id)).one_or_none()
+    _found(row, id)
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7396, section 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def _found(row: sa.Row[Any] | None, id: Any) -> sa.Row[Any]:
+    if row is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no row {id}")
+    return row
+
+
+def _in_body(error: ValidationError) -> list[dict[str, Any]]:
+    return [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+
+
+def _json(
+    content: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -1,0 +1,410 @@
+"""Whether models, migrations, schemas, queries and the database say the same.
+
+Each check yields what it finds wrong, a sentence at a time. The checks go over the metadata of the models, so they hold
+as well for tables, columns and revisions that are added later.
+"""
+
+import difflib
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import orjson
+import shapely
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from geoalchemy2 import Geometry
+from pydantic import TypeAdapter, ValidationError
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from . import migrations, nearby, queries, samples, spatial, writes
+from .crs import STORAGE, WGS84, Bounds
+from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
+from .main import create_app
+from .models import Base
+from .queries import GEOMETRY as COLUMN
+from .queries import INDEXED_ROWS, TABLE, Record
+from .schemas import (
+    GEOMETRY,
+    {{ cookiecutter.__class_name }}In,
+    {{ cookiecutter.__class_name }}Out,
+)
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Coordinates that differ by less, in degrees, are the same: GeoJSON rounds, and a projection is not exact.
+TOLERANCE = 1e-6
+
+#: What Alembic writes SQL with.
+ALEMBIC = PGDialect_psycopg2()
+
+#: Parameters as PostgreSQL's own statements have them, so that the check can PREPARE what the service sends.
+DIALECT = postgresql.dialect(paramstyle="numeric_dollar")
+
+
+def check_models() -> Iterator[str]:
+    """What can be seen without a database."""
+    for table in Base.metadata.sorted_tables:
+        for column in spatial.geometry_columns(table):
+            yield from _check_column(column)
+            yield from _check_indexes(column)
+    yield from _check_crs()
+    yield from _check_first_revision()
+    for written in (GeoJSON(COLUMN), WKT(COLUMN), GEOMETRY):
+        yield from _check_format(written)
+    yield from _check_schemas()
+    yield from _check_predicate()
+    yield from _check_openapi()
+
+
+def check_database(engine: sa.Engine) -> Iterator[str]:
+    """What the database must say for itself. It is left as it was."""
+    with engine.connect() as connection:
+        yield from _check_versions(connection)
+        problems = list(_check_revision(connection))
+        yield from problems
+        if problems:
+            return
+        yield from _check_drift(connection)
+        for table in Base.metadata.sorted_tables:
+            for column in spatial.geometry_columns(table):
+                yield from _check_stored_column(connection, column)
+                yield from _check_stored_gist_indexes(connection, column)
+            yield from _check_stored_indexes(connection, table)
+        yield from _check_plans(connection)
+        yield from _check_round_trip(connection)
+        connection.rollback()
+
+
+# Without a database
+
+
+def _check_column(column: sa.Column[Geometry]) -> Iterator[str]:
+    if spatial.geometry_type(column) not in (*GEOJSON_TYPES, "GEOMETRY"):
+        yield f"{column}: its geometry type is {spatial.geometry_type(column)}, which GeoJSON does not have"
+    if spatial.srid(column) <= 0:
+        yield f"{column}: its SRID is {spatial.srid(column)}: PostGIS would store 0, an unknown CRS"
+
+
+def _check_indexes(column: sa.Column[Geometry]) -> Iterator[str]:
+    names = [str(index.name) for index in spatial.gist_indexes(column)]
+    if column.type.spatial_index:
+        names.append("the one that spatial_index=True has GeoAlchemy2 make")
+    if len(names) != 1:
+        listed = " and ".join(names) or "none"
+        yield f"{column}: it has {len(names)} GiST indexes in the model, not one: {listed}"
+    geography = list(spatial.geography_indexes(column))
+    if column is COLUMN and len(geography) != STORAGE.geographic:
+        yield f"{column}: it has {len(geography)} geography indexes in the model, not {STORAGE.geographic:d}"
+    predicates = {
+        str(spatial.predicate(index)) for index in (*spatial.gist_indexes(column), *geography)
+    }
+    if len(predicates) > 1:
+        yield f"{column}: its spatial indexes are of different rows: {' and '.join(sorted(predicates))}"
+
+
+def _check_crs() -> Iterator[str]:
+    if spatial.srid(COLUMN) != STORAGE.srid:
+        yield f"{COLUMN}: its SRID is {spatial.srid(COLUMN)} in the model and {STORAGE.srid} in crs.py"
+
+
+def _check_first_revision() -> Iterator[str]:
+    """Compare the models with the migration, as long as there is one; later the database is the judge."""
+    if len(migrations.revisions()) > 1:
+        return
+    ours, theirs = set(), _lines(migrations.sql())
+    for table in Base.metadata.sorted_tables:
+        ours |= _lines(str(CreateTable(table).compile(dialect=ALEMBIC)))
+        for index in table.indexes:
+            ours |= _lines(str(CreateIndex(index).compile(dialect=ALEMBIC)))
+    theirs = {line for line in theirs if not line.startswith(_NOT_OF_MODELS)}
+    for line in sorted(ours - theirs):
+        near = difflib.get_close_matches(line, theirs - ours, 1, cutoff=0.0)
+        yield f"the model says `{line}`, the first revision {f'`{near[0]}`' if near else 'does not'}"
+    for line in sorted(theirs - ours):
+        if not difflib.get_close_matches(line, ours - theirs, 1, cutoff=0.0):
+            yield f"the first revision says `{line}`, the model does not"
+
+
+#: Statements of a migration that no model asks for.
+_NOT_OF_MODELS = (
+    "BEGIN",
+    "COMMIT",
+    "CREATE EXTENSION",
+    "CREATE TABLE alembic_version",
+    "INSERT INTO alembic_version",
+    "version_num",
+    "CONSTRAINT alembic_version",
+    "UPDATE alembic",
+    "--",
+)
+
+
+def _lines(ddl: str) -> set[str]:
+    """The lines of some DDL, each a column, a constraint or a statement."""
+    lines = (re.sub(r"\s+", " ", line).strip(" ,;") for line in ddl.splitlines())
+    return {line for line in lines if line not in ("", "(", ")")}
+
+
+def _check_format(written: GeometryFormat) -> Iterator[str]:
+    """See that the Pydantic type takes and gives every geometry that the column stores."""
+    name = type(written).__name__
+    adapter: TypeAdapter[BaseGeometry] = TypeAdapter(Annotated[BaseGeometry, written])
+    for sample in samples.geometries(COLUMN):
+        try:
+            given = json.loads(
+                adapter.dump_json(adapter.validate_python(json.loads(shapely.to_geojson(sample))))
+            )
+            again = read(given, default_srid=WGS84)
+        except (ValidationError, ValueError) as error:
+            yield f"schemas: a {sample.geom_type} does not come through {name}: {error}"
+            continue
+        if not shapely.equals_exact(again, sample, TOLERANCE):
+            yield f"schemas: a {sample.geom_type} comes out of {name} as {given!r:.100}"
+
+
+def _check_schemas() -> Iterator[str]:
+    for schema in (
+        {{ cookiecutter.__class_name }}In,
+        {{ cookiecutter.__class_name }}Out,
+    ):
+        for name in schema.model_fields.keys() - TABLE.columns.keys():
+            yield f"schemas: {schema.__name__}.{name} is no column of {TABLE.name}"
+
+
+def _check_predicate() -> Iterator[str]:
+    """See that queries repeat the predicate to the letter: bound values would keep the index from being used."""
+    if isinstance(INDEXED_ROWS, sa.True_):
+        return
+    for kind, statement, _index in _searches():
+        if str(INDEXED_ROWS) not in str(statement.compile(dialect=DIALECT)):
+            yield f"queries: {kind} does not have the predicate {INDEXED_ROWS} as the index spells it"
+
+
+def _check_openapi() -> Iterator[str]:
+    app = create_app(Settings(database_url="postgresql://localhost/unused"))
+    document = app.openapi()
+    try:
+        from openapi_spec_validator import OpenAPIV31SpecValidator
+    except ImportError:
+        log.warning(
+            "the OpenAPI document is not validated: openapi-spec-validator is not installed"
+        )
+        return
+    for error in OpenAPIV31SpecValidator(document).iter_errors():
+        yield f"OpenAPI: {error.json_path}: {error.message}"
+
+
+def _searches() -> Iterator[tuple[str, sa.Select[Any], sa.Index]]:
+    """Each kind of spatial query that the service sends, and the index that is meant for it."""
+    lon, lat = samples.middle()
+    place = shapely.set_srid(shapely.Point(lon, lat), WGS84)
+    rows = queries.select(Record(GEOMETRY))
+    gist = next(spatial.gist_indexes(COLUMN))
+    box = Bounds(lon, lat, lon + 0.001, lat + 0.001)
+    yield "a page in a box", queries.page(rows, limit=10, box=box), gist
+    for kind, statement in nearby.statements(rows, COLUMN, place, 100.0, 10):
+        yield kind, statement, next(spatial.geography_indexes(COLUMN), gist)
+
+
+# With a database
+
+
+def _check_versions(connection: sa.Connection) -> Iterator[str]:
+    server = connection.dialect.server_version_info or (0,)
+    if server < (13,):
+        yield f"PostgreSQL {'.'.join(map(str, server))} is too old: 13 or later is needed"
+    installed = "SELECT extversion FROM pg_extension WHERE extname = 'postgis'"
+    version = connection.scalar(sa.text(installed))
+    if version is None:
+        yield "PostGIS is not in the database: CREATE EXTENSION postgis"
+    elif tuple(map(int, re.findall(r"\d+", version)[:2])) < (3, 1):
+        yield f"PostGIS {version} is too old: 3.1 or later is needed"
+
+
+def _check_revision(connection: sa.Connection) -> Iterator[str]:
+    current = MigrationContext.configure(connection).get_current_heads()
+    if set(current) != {migrations.revisions()[0]}:
+        yield (
+            f"the database is at revision {', '.join(current) or 'none'}, "
+            f"the migrations at {migrations.revisions()[0]}: migrate first"
+        )
+
+
+def _check_drift(connection: sa.Connection) -> Iterator[str]:
+    context = MigrationContext.configure(
+        connection, opts={"include_name": migrations.include_name(connection)}
+    )
+    for difference in compare_metadata(context, Base.metadata):
+        yield f"the database differs from the model: {_described(difference)}"
+
+
+def _described(difference: Any) -> str:
+    """A difference that Alembic found, in words."""
+    if isinstance(difference, list):
+        return "; ".join(map(_described, difference))
+    verb, *what = difference
+    return f"{verb.replace('_', ' ')} {', '.join(str(each) for each in what if each is not None)}"
+
+
+def _check_stored_column(connection: sa.Connection, column: sa.Column[Geometry]) -> Iterator[str]:
+    found = connection.execute(
+        sa.text(
+            "SELECT type, srid, coord_dimension FROM geometry_columns"
+            " WHERE f_table_name = :table AND f_geometry_column = :column"
+            " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
+        ),
+        {"table": column.table.name, "column": column.name},
+    ).one_or_none()
+    if found is None:
+        yield f"{column}: geometry_columns does not list it"
+        return
+    wanted = {
+        "geometry type": spatial.geometry_type(column),
+        "SRID": spatial.srid(column),
+        "dimension": spatial.dimension(column),
+    }
+    for (name, ours), theirs in zip(wanted.items(), found, strict=True):
+        if ours != theirs:
+            yield f"{column}: its {name} is {ours} in the model and {theirs} in the database"
+
+
+def _check_stored_gist_indexes(
+    connection: sa.Connection, column: sa.Column[Geometry]
+) -> Iterator[str]:
+    """See that no GiST index is there which the model does not have: writes would pay for it, searches not gain."""
+    ours = {index.name for index in column.table.indexes}
+    found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
+    for name, definition in found:
+        if name not in ours:
+            yield f"{column}: the database has a GiST index that the model does not have: {definition}"
+
+
+_GIST_INDEXES = sa.text(
+    """
+    SELECT c.relname, pg_get_indexdef(c.oid)
+    FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am m ON m.oid = c.relam AND m.amname = 'gist'
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = :column
+    JOIN pg_depend d ON d.objid = c.oid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum
+    WHERE i.indrelid = CAST(:table AS regclass)
+    GROUP BY c.oid
+    """
+)
+
+
+def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """Compare the indexes with those that the model makes on an empty copy of the table.
+
+    So both definitions have PostgreSQL's spelling. Alembic does not see a changed predicate.
+    """
+    stored = dict(connection.execute(_INDEXES, {"table": table.name}).tuples().all())
+    with connection.begin_nested() as savepoint:
+        connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name})"))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index))
+        meant = dict(
+            connection.execute(_INDEXES, {"table": f"pg_temp.{table.name}"}).tuples().all()
+        )
+        savepoint.rollback()
+    for name in meant:
+        if name not in stored:
+            yield f"{table.name}: the database has no index {name}, which the model has"
+        elif meant[name] != stored[name]:
+            yield f"{table.name}: index {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
+
+
+#: The indexes of a table: name and definition, from the method on, and whether it can be used.
+_INDEXES = sa.text(
+    """
+    SELECT c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = CAST(:table AS regclass)
+    """
+)
+
+
+def _check_plans(connection: sa.Connection) -> Iterator[str]:
+    """See that PostgreSQL can use the index meant for each search, also where it plans without the values."""
+    with connection.begin_nested() as savepoint:
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        for kind, statement, index in _searches():
+            used = _indexes_used(connection, statement)
+            if used != {index.name}:
+                yield f"plans: {kind} uses {', '.join(sorted(used)) or 'no index'}, not {index.name}"
+        savepoint.rollback()
+
+
+def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:
+    compiled = statement.compile(dialect=DIALECT)
+    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    marks = ", ".join(["%s"] * len(values))
+    with connection.connection.cursor() as cursor:
+        cursor.execute(f"PREPARE checked AS {str(compiled).replace('%', '%%')}", ())
+        try:
+            cursor.execute(
+                f"EXPLAIN (FORMAT JSON) EXECUTE checked ({marks})"
+                if values
+                else "EXPLAIN (FORMAT JSON) EXECUTE checked",
+                values,
+            )
+            plan = cursor.fetchone()[0]
+        finally:
+            cursor.execute("DEALLOCATE checked")
+    return set(_index_names(plan[0]["Plan"]))
+
+
+def _index_names(node: dict[str, Any]) -> Iterator[str]:
+    if "Index Name" in node:
+        yield node["Index Name"]
+    for child in node.get("Plans", ()):
+        yield from _index_names(child)
+
+
+def _check_round_trip(connection: sa.Connection) -> Iterator[str]:
+    """Write and read a row of each geometry type, in a copy of the table that hides the real one."""
+    with connection.begin_nested() as savepoint:
+        connection.execute(
+            sa.text(f"CREATE TEMPORARY TABLE {TABLE.name} (LIKE {TABLE.name} INCLUDING ALL)")
+        )
+        for number, sample in enumerate(samples.geometries(COLUMN)):
+            yield from _check_row(connection, number, sample)
+        savepoint.rollback()
+
+
+def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> Iterator[str]:
+    new = {{ cookiecutter.__class_name }}In.model_validate(
+        samples.attributes(TABLE, number) | {COLUMN.name: sample},
+    )
+    stored = connection.execute(writes.insert(Record(GEOMETRY), new)).one()
+    for written in (GeoJSON(COLUMN), WKT(COLUMN)):
+        record = Record(written)
+        row = connection.execute(queries.by_id(record, stored.id)).one()
+        member = orjson.loads(orjson.dumps(record.encode(row)))[COLUMN.name]
+        name = f"queries: a {sample.geom_type} as {type(written).__name__}"
+        try:
+            given = read(member, default_srid=spatial.srid(COLUMN))
+        except ValueError as error:
+            yield f"{name} is {member!r:.100}: {error}"
+            continue
+        expected = connection.scalar(
+            sa.select(
+                sa.func.ST_AsEWKB(
+                    bind(sample, int(shapely.get_srid(given))), type_=sa.LargeBinary()
+                )
+            )
+        )
+        if not shapely.equals_exact(
+            given, shapely.from_wkb(bytes(expected)), TOLERANCE, normalize=True
+        ):
+            yield f"{name} is {member!r:.100}, not {sample.wkt:.100}"

@@ -1,0 +1,272 @@
+"""Geometry between PostGIS, Shapely, GeoJSON and WKT, as Pydantic types.
+
+GeoJSON is longitude, latitude in WGS 84, whatever the table stores (RFC 7946, section 4). WKT is in the table's CRS,
+x before y, unless EWKT names another SRID.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import orjson
+import shapely
+import sqlalchemy as sa
+from geoalchemy2 import Geometry, WKBElement
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from shapely.geometry.base import BaseGeometry
+
+from . import spatial
+from .crs import STORAGE, WGS84, WORLD, Bounds
+
+#: The types of GeoJSON (RFC 7946, section 3.1) by the names that PostGIS has for them.
+GEOJSON_TYPES = {
+    "POINT": "Point",
+    "LINESTRING": "LineString",
+    "POLYGON": "Polygon",
+    "MULTIPOINT": "MultiPoint",
+    "MULTILINESTRING": "MultiLineString",
+    "MULTIPOLYGON": "MultiPolygon",
+    "GEOMETRYCOLLECTION": "GeometryCollection",
+}
+
+#: Decimals of a coordinate in GeoJSON: a tenth of a millimetre in degrees.
+DECIMALS = 9
+
+
+class GeometryFormat(ABC):
+    """How the geometry of a column is written, in SQL, by Pydantic and in the OpenAPI document.
+
+    Used as ``Annotated[BaseGeometry, GeoJSON(column)]``. Either format takes a GeoJSON object, WKT or EWKT text, a
+    Shapely geometry and what GeoAlchemy2 loads, and refuses geometry that the column could not store.
+    """
+
+    #: Whether what PostGIS writes is JSON already.
+    is_json: ClassVar[bool] = False
+
+    def __init__(self, column: Any) -> None:
+        self.column: sa.Column[Geometry] = sa.inspect(column).expression
+
+    @abstractmethod
+    def select(self) -> sa.ColumnElement[str]:
+        """The expression that has PostGIS write the column."""
+
+    @abstractmethod
+    def write(self, geometry: BaseGeometry) -> Any:
+        """The geometry as a JSON value."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of what is written."""
+
+    def parse(self, value: Any) -> BaseGeometry:
+        """A geometry that the column can store, its SRID set.
+
+        Raises:
+            PydanticCustomError: It cannot be read or stored; the message has the reason.
+        """
+        try:
+            geometry = read(value, default_srid=spatial.srid(self.column))
+            verify(geometry, self.column)
+        except ValueError as error:
+            raise PydanticCustomError("geometry", "{reason}", {"reason": str(error)}) from error
+        return geometry
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(self.write),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if handler.mode == "serialization":
+            return self.schema()
+        return {"oneOf": [GeoJSON(self.column).schema(), WKT(self.column).schema()]}
+
+
+class GeoJSON(GeometryFormat):
+    """Writes GeoJSON, in WGS 84."""
+
+    is_json = True
+
+    def select(self) -> sa.ColumnElement[str]:
+        # Options 0: without them PostGIS adds a "crs" member, which RFC 7946 has removed.
+        return sa.func.ST_AsGeoJSON(in_srid(self.column, WGS84), DECIMALS, 0, type_=sa.Text())
+
+    def write(self, geometry: BaseGeometry) -> Any:
+        if shapely.get_srid(geometry) not in (0, WGS84):
+            raise ValueError(f"GeoJSON is in WGS 84, not in SRID {shapely.get_srid(geometry)}")
+        return orjson.loads(shapely.to_geojson(geometry))
+
+    def schema(self) -> dict[str, Any]:
+        kind = spatial.geometry_type(self.column)
+        kinds = GEOJSON_TYPES if kind == "GEOMETRY" else [kind]
+        schemas = [_geojson_schema(each, spatial.dimension(self.column)) for each in kinds]
+        return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+
+
+class WKT(GeometryFormat):
+    """Writes WKT, in the CRS of the table."""
+
+    def select(self) -> sa.ColumnElement[str]:
+        return sa.func.ST_AsText(self.column, type_=sa.Text())
+
+    def write(self, geometry: BaseGeometry) -> Any:
+        return geometry.wkt
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "description": f"WKT in EPSG:{spatial.srid(self.column)}, x before y",
+        }
+
+
+def in_srid(geometry: sa.ColumnElement[Any], srid: int) -> sa.ColumnElement[Any]:
+    """A geometry column in another CRS."""
+    if geometry.type.srid == srid:
+        return geometry
+    return sa.func.ST_Transform(geometry, srid, type_=Geometry(srid=srid))
+
+
+def bind(geometry: BaseGeometry, srid: int) -> sa.ColumnElement[Any]:
+    """A geometry as a value in SQL, in the CRS asked for."""
+    own = int(shapely.get_srid(geometry))
+    value = sa.func.ST_GeomFromWKB(shapely.to_wkb(geometry), own, type_=Geometry(srid=own))
+    return in_srid(value, srid)
+
+
+def boxes(bounds: Bounds) -> list[BaseGeometry]:
+    """A box in WGS 84 as geometries: two, side by side, where it crosses the antimeridian.
+
+    One without width or height is a line or a point, since an empty polygon intersects nothing.
+    """
+    corners = [
+        shapely.multipoints([(west, bounds.ymin), (east, bounds.ymax)])
+        for west, east in bounds.spans
+    ]
+    return [shapely.set_srid(each.envelope, WGS84) for each in corners]
+
+
+def read(value: Any, *, default_srid: int) -> BaseGeometry:
+    """A Shapely geometry, its SRID set, of GeoJSON, WKT, EWKT or what GeoAlchemy2 loads.
+
+    Raises:
+        ValueError: It is none of them, or malformed.
+    """
+    match value:
+        case dict():
+            return _read_geojson(value)
+        case str():
+            return _read_wkt(value, default_srid)
+        case BaseGeometry():
+            srid = shapely.get_srid(value)
+            return value if srid else shapely.set_srid(value, default_srid)
+        case WKBElement():
+            geometry = shapely.from_wkb(bytes.fromhex(value.desc))
+            return shapely.set_srid(geometry, value.srid if value.srid > 0 else default_srid)
+    raise ValueError("not a geometry: a GeoJSON object or WKT text is expected")
+
+
+def _read_geojson(value: dict[str, Any]) -> BaseGeometry:
+    if value.get("type") not in GEOJSON_TYPES.values():
+        names = ", ".join(GEOJSON_TYPES.values())
+        raise ValueError(f"the type of a GeoJSON geometry is one of {names}")
+    try:
+        geometry = shapely.from_geojson(orjson.dumps(value))
+    except (shapely.GEOSException, TypeError) as error:
+        raise ValueError(f"malformed GeoJSON geometry: {_reason(error)}") from error
+    return shapely.set_srid(geometry, WGS84)
+
+
+def _read_wkt(text: str, default_srid: int) -> BaseGeometry:
+    match = re.fullmatch(r"(?i)\s*(?:SRID\s*=\s*(\d{1,6})\s*;)?(.*)", text, re.DOTALL)
+    if match is None or "\0" in text:
+        raise ValueError("malformed WKT")
+    srid = int(match[1]) if match[1] else default_srid
+    try:
+        return shapely.set_srid(shapely.from_wkt(match[2]), srid)
+    except shapely.GEOSException as error:
+        raise ValueError(f"malformed WKT: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """GEOS' reason without the name of its exception class."""
+    return str(error).removeprefix("ParseException: ").removeprefix("IllegalArgumentException: ")
+
+
+def verify(geometry: BaseGeometry, column: sa.Column[Geometry]) -> None:
+    """See that the column can store the geometry.
+
+    Raises:
+        ValueError: It is of another type or dimension, empty, not finite, out of range, or invalid.
+    """
+    kind, wanted = geometry.geom_type.upper(), spatial.geometry_type(column)
+    if kind not in GEOJSON_TYPES:
+        raise ValueError(f"a {geometry.geom_type}, which GeoJSON does not have")
+    if wanted not in ("GEOMETRY", kind):
+        raise ValueError(f"a {geometry.geom_type} where the column stores {wanted}")
+    parts = shapely.get_parts(geometry)
+    if geometry.is_empty or shapely.is_empty(parts).any():
+        raise ValueError("an empty geometry")
+    if shapely.has_m(parts).any():
+        raise ValueError("coordinates with a measure (M), which the column does not store")
+    dimension = spatial.dimension(column)
+    if (shapely.has_z(parts) != (dimension == 3)).any():
+        axes = {2: "x and y", 3: "x, y and z"}[dimension]
+        raise ValueError(f"coordinates of another dimension: the column stores {axes}")
+    if not np.isfinite(shapely.get_coordinates(geometry, include_z=dimension == 3)).all():
+        raise ValueError("a coordinate that is NaN or infinite")
+    _verify_range(geometry)
+    if not geometry.is_valid:
+        raise ValueError(f"an invalid geometry: {shapely.is_valid_reason(geometry)}")
+
+
+def _verify_range(geometry: BaseGeometry) -> None:
+    """Refuse coordinates that the CRS does not define; those of a foreign SRID are left to PostGIS."""
+    coordinates = shapely.get_coordinates(geometry)
+    srid = shapely.get_srid(geometry)
+    if srid == WGS84 and not WORLD.contain(coordinates):
+        raise ValueError(f"coordinates out of range: longitude and latitude are {WORLD}")
+    if srid == WGS84 and not STORAGE.domain.contain(coordinates):
+        raise ValueError(
+            f"a place outside of {STORAGE}, where longitude and latitude are {STORAGE.domain}"
+        )
+    if srid == STORAGE.srid and not STORAGE.extent.contain(coordinates):
+        raise ValueError(f"coordinates out of range: those of {STORAGE} are {STORAGE.extent}")
+
+
+def _geojson_schema(kind: str, dimension: int) -> dict[str, Any]:
+    """JSON Schema of one type of geometry (RFC 7946, section 3.1)."""
+    if kind == "GEOMETRYCOLLECTION":
+        kinds = [each for each in GEOJSON_TYPES if each != kind]
+        members: dict[str, Any] = {"oneOf": [_geojson_schema(each, dimension) for each in kinds]}
+        return _member_schema(kind, "geometries", {"type": "array", "items": members})
+    position = _array({"type": "number"}, dimension) | {"maxItems": dimension}
+    line, ring = _array(position, 2), _array(position, 4)
+    coordinates = {
+        "POINT": position,
+        "LINESTRING": line,
+        "POLYGON": _array(ring),
+        "MULTIPOINT": _array(position),
+        "MULTILINESTRING": _array(line),
+        "MULTIPOLYGON": _array(_array(ring)),
+    }[kind]
+    return _member_schema(kind, "coordinates", coordinates)
+
+
+def _array(items: dict[str, Any], least: int = 1) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": least}
+
+
+def _member_schema(kind: str, member: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": GEOJSON_TYPES[kind],
+        "required": ["type", member],
+        "properties": {"type": {"type": "string", "enum": [GEOJSON_TYPES[kind]]}, member: value},
+    }

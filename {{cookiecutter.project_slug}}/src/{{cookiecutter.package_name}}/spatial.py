@@ -1,0 +1,70 @@
+"""What the metadata of a table says about its geometry: the model is asked, never repeated."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from geoalchemy2 import Geometry
+
+
+def geometry_columns(table: sa.Table) -> list[sa.Column[Geometry]]:
+    """The geometry columns of a table, in the order of the model."""
+    return [column for column in table.columns if isinstance(column.type, Geometry)]
+
+
+def geometry_column(table: sa.Table) -> sa.Column[Geometry]:
+    """The one geometry column of a table.
+
+    Raises:
+        LookupError: The table has no geometry column, or several.
+    """
+    found = geometry_columns(table)
+    if len(found) != 1:
+        raise LookupError(f"{table.name} has {len(found)} geometry columns, not one")
+    return found[0]
+
+
+def geometry_type(column: sa.Column[Geometry]) -> str:
+    """``POINT``, ``MULTIPOLYGON``, …: the type of the geometries, without their dimension."""
+    return str(column.type.geometry_type).upper().removesuffix("Z")
+
+
+def dimension(column: sa.Column[Geometry]) -> int:
+    """2 for x and y, 3 for x, y and z."""
+    return int(column.type.dimension)
+
+
+def srid(column: sa.Column[Geometry]) -> int:
+    """The SRID that the column stores."""
+    return int(column.type.srid)
+
+
+def gist_indexes(column: sa.Column[Geometry]) -> Iterator[sa.Index]:
+    """The GiST indexes whose key is the column itself."""
+    for index in column.table.indexes:
+        if index.dialect_options["postgresql"]["using"] == "gist" and list(index.columns) == [
+            column
+        ]:
+            yield index
+
+
+def geography_indexes(column: sa.Column[Geometry]) -> Iterator[sa.Index]:
+    """The GiST indexes whose key is the column as geography, which search in metres."""
+    for index in column.table.indexes:
+        keys = [str(key).replace(" ", "") for key in index.expressions]
+        if keys in ([f"({column.name}::geography)"], [f"geography({column.name})"]):
+            yield index
+
+
+def predicate(index: sa.Index) -> sa.ColumnElement[bool] | None:
+    """The condition of a partial index."""
+    where: sa.ColumnElement[bool] | None = index.dialect_options["postgresql"]["where"]
+    return where
+
+
+def indexed_rows(column: sa.Column[Geometry]) -> sa.ColumnElement[bool]:
+    """The rows that the column's index holds: what every answer over many rows is about."""
+    for index in gist_indexes(column):
+        where = predicate(index)
+        if where is not None:
+            return where
+    return sa.true()

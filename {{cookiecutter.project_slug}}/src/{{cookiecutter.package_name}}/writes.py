@@ -1,0 +1,38 @@
+"""Every INSERT, UPDATE and DELETE that the service sends; each gives back the row as it was stored."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from shapely.geometry.base import BaseGeometry
+
+from . import spatial
+from .geometry import bind
+from .queries import GEOMETRY, TABLE, Record
+
+
+def insert(record: Record, new: BaseModel) -> sa.Insert[Any]:
+    """Add a row; what ``new`` leaves out gets the database's default."""
+    values = _values(new, new.model_fields_set)
+    return sa.insert(TABLE).values(values).returning(*record.columns)
+
+
+def update(record: Record, id: Any, new: BaseModel, names: Iterable[str]) -> sa.Update[Any]:
+    """Take the values of some columns from ``new``; what it leaves out goes back to the database's default."""
+    defaults = {name: sa.literal_column("DEFAULT") for name in names}
+    values = defaults | _values(new, new.model_fields_set & defaults.keys())
+    return sa.update(TABLE).where(TABLE.c.id == id).values(values).returning(*record.columns)
+
+
+def delete(id: Any) -> sa.Delete[Any]:
+    """Remove a row."""
+    return sa.delete(TABLE).where(TABLE.c.id == id).returning(TABLE.c.id)
+
+
+def _values(new: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+    return {name: _value(getattr(new, name)) for name in names}
+
+
+def _value(value: Any) -> Any:
+    return bind(value, spatial.srid(GEOMETRY)) if isinstance(value, BaseGeometry) else value
