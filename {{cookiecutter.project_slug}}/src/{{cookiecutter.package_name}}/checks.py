@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Annotated, Any
 
 import orjson
@@ -16,7 +17,6 @@ import shapely
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from geoalchemy2 import Geometry
 from pydantic import TypeAdapter, ValidationError
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects import postgresql
@@ -36,6 +36,7 @@ from .schemas import (
     {{ cookiecutter.__class_name }}Out,
 )
 from .settings import Settings
+from .spatial import GeometryColumn
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,10 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-6
 
 #: What Alembic writes SQL with.
-ALEMBIC = PGDialect_psycopg2()
+ALEMBIC: sa.Dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 
 #: Parameters as PostgreSQL's own statements have them, so that the check can PREPARE what the service sends.
-DIALECT = postgresql.dialect(paramstyle="numeric_dollar")
+DIALECT: sa.Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 def check_models() -> Iterator[str]:
@@ -62,6 +63,21 @@ def check_models() -> Iterator[str]:
     yield from _check_schemas()
     yield from _check_predicate()
     yield from _check_openapi()
+
+
+def check_ddl(engine: sa.Engine) -> Iterator[str]:
+    """Whether PostGIS takes the tables of the models: they are made in a schema of their own, and unmade."""
+    with engine.connect() as connection:
+        try:
+            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS postgis"))
+            connection.execute(sa.text("CREATE SCHEMA tried_by_check"))
+            path = connection.scalar(sa.text("SHOW search_path"))
+            connection.execute(sa.text(f"SET LOCAL search_path TO tried_by_check, {path}"))
+            Base.metadata.create_all(connection, checkfirst=False)
+        except sa.exc.DBAPIError as error:
+            yield f"PostGIS refuses the tables of the models: {str(error.orig).strip()}"
+        finally:
+            connection.rollback()
 
 
 def check_database(engine: sa.Engine) -> Iterator[str]:
@@ -86,16 +102,16 @@ def check_database(engine: sa.Engine) -> Iterator[str]:
 # Without a database
 
 
-def _check_column(column: sa.Column[Geometry]) -> Iterator[str]:
+def _check_column(column: GeometryColumn) -> Iterator[str]:
     if spatial.geometry_type(column) not in (*GEOJSON_TYPES, "GEOMETRY"):
         yield f"{column}: its geometry type is {spatial.geometry_type(column)}, which GeoJSON does not have"
     if spatial.srid(column) <= 0:
         yield f"{column}: its SRID is {spatial.srid(column)}: PostGIS would store 0, an unknown CRS"
 
 
-def _check_indexes(column: sa.Column[Geometry]) -> Iterator[str]:
+def _check_indexes(column: GeometryColumn) -> Iterator[str]:
     names = [str(index.name) for index in spatial.gist_indexes(column)]
-    if column.type.spatial_index:
+    if spatial.has_automatic_index(column):
         names.append("the one that spatial_index=True has GeoAlchemy2 make")
     if len(names) != 1:
         listed = " and ".join(names) or "none"
@@ -254,7 +270,7 @@ def _described(difference: Any) -> str:
     return f"{verb.replace('_', ' ')} {', '.join(str(each) for each in what if each is not None)}"
 
 
-def _check_stored_column(connection: sa.Connection, column: sa.Column[Geometry]) -> Iterator[str]:
+def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
     found = connection.execute(
         sa.text(
             "SELECT type, srid, coord_dimension FROM geometry_columns"
@@ -276,9 +292,7 @@ def _check_stored_column(connection: sa.Connection, column: sa.Column[Geometry])
             yield f"{column}: its {name} is {ours} in the model and {theirs} in the database"
 
 
-def _check_stored_gist_indexes(
-    connection: sa.Connection, column: sa.Column[Geometry]
-) -> Iterator[str]:
+def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
     """See that no GiST index is there which the model does not have: writes would pay for it, searches not gain."""
     ours = {index.name for index in column.table.indexes}
     found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
@@ -306,14 +320,12 @@ def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterato
 
     So both definitions have PostgreSQL's spelling. Alembic does not see a changed predicate.
     """
-    stored = dict(connection.execute(_INDEXES, {"table": table.name}).tuples().all())
+    stored = _indexes(connection, table.name)
     with connection.begin_nested() as savepoint:
         connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name})"))
         for index in table.indexes:
             connection.execute(CreateIndex(index))
-        meant = dict(
-            connection.execute(_INDEXES, {"table": f"pg_temp.{table.name}"}).tuples().all()
-        )
+        meant = _indexes(connection, f"pg_temp.{table.name}")
         savepoint.rollback()
     for name in meant:
         if name not in stored:
@@ -322,11 +334,17 @@ def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterato
             yield f"{table.name}: index {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
 
 
+def _indexes(connection: sa.Connection, table: str) -> dict[str, str]:
+    rows = connection.execute(_INDEXES, {"table": table})
+    return {row.relname: row.definition for row in rows}
+
+
 #: The indexes of a table: name and definition, from the method on, and whether it can be used.
 _INDEXES = sa.text(
     """
     SELECT c.relname,
         substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+        AS definition
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid = CAST(:table AS regclass)
     """
@@ -349,7 +367,7 @@ def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[s
     compiled = statement.compile(dialect=DIALECT)
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     marks = ", ".join(["%s"] * len(values))
-    with connection.connection.cursor() as cursor:
+    with closing(connection.connection.cursor()) as cursor:
         cursor.execute(f"PREPARE checked AS {str(compiled).replace('%', '%%')}", ())
         try:
             cursor.execute(
@@ -358,7 +376,7 @@ def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[s
                 else "EXPLAIN (FORMAT JSON) EXECUTE checked",
                 values,
             )
-            plan = cursor.fetchone()[0]
+            (plan,) = cursor.fetchall()[0]
         finally:
             cursor.execute("DEALLOCATE checked")
     return set(_index_names(plan[0]["Plan"]))
@@ -397,14 +415,7 @@ def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> 
         except ValueError as error:
             yield f"{name} is {member!r:.100}: {error}"
             continue
-        expected = connection.scalar(
-            sa.select(
-                sa.func.ST_AsEWKB(
-                    bind(sample, int(shapely.get_srid(given))), type_=sa.LargeBinary()
-                )
-            )
-        )
-        if not shapely.equals_exact(
-            given, shapely.from_wkb(bytes(expected)), TOLERANCE, normalize=True
-        ):
+        same = sa.func.ST_AsEWKB(bind(sample, int(shapely.get_srid(given))), type_=sa.LargeBinary())
+        expected = shapely.from_wkb(bytes(connection.execute(sa.select(same)).scalar_one()))
+        if not shapely.equals_exact(given, expected, TOLERANCE, normalize=True):
             yield f"{name} is {member!r:.100}, not {sample.wkt:.100}"

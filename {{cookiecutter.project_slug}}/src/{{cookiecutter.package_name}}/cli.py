@@ -5,6 +5,7 @@ import logging
 import sys
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
@@ -24,13 +25,16 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        return code
     except ValidationError as error:
         for each in error.errors():
             name = "_".join(map(str, each["loc"])).upper()
             print(f"{name}: {each['msg']}", file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
+    except (CommandError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
     return 1
 
 
@@ -39,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser("check", help="see that models, migrations and queries agree")
     check.add_argument("--database", action="store_true", help="and that the database does")
+    check.add_argument("--ddl", action="store_true", help="and that PostGIS takes the tables")
     check.set_defaults(run=_check)
     serve = commands.add_parser("serve", help="serve the application")
     serve.add_argument("--host", default="127.0.0.1")
@@ -56,18 +61,19 @@ def _check(options: argparse.Namespace) -> int:
     from . import checks
 
     findings = list(checks.check_models())
-    if options.database and not findings:
-        engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
-        findings = list(checks.check_database(engine))
-    for finding in findings:
-        print(f"- {finding}", file=sys.stderr)
+    agreed = "models, migrations, schemas and queries agree"
+    for chosen, check, said in (
+        (options.ddl, checks.check_ddl, "; PostGIS takes the tables"),
+        (options.database, checks.check_database, "; the database agrees with them"),
+    ):
+        if chosen and not findings:
+            engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
+            findings, agreed = list(check(engine)), agreed + said
     if findings:
+        print(*(f"- {finding}" for finding in findings), sep="\n", file=sys.stderr)
         print(f"check: {len(findings)} found wrong", file=sys.stderr)
         return 1
-    print(
-        "check: models, migrations, schemas and queries agree"
-        + (", and the database with them" if options.database else "")
-    )
+    print(f"check: {agreed}")
     return 0
 
 

@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from . import spatial
 from .crs import STORAGE, WGS84, WORLD, Bounds
+from .spatial import GeometryColumn
 
 #: The types of GeoJSON (RFC 7946, section 3.1) by the names that PostGIS has for them.
 GEOJSON_TYPES = {
@@ -46,7 +47,7 @@ class GeometryFormat(ABC):
     is_json: ClassVar[bool] = False
 
     def __init__(self, column: Any) -> None:
-        self.column: sa.Column[Geometry] = sa.inspect(column).expression
+        self.column: GeometryColumn = sa.inspect(column).expression
 
     @abstractmethod
     def select(self) -> sa.ColumnElement[str]:
@@ -128,7 +129,7 @@ class WKT(GeometryFormat):
 
 def in_srid(geometry: sa.ColumnElement[Any], srid: int) -> sa.ColumnElement[Any]:
     """A geometry column in another CRS."""
-    if geometry.type.srid == srid:
+    if isinstance(geometry.type, Geometry) and geometry.type.srid == srid:
         return geometry
     return sa.func.ST_Transform(geometry, srid, type_=Geometry(srid=srid))
 
@@ -199,7 +200,7 @@ def _reason(error: Exception) -> str:
     return str(error).removeprefix("ParseException: ").removeprefix("IllegalArgumentException: ")
 
 
-def verify(geometry: BaseGeometry, column: sa.Column[Geometry]) -> None:
+def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
     """See that the column can store the geometry.
 
     Raises:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from . import spatial
 from .crs import STORAGE, WGS84
+from .spatial import GeometryColumn
 
 #: A shape of each type, in units of the ``size`` that ``geometries`` takes.
 SHAPES = {
@@ -27,7 +28,7 @@ SHAPES = {
 
 
 def geometries(
-    column: sa.Column[Geometry], at: tuple[float, float] | None = None, size: float = 0.001
+    column: GeometryColumn, at: tuple[float, float] | None = None, size: float = 0.001
 ) -> list[BaseGeometry]:
     """A geometry of each type that a column stores, in WGS 84.
 

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 
 import sqlalchemy as sa
-from geoalchemy2 import Geometry
+from geoalchemy2 import Geometry, WKBElement
+
+#: A column of a geometry type, which GeoAlchemy2 loads as WKB.
+GeometryColumn = sa.Column[WKBElement]
 
 
-def geometry_columns(table: sa.Table) -> list[sa.Column[Geometry]]:
+def geometry_columns(table: sa.Table) -> list[GeometryColumn]:
     """The geometry columns of a table, in the order of the model."""
     return [column for column in table.columns if isinstance(column.type, Geometry)]
 
 
-def geometry_column(table: sa.Table) -> sa.Column[Geometry]:
+def geometry_column(table: sa.Table) -> GeometryColumn:
     """The one geometry column of a table.
 
     Raises:
@@ -23,22 +26,33 @@ def geometry_column(table: sa.Table) -> sa.Column[Geometry]:
     return found[0]
 
 
-def geometry_type(column: sa.Column[Geometry]) -> str:
+def geometry_type(column: GeometryColumn) -> str:
     """``POINT``, ``MULTIPOLYGON``, …: the type of the geometries, without their dimension."""
-    return str(column.type.geometry_type).upper().removesuffix("Z")
+    return str(_type(column).geometry_type).upper().removesuffix("Z")
 
 
-def dimension(column: sa.Column[Geometry]) -> int:
+def dimension(column: GeometryColumn) -> int:
     """2 for x and y, 3 for x, y and z."""
-    return int(column.type.dimension)
+    return int(_type(column).dimension)
 
 
-def srid(column: sa.Column[Geometry]) -> int:
+def srid(column: GeometryColumn) -> int:
     """The SRID that the column stores."""
-    return int(column.type.srid)
+    return int(_type(column).srid)
 
 
-def gist_indexes(column: sa.Column[Geometry]) -> Iterator[sa.Index]:
+def has_automatic_index(column: GeometryColumn) -> bool:
+    """Whether GeoAlchemy2 makes an index of its own (``spatial_index=True``)."""
+    return bool(_type(column).spatial_index)
+
+
+def _type(column: GeometryColumn) -> Geometry:
+    if not isinstance(column.type, Geometry):
+        raise TypeError(f"{column} is no geometry column")
+    return column.type
+
+
+def gist_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
     """The GiST indexes whose key is the column itself."""
     for index in column.table.indexes:
         if index.dialect_options["postgresql"]["using"] == "gist" and list(index.columns) == [
@@ -47,7 +61,7 @@ def gist_indexes(column: sa.Column[Geometry]) -> Iterator[sa.Index]:
             yield index
 
 
-def geography_indexes(column: sa.Column[Geometry]) -> Iterator[sa.Index]:
+def geography_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
     """The GiST indexes whose key is the column as geography, which search in metres."""
     for index in column.table.indexes:
         keys = [str(key).replace(" ", "") for key in index.expressions]
@@ -61,7 +75,7 @@ def predicate(index: sa.Index) -> sa.ColumnElement[bool] | None:
     return where
 
 
-def indexed_rows(column: sa.Column[Geometry]) -> sa.ColumnElement[bool]:
+def indexed_rows(column: GeometryColumn) -> sa.ColumnElement[bool]:
     """The rows that the column's index holds: what every answer over many rows is about."""
     for index in gist_indexes(column):
         where = predicate(index)

@@ -6,26 +6,27 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel
 from shapely.geometry.base import BaseGeometry
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
 from .geometry import bind
 from .queries import GEOMETRY, TABLE, Record
 
 
-def insert(record: Record, new: BaseModel) -> sa.Insert[Any]:
+def insert(record: Record, new: BaseModel) -> ReturningInsert[Any]:
     """Add a row; what ``new`` leaves out gets the database's default."""
     values = _values(new, new.model_fields_set)
     return sa.insert(TABLE).values(values).returning(*record.columns)
 
 
-def update(record: Record, id: Any, new: BaseModel, names: Iterable[str]) -> sa.Update[Any]:
+def update(record: Record, id: Any, new: BaseModel, names: Iterable[str]) -> ReturningUpdate[Any]:
     """Take the values of some columns from ``new``; what it leaves out goes back to the database's default."""
-    defaults = {name: sa.literal_column("DEFAULT") for name in names}
+    defaults: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in names}
     values = defaults | _values(new, new.model_fields_set & defaults.keys())
     return sa.update(TABLE).where(TABLE.c.id == id).values(values).returning(*record.columns)
 
 
-def delete(id: Any) -> sa.Delete[Any]:
+def delete(id: Any) -> ReturningDelete[Any]:
     """Remove a row."""
     return sa.delete(TABLE).where(TABLE.c.id == id).returning(TABLE.c.id)
 
