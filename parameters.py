@@ -161,24 +161,23 @@ OTHER_RELATIONS = _words("""
 
 # Classes and other capitalised names of the rendered modules.
 RESERVED_CLASSES = _words("""
-    APIRouter Annotated Any Base BaseHTTPMiddleware BaseModel BaseSettings Body Bool BindParameter
-    Boolean Box Callable CheckConstraint ClassVar Collection Collections ColumnElement Column
-    Computed Config ConfigDict Conformance Connection CRS Crs Database Date DateTime Decimal
-    DeclarativeBase Depends Double Engine Enum Envelope ErrorResponse Extent FastAPI Feature
-    FeatureCollection Features Field File Filter Final Float Form Fragment Func FunctionElement
-    Generic Geography Geojson Geometry GeometryCollection HTTPException Header Health Identity
-    Index Integer Item Items Iterable Iterator JSON JSONB JSONResponse Json Landing Lifespan
-    LineString Link Links List Literal Location Mapped MappedColumn Mapping MetaData Model
-    MultiLineString MultiPoint MultiPolygon NamedTuple Nearby Never Numeric Optional Page Path
-    Point Polygon Pool PrimaryKeyConstraint Problem Protocol Query Queryables RawGeometry Request
-    Response Route Router Row Schema Scope Secret SecretStr Security Select Self Sequence Session
-    Settings State Status StreamingResponse String Table Text Tile Tiles Tileset Token Type
-    TypeAdapter TypeAlias TypeDecorator TypeEngine TypeVar TypedDict UUID Union UniqueConstraint
-    Url User Uuid ValidationInfo Wkb Wkt WKBElement WKTElement
+    Annotated Any APIRouter AwareDatetime Base BaseGeometry BaseHTTPMiddleware BaseModel
+    BaseSettings BBox BindParameter Body Bool Boolean Bounds Callable CheckConstraint ClassVar
+    Column ColumnElement Computed Config ConfigDict Connection Crs CRS Database Date DateTime
+    Decimal DeclarativeBase Depends Double Engine Enum Envelope ErrorResponse Extent FastAPI
+    Feature FeatureCollection Features Field File Filter Final Float Form Fragment FunctionElement
+    Generic Geography Geojson Geometry GeometryCollection GeometryFormat Header HTTPException Id
+    Identity Index Integer Item Iterable Iterator JSON Json JSONB JSONResponse JsonValue Latitude
+    Limit LineString List Literal Longitude Mapped MappedColumn Mapping MetaData Model
+    MultiLineString MultiPoint MultiPolygon NamedTuple Neighbour Neighbours Never Numeric Optional
+    Page Path Point Polygon PrimaryKeyConstraint Problem Protocol Query RawGeometry Request
+    Response Router Row Schema Secret SecretStr Security Select Self Sequence Session Settings
+    StreamingResponse String Table Text Tile Timestamp Token Type TypeAdapter TypeAlias TypedDict
+    TypeDecorator TypeEngine TypeVar Union UniqueConstraint Url User Uuid UUID ValidationInfo Wkb
+    WKBElement Wkt WKTElement
 """)
 
-# Python names of the classes are compared without regard to case: the class of geo_json is
-# GeoJson, and a reader should not have to tell it from Geojson.
+# Compared without regard to case, so that nobody has to tell GeoJson from Geojson.
 _CLASSES_FOLDED = {name.casefold() for name in (*RESERVED_CLASSES, *dir(builtins))}
 
 NAME_CLAIMS: Claims = (
@@ -207,8 +206,10 @@ PYDANTIC_NAMES = _words("""
     update_forward_refs validate
 """)
 SQLALCHEMY_NAMES = _words("metadata query registry type_annotation_map")
+# Methods of SQLAlchemy's rows, which hide columns of the same name.
+ROW_NAMES = _words("index t tuple")
 # Names that the bodies of the rendered classes use: a column so named would hide them.
-CLASS_BODY_NAMES = _words("bool float int mapped_column sa str")
+CLASS_BODY_NAMES = _words("bool classmethod float int list mapped_column property sa str uuid4")
 
 COLUMN_CLAIMS: Claims = (
     *NAME_CLAIMS,
@@ -217,6 +218,7 @@ COLUMN_CLAIMS: Claims = (
     (QUERY_PARAMETERS, "is a query parameter or a GeoJSON member of the service"),
     (PYDANTIC_NAMES, "is an attribute of every Pydantic model"),
     (SQLALCHEMY_NAMES, "is an attribute of every SQLAlchemy model"),
+    (ROW_NAMES, "is a method of SQLAlchemy's rows"),
     (CLASS_BODY_NAMES, "is a name that the models' code itself uses"),
 )
 RESERVED_COLUMNS = frozenset().union(*(names for names, _ in COLUMN_CLAIMS))
@@ -505,17 +507,20 @@ def _date_default(text: str, kind: _Type) -> date:
 
 def _datetime_default(text: str, kind: _Type) -> datetime:
     day, clock = r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    # PostgreSQL takes offsets below 16 hours.
+    offset = r"(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])"
     try:
-        # PostgreSQL takes offsets below 16 hours.
-        if re.fullmatch(rf"{day}[T ]{clock}(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])", text):
-            return datetime.fromisoformat(text)
-        if re.fullmatch(rf"{day}([T ]{clock})?", text):
-            clear = datetime.fromisoformat(text).isoformat() + "Z"
-            # Without an offset it would mean another moment on a server in another time zone.
-            raise _Refused(f"{shown(text)} has no offset from UTC", clear)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        pass
-    raise _Refused(f"{shown(text)} is neither a time like 2020-01-31T12:00:00Z nor now", "now")
+        moment = None
+    if not moment or not re.fullmatch(rf"{day}([T ]{clock}{offset}?)?", text):
+        raise _Refused(f"{shown(text)} is neither a time like 2020-01-31T12:00:00Z nor now", "now")
+    if not moment.tzinfo:
+        # It would mean another moment on a server in another time zone.
+        raise _Refused(f"{shown(text)} has no offset from UTC", moment.isoformat() + "Z")
+    if moment.year in {1, 9999}:
+        raise _Refused(f"{shown(text)} is too near to the ends of Python's calendar", "now")
+    return moment
 
 
 def _uuid_default(text: str, kind: _Type) -> UUID:
@@ -559,12 +564,21 @@ def _parse_default(written: str, kind: _Type) -> Default | None:
     if not written:
         return None
     try:
-        text = _unquoted(written[1:])
-        if function := _DEFAULT_FUNCTIONS.get((kind.name, text)):
-            return Default(text, None, function)
-        return Default(text, _DEFAULT_VALUES[kind.name](text, kind))
+        return _read_default(written, kind)
     except _Refused as refused:
-        raise _Refused(refused.reason, "=" + _quoted(refused.repaired)) from None
+        reason, repaired = refused.reason, "=" + _quoted(refused.repaired)
+    try:
+        _read_default(repaired, kind)
+    except _Refused:
+        repaired = ""
+    raise _Refused(reason, repaired)
+
+
+def _read_default(written: str, kind: _Type) -> Default:
+    text = _unquoted(written[1:])
+    if function := _DEFAULT_FUNCTIONS.get((kind.name, text)):
+        return Default(text, None, function)
+    return Default(text, _DEFAULT_VALUES[kind.name](text, kind))
 
 
 def _unquoted(text: str) -> str:
@@ -813,7 +827,7 @@ def _number(
 
     def repair(value: str) -> Iterator[str]:
         if shape := re.fullmatch(r"\s*\+?0*([0-9]{1,9})(\.0*)?\s*", value):
-            yield str(min(max(int(shape[1]), lowest), highest))
+            yield shape[1]
         yield str(default)
 
     return rule, repair
@@ -947,7 +961,7 @@ def _long_names(
             size = _size(part[1])
             # Each part may take its share of the room, and what the others leave of theirs.
             allowed = max(room // len(parts), room - (taken - size))
-            if size > allowed:
+            if size > allowed and IDENTIFIER.fullmatch(part[1]):
                 shortest[part] = min(shortest.get(part, (NAME_BYTES, "")), (allowed, derived))
     for (parameter, given), (allowed, derived) in shortest.items():
         reason = (
@@ -1008,8 +1022,8 @@ def _predicate_problems(
         "id": values["primary_key"],
         "created_at": "timestamptz",
         "updated_at": "timestamptz",
-        **{name: kind for declaration in declarations for name, kind in _columns(declaration)},
         values["geometry_column"]: "geometry",
+        **{name: kind for declaration in declarations for name, kind in _columns(declaration)},
     }
     if condition.isspace() or not printable(condition):
         spaced = "".join(

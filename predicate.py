@@ -69,14 +69,17 @@ def findings(text: str, columns: Mapping[str, str]) -> list[Finding]:
 
 
 def repaired(text: str, columns: Mapping[str, str]) -> str:
-    """The text with every finding put right, or "" where that is not known or not enough."""
-    found = findings(text, columns)
-    for finding in sorted(found, key=lambda finding: finding.start, reverse=True):
-        if finding.repaired is None:
-            return ""
-        text = text[: finding.start] + finding.repaired + text[finding.end :]
-    text = text.strip()
-    return "" if findings(text, columns) else text
+    """The text with every finding put right, or "" where that is not known."""
+    # What is put right in one place may show what is wrong in another.
+    for _ in range(4):
+        found = findings(text, columns)
+        if not found:
+            return text.strip()
+        for finding in sorted(found, key=lambda finding: finding.start, reverse=True):
+            if finding.repaired is None:
+                return ""
+            text = text[: finding.start] + finding.repaired + text[finding.end :]
+    return ""
 
 
 # -- Words ---------------------------------------------------------------------------------------
@@ -738,7 +741,8 @@ class _Parser:
         token = self.advance()
         if token.text not in {"-", "+"}:
             self.position -= 1
-            self.fail(f"'{token.text}' is not expected there")
+            placeholder = _REFUSED_WORDS["parameter"] if token.text == "?" else ""
+            self.fail(f"'{token.text}' {placeholder or 'is not expected there'}")
         operand = self.expression(SIGN)
         if operand.type in {*NUMBERS, UNKNOWN} or (
             operand.type == "interval" and token.text == "-"
@@ -1239,8 +1243,8 @@ class _Parser:
             return self.note(f"extract knows no field '{field}'", place)
         if source.constant:
             return self.note(f"{self.written(place)} is constant: write its value", place)
-        # The type is double precision up to PostgreSQL 13, which compares with the same numbers.
-        return self.result("numeric", [source], token.start)
+        # Numeric since PostgreSQL 14: what takes a double precision takes that too.
+        return self.result("double precision", [source], token.start)
 
     def array(self) -> Operand:
         start = self.advance().start

@@ -128,7 +128,7 @@ def transformer(code: int, area: Box) -> Transformer | None:
         for interest in (AreaOfInterest(*area), None):
             # Where it finds no operation, pyproj raises an IndexError.
             with contextlib.suppress(IndexError):
-                group = TransformerGroup(4326, code, always_xy=True, area_of_interest=interest)
+                group = TransformerGroup(4326, code, always_xy=True, area_of_interest=interest)  # type: ignore[arg-type]
                 return group.transformers[0]
     return None
 
