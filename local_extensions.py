@@ -116,7 +116,7 @@ KINDS = {
     "date": Kind("datetime.date", "sa.Date()"),
     "datetime": Kind("datetime.datetime", "sa.DateTime(timezone=True)", (), "Timestamp"),
     "uuid": Kind("UUID", "sa.Uuid()"),
-    "json": Kind("Any", "JSONB(none_as_null=True)", (), "JsonValue"),
+    "json": Kind("Any", "JSONB(none_as_null=True)", (), "Json"),
 }
 
 

@@ -1,16 +1,22 @@
-"""The command line: ``python -m <package> check | serve | migrate | load``."""
+"""The command line: ``python -m <package> check | serve | migrate | load | export``."""
 
 import argparse
+import gc
 import logging
+import os
+import re
+import signal
 import sys
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from . import migrations
-from .settings import Settings
+from . import access, migrations
+from .crs import Bounds
+from .settings import Settings, UnsafeProduction
 
 #: What stands in the way of PostGIS, by PostgreSQL's error code, and how to remove it.
 POSTGIS_MISSING = {
@@ -30,10 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as error:
         for each in error.errors():
             name = "_".join(map(str, each["loc"])).upper()
-            print(f"{name}: {each['msg']}", file=sys.stderr)
+            print(": ".join(filter(None, [name, each["msg"]])), file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
-    except (CommandError, FileNotFoundError) as error:
+    except (CommandError, FileNotFoundError, UnsafeProduction) as error:
         print(error, file=sys.stderr)
     return 1
 
@@ -53,7 +59,88 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the database to the newest revision")
     migrate.add_argument("revision", nargs="?", default="head")
     migrate.set_defaults(run=_migrate)
+    _add_load(commands.add_parser("load", help="make rows of the features of a file"))
+    _add_export(commands.add_parser("export", help="write rows to a file or to standard output"))
+    access.add_commands(commands)
     return parser
+
+
+def _add_load(load: argparse.ArgumentParser) -> None:
+    load.add_argument(
+        "file", type=Path, help="GeoJSON, a sequence of it, GeoPackage, FlatGeobuf, Shapefile, …"
+    )
+    load.add_argument(
+        "--key",
+        metavar="ATTRIBUTE",
+        help="a unique attribute: change the row that has a feature's value, if there is one",
+    )
+    load.add_argument(
+        "--map",
+        type=_renamed,
+        action="append",
+        default=[],
+        metavar="PROPERTY=ATTRIBUTE",
+        help="where a property is not called as its attribute; may be repeated",
+    )
+    load.add_argument("--layer", help="which one, of a file that has several")
+    load.add_argument(
+        "--source-crs", type=_srid, metavar="EPSG:n", help="the CRS, whatever the file says"
+    )
+    load.add_argument("--force-2d", action="store_true", help="drop z and m")
+    load.add_argument(
+        "--skip-invalid", action="store_true", help="load the others where features are refused"
+    )
+    load.add_argument(
+        "--rejects",
+        type=Path,
+        metavar="FILE",
+        help="for the features that are refused, with the reasons (default: NAME.rejects.geojsonl)",
+    )
+    load.set_defaults(run=_load)
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument("file", type=Path, nargs="?", help="default: standard output")
+    export.add_argument(
+        "--format",
+        choices=["geojsonseq", "geojson", "flatgeobuf", "csv"],
+        help="default: by the name of the file, else geojsonseq, a feature to a line",
+    )
+    export.add_argument(
+        "--bbox", type=_box, metavar="W,S,E,N", help="what intersects a box, in degrees of WGS 84"
+    )
+    export.add_argument(
+        "--all", action="store_true", help="also the rows that a partial index leaves out"
+    )
+    # A box may begin with a negative number, which is no option.
+    export._negative_number_matcher = re.compile(r"-[\d.]")
+    export.set_defaults(run=_export)
+
+
+def _box(text: str) -> Bounds:
+    from .api.parameters import BBox
+
+    try:
+        box: Bounds = TypeAdapter(BBox).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+    return box
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    source, _, attribute = text.rpartition("=")
+    if not source:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like PROPERTY=ATTRIBUTE")
+    return source, attribute
+
+
+def _srid(text: str) -> int:
+    from .sources import srid_of
+
+    try:
+        return srid_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -80,19 +167,85 @@ def _check(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn
 
-    Settings()
+    from .observation import logging_config
+
+    # Each process makes its own; here, what is wrong is said once.
+    settings = Settings()
+    settings.refuse_unsafe_production()
+    os.environ.setdefault("PROCESSES", str(options.workers))
     uvicorn.run(
         f"{__package__}.main:create_app",
         factory=True,
         host=options.host,
         port=options.port,
         workers=options.workers,
+        # The service logs requests itself, with their ids.
+        access_log=False,
+        log_config=logging_config(settings),
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     return 0
 
 
 def _migrate(options: argparse.Namespace) -> int:
     migrations.upgrade(options.revision)
+    return 0
+
+
+def _load(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .load import LoadError, Options, Rejects, load
+    from .sources import SourceError, source
+
+    # What is there by now stays: the garbage collector need not go over it with every batch.
+    gc.freeze()
+    # SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    how = Options(options.key, dict(options.map), options.skip_invalid, options.force_2d)
+    rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
+    engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
+    try:
+        file = source(options.file, options.source_crs, options.layer)
+        # Silent where standard error is no terminal.
+        bar = tqdm(total=file.size, unit=file.unit, unit_scale=True, disable=None)
+        with rejects, bar, engine.begin() as connection:
+            result = load(connection, file, how, rejects, lambda done: bar.update(done - bar.n))
+    except (LoadError, SourceError, OSError) as error:
+        print(f"{rejects}{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was loaded", file=sys.stderr)
+        return 130
+    print(f"{rejects}{result}", file=sys.stderr)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from . import bbox
+    from .export import SUFFIXES, ExportError, export
+    from .queries import EVERY_ROW, GEOMETRY, INDEXED_ROWS
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows = EVERY_ROW if options.all else INDEXED_ROWS
+    if options.bbox is not None:
+        rows &= bbox.within(GEOMETRY, options.bbox)
+    suffix = options.file.suffix.lower() if options.file else ""
+    kind = options.format or SUFFIXES.get(suffix, "geojsonseq")
+    engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            export(connection, rows, kind, options.file)
+    except KeyboardInterrupt:
+        print("interrupted: no file was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever reads has read enough; what is still to be written at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ExportError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -36,8 +36,8 @@ class CRS(NamedTuple):
 
     srid: int
     name: str
-    #: The authority's order of the axes, which the OGC's URI of the CRS stands for.
-    axes: str
+    #: Whether the authority's order of the axes, which the OGC's URI stands for, is y before x.
+    swapped: bool
     #: Whether its coordinates are degrees of longitude and latitude.
     geographic: bool
     #: Where it is defined, in degrees of WGS 84.
@@ -58,8 +58,56 @@ WORLD = Bounds(-180, -90, 180, 90)
 STORAGE = CRS(
     srid={{ crs.code }},
     name={{ crs.name | literal }},
-    axes="{{ crs.axes }}",
+    swapped={{ crs.swapped }},
     geographic={{ crs.geographic }},
     domain=Bounds({{ crs.domain | join(', ') }}),
     extent=Bounds({{ crs.extent | join(', ') }}),
 )
+
+
+class Reference(NamedTuple):
+    """A CRS as the OGC names it: the URI stands for an order of the axes too."""
+
+    uri: str
+    srid: int
+    #: Whether y is before x, where PostGIS has x before y.
+    swapped: bool
+    #: Decimals of a coordinate: a tenth of a millimetre.
+    decimals: int
+
+    @property
+    def name(self) -> str:
+        """The last part of the URI, which tells the references of this service apart."""
+        return self.uri.rpartition("/")[2]
+
+
+#: Longitude, latitude, as GeoJSON has them.
+CRS84 = Reference("http://www.opengis.net/def/crs/OGC/1.3/CRS84", WGS84, False, 9)
+
+#: What answers are in unless a client asks for another, and requests unless they say.
+{% if cookiecutter.geometry_dimension == 'XYZ' %}
+DEFAULT = CRS84._replace(uri="http://www.opengis.net/def/crs/OGC/0/CRS84h")
+{% else %}
+DEFAULT = CRS84
+{% endif %}
+
+_EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
+
+STORED = Reference(
+    f"{_EPSG}{STORAGE.srid}", STORAGE.srid, STORAGE.swapped, 9 if STORAGE.geographic else 4
+)
+LATLON = Reference(f"{_EPSG}4326", WGS84, True, 9)
+#: Of the sphere of Web Mercator, in metres.
+RADIUS = 6_378_137.0
+MERCATOR = Reference(f"{_EPSG}3857", 3857, False, 4)
+
+#: The CRSs that the service speaks, by their URIs.
+REFERENCES = {each.uri: each for each in (DEFAULT, CRS84, STORED, LATLON, MERCATOR)}
+
+
+def lonlat_of_mercator(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Web Mercator as longitude and latitude: the projection is undone by a formula, exact wherever it is defined."""
+    x, y, *heights = coordinates.T
+    # Beyond this y every latitude is a pole.
+    latitude = np.arctan(np.sinh(np.clip(y / RADIUS, -40, 40)))
+    return np.column_stack([np.degrees(x / RADIUS), np.degrees(latitude), *heights])

@@ -1,54 +1,161 @@
 """Connections to PostGIS: for reading, for writing, and for sorting."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from psycopg2.extensions import STATUS_READY
+from sqlalchemy.pool import QueuePool
 
+from .context import current
+from .liveness import Liveness
+from .replica import Replica
 from .settings import Settings
+
+#: How libpq notices that a server is gone (seconds; the last in milliseconds), unless a URL says otherwise.
+NETWORK = {
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+#: How many connections the server has for roles that are no superusers.
+CONNECTIONS = sa.text(
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    " AS available"
+)
 
 
 class Database:
-    """A pool of connections; made once for a process, closed at its end."""
+    """Pools of connections to the primary server, and to a replica if there is one.
+
+    Made once for a process, closed at its end.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.engine = sa.create_engine(
-            settings.database_url,
+        # Sent along with statements, not when connecting: PgBouncer takes no options, and gives each transaction
+        # another session. They hold for one transaction, which a statement without BEGIN is as well.
+        self._limits = (
+            "SET LOCAL TimeZone = 'UTC'; "
+            f"SET LOCAL statement_timeout = '{settings.statement_timeout}s'; "
+            f"SET LOCAL idle_in_transaction_session_timeout = '{settings.idle_timeout}s'; "
+        )
+        self._work_mem = f"SET LOCAL work_mem = '{settings.work_mem}'; "
+        # A server that still runs gives a statement up by itself.
+        self.liveness = Liveness(settings.statement_timeout + 5)
+        self.engine = self._engine(settings.database_url, settings)
+        self.engines = {"primary": self.engine}
+        self.replica: Replica | None = None
+        if settings.database_read_url is not None:
+            self.engines["replica"] = self._engine(settings.database_read_url, settings)
+            self.replica = Replica(self.engines["replica"], self.engine, settings.max_replica_lag)
+        # Threads, of which each adds and removes itself.
+        self._waiting: set[int] = set()
+        self._limit = settings.pool_size + settings.max_overflow
+        #: How often this process has written: what it keeps of the rows is out of date after that.
+        self.writes = 0
+
+    def _engine(self, url: sa.URL, settings: Settings) -> sa.Engine:
+        engine = sa.create_engine(
+            url,
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
             pool_timeout=settings.pool_timeout,
             pool_recycle=settings.pool_recycle,
-            pool_pre_ping=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
-            connect_args={
-                "connect_timeout": 10,
-                "options": f"-c timezone=UTC -c statement_timeout={settings.statement_timeout}s",
-            },
+            connect_args={name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
         )
-        # A single SELECT is its own transaction: BEGIN and ROLLBACK would be two more round trips.
-        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._work_mem = sa.text(f"SET LOCAL work_mem = '{settings.work_mem}'")
+        self.liveness.watch(engine)
+        sa.event.listen(engine, "before_cursor_execute", self._prefixed, retval=True)
+        return engine
+
+    def _prefixed(
+        self, connection: sa.Connection, cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> tuple[str, Any]:
+        """A statement with the id of the request and, where it begins a transaction, its limits."""
+        # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
+        if cursor.name is None:
+            if cursor.connection.status == STATUS_READY:
+                sorting = connection.get_execution_options().get("sorting", False)
+                statement = f"{self._limits}{self._work_mem if sorting else ''}{statement}"
+            if request_id := current.get().request_id:
+                statement = f"/* request {request_id} */ {statement}"
+        return statement, parameters
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for statements that read."""
-        with self._reading.connect() as connection:
-            yield connection
+        """A connection for statements that read, each of which is a transaction of its own."""
+        with self._to_read() as connection:
+            # BEGIN and ROLLBACK would be two more round trips.
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def sort(self) -> Iterator[sa.Connection]:
-        """A connection for statements that read and sort: for one transaction it has ``work_mem``."""
-        with self.engine.begin() as connection:
-            connection.execute(self._work_mem)
-            yield connection
+        """A connection for statements that read and sort: they have ``work_mem`` for it."""
+        with self.read() as connection:
+            yield connection.execution_options(sorting=True)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A connection in a transaction, committed at the end unless an exception leaves it."""
-        with self.engine.begin() as connection:
+        with self._checked_out(self.engine) as connection, connection.begin():
             yield connection
+        self.writes += 1
+
+    def _to_read(self) -> sa.Connection:
+        """A connection to the replica, if it answers and keeps up, else to the primary."""
+        if self.replica is not None and self.replica.usable and not current.get().fresh:
+            try:
+                return self._checked_out(self.replica.engine)
+            except sa.exc.DBAPIError as error:
+                self.replica.lose(error)
+        return self._checked_out(self.engine)
+
+    def _checked_out(self, engine: sa.Engine) -> sa.Connection:
+        thread = threading.get_ident()
+        self._waiting.add(thread)
+        try:
+            return engine.connect()
+        finally:
+            self._waiting.discard(thread)
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for a connection."""
+        return len(self._waiting)
+
+    def usage(self, engine: sa.Engine) -> dict[str, int]:
+        """How many connections of a pool are in use, how many are idle, and how many there may be."""
+        pool = engine.pool
+        assert isinstance(pool, QueuePool)
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin(), "limit": self._limit}
+
+    @property
+    def full(self) -> bool:
+        """Whether every connection to the primary is in use."""
+        usage = self.usage(self.engine)
+        return usage["in_use"] >= usage["limit"]
+
+    def shortage(self, processes: int) -> str:
+        """Why the server has too few connections for so many processes of the service; empty if it has enough."""
+        # A connection of its own: it takes none from the requests that come meanwhile.
+        with sa.create_engine(self.engine.url, poolclass=sa.NullPool).connect() as connection:
+            row = connection.execute(CONNECTIONS).one()
+        needed = processes * self._limit
+        if needed <= row.available:
+            return ""
+        return (
+            f"{processes} processes of up to {self._limit} connections (POOL_SIZE + MAX_OVERFLOW) need {needed}, "
+            f"PostgreSQL has {row.available} (max_connections, without those reserved): "
+            "lower the pools, or put PgBouncer in between"
+        )
 
     def close(self) -> None:
         """Close every connection that is not in use."""
-        self.engine.dispose()
+        for engine in self.engines.values():
+            engine.dispose()

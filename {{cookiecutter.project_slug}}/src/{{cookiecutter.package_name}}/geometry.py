@@ -1,7 +1,7 @@
 """Geometry between PostGIS, Shapely, GeoJSON and WKT, as Pydantic types.
 
 GeoJSON is longitude, latitude in WGS 84, whatever the table stores (RFC 7946, section 4). WKT is in the table's CRS,
-x before y, unless EWKT names another SRID.
+x before y; EWKT may name that or WGS 84.
 """
 
 import re
@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from shapely.geometry.base import BaseGeometry
 
 from . import spatial
+from .context import current
 from .crs import STORAGE, WGS84, WORLD, Bounds
 from .spatial import GeometryColumn
 
@@ -31,6 +32,9 @@ GEOJSON_TYPES = {
     "MULTIPOLYGON": "MultiPolygon",
     "GEOMETRYCOLLECTION": "GeometryCollection",
 }
+
+#: Collections in a collection. PostGIS refuses 200, and a parser that calls itself for each ends the process before.
+MAX_DEPTH = 32
 
 #: Decimals of a coordinate in GeoJSON: a tenth of a millimetre in degrees.
 DECIMALS = 9
@@ -70,7 +74,7 @@ class GeometryFormat(ABC):
         try:
             geometry = read(value, default_srid=spatial.srid(self.column))
             verify(geometry, self.column)
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             raise PydanticCustomError("geometry", "{reason}", {"reason": str(error)}) from error
         return geometry
 
@@ -144,13 +148,19 @@ def bind(geometry: BaseGeometry, srid: int) -> sa.ColumnElement[Any]:
 def boxes(bounds: Bounds) -> list[BaseGeometry]:
     """A box in WGS 84 as geometries: two, side by side, where it crosses the antimeridian.
 
-    One without width or height is a line or a point, since an empty polygon intersects nothing.
+    One without width or height is a line or a point, since a flat polygon is invalid and intersects less than its line.
     """
-    corners = [
-        shapely.multipoints([(west, bounds.ymin), (east, bounds.ymax)])
-        for west, east in bounds.spans
-    ]
-    return [shapely.set_srid(each.envelope, WGS84) for each in corners]
+    found = []
+    for west, east in bounds.spans:
+        corners = [(west, bounds.ymin), (east, bounds.ymax)]
+        if west < east and bounds.ymin < bounds.ymax:
+            part = shapely.box(west, bounds.ymin, east, bounds.ymax)
+        else:
+            part = (
+                shapely.Point(corners[0]) if len({*corners}) == 1 else shapely.LineString(corners)
+            )
+        found.append(shapely.set_srid(part, WGS84))
+    return found
 
 
 def read(value: Any, *, default_srid: int) -> BaseGeometry:
@@ -178,7 +188,9 @@ def _read_geojson(value: dict[str, Any]) -> BaseGeometry:
         names = ", ".join(GEOJSON_TYPES.values())
         raise ValueError(f"the type of a GeoJSON geometry is one of {names}")
     try:
-        geometry = shapely.from_geojson(orjson.dumps(value))
+        text = orjson.dumps(value)
+        _verify_depth(text, b"[]")
+        geometry = shapely.from_geojson(text)
     except (shapely.GEOSException, TypeError) as error:
         raise ValueError(f"malformed GeoJSON geometry: {_reason(error)}") from error
     return shapely.set_srid(geometry, WGS84)
@@ -189,10 +201,23 @@ def _read_wkt(text: str, default_srid: int) -> BaseGeometry:
     if match is None or "\0" in text:
         raise ValueError("malformed WKT")
     srid = int(match[1]) if match[1] else default_srid
+    if srid not in (default_srid, WGS84):
+        # PostGIS would transform coordinates that the other CRS does not define to places that are none.
+        raise ValueError(f"EWKT in SRID {srid}: it is taken in {default_srid} and {WGS84}")
+    _verify_depth(text.encode(errors="replace"), b"()")
     try:
         return shapely.set_srid(shapely.from_wkt(match[2]), srid)
     except shapely.GEOSException as error:
         raise ValueError(f"malformed WKT: {_reason(error)}") from error
+
+
+def _verify_depth(text: bytes, brackets: bytes) -> None:
+    """Refuse text that is nested more deeply than a parser can be trusted with."""
+    if text.count(brackets[0]) > MAX_DEPTH:
+        characters = np.frombuffer(text, np.uint8)
+        opened, closed = (np.cumsum(characters == bracket) for bracket in brackets)
+        if (opened - closed).max() > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def _reason(error: Exception) -> str:
@@ -207,6 +232,9 @@ def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
         ValueError: It is of another type or dimension, empty, not finite, out of range, or invalid.
     """
     kind, wanted = geometry.geom_type.upper(), spatial.geometry_type(column)
+    most, vertices = current.get().max_vertices, int(shapely.get_num_coordinates(geometry))
+    if most is not None and vertices > most:
+        raise ValueError(f"a geometry of {vertices:,} vertices, where {most:,} are the most")
     if kind not in GEOJSON_TYPES:
         raise ValueError(f"a {geometry.geom_type}, which GeoJSON does not have")
     if wanted not in ("GEOMETRY", kind):

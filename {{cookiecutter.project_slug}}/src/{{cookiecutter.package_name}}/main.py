@@ -1,14 +1,38 @@
 """The application: settings, connections and routes put together; importing it does nothing."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 
-from .api import problems, rest
+from .api import (
+    auth,
+    edits,
+    features,
+    health,
+    landing,
+    map,
+    openapi,
+    problems,
+    rest,
+    search,
+    tiles,
+)
+from .api.methods import Methods
+from .api.middleware import Hosts, Requests
 from .database import Database
+from .extent import Extents
+from .lifecycle import lifespan
+from .observation import Metrics
 from .settings import Settings
+
+#: What pages from elsewhere may do, if there are any that may: all that they could without a browser.
+CORS: dict[str, Any] = {
+    "allow_methods": ["*"],
+    "allow_headers": ["*"],
+    "expose_headers": ["*"],
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -16,27 +40,40 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     Raises:
         pydantic.ValidationError: The environment lacks a setting, or has a wrong one.
+        UnsafeProduction: A setting is not fit for production.
     """
     settings = settings or Settings()
+    settings.refuse_unsafe_production()
     app = FastAPI(
         title=settings.title,
         description=settings.description,
-        lifespan=_lifespan,
+        lifespan=lifespan,
         max_body_size=settings.max_body_size,
         generate_unique_id_function=_operation_id,
-        redoc_url=None,
+        openapi_url=None,
     )
+    database = Database(settings)
     app.state.settings = settings
-    app.state.database = Database(settings)
+    app.state.database = database
+    app.state.extents = Extents(database, search.TIME, settings.extent_lifetime)
+    app.state.metrics = Metrics(database)
+    app.state.readiness = health.Readiness(database)
+    # The last is the outermost.
+    app.add_middleware(Methods)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
+    if settings.allowed_hosts:
+        app.add_middleware(Hosts, hosts=settings.allowed_hosts)
+    app.add_middleware(Requests, settings=settings, metrics=app.state.metrics)
     problems.install(app)
-    app.include_router(rest.router)
+    openapi.install(app, settings)
+    app.include_router(health.router)
+    readers = auth.readers(settings)
+    for face in (rest, landing, features, tiles):
+        app.include_router(face.router, dependencies=readers)
+    app.include_router(edits.router, dependencies=[auth.WRITER])
+    map.install(app)
     return app
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    app.state.database.close()
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -3,6 +3,10 @@
 """What goes into the service and what comes out of it."""
 
 import datetime
+{% if 'json' in types %}
+import json
+import re
+{% endif %}
 {% if 'numeric' in types %}
 from decimal import Decimal
 {% endif %}
@@ -15,7 +19,10 @@ from uuid import UUID
 
 {% set names = ['BaseModel', 'ConfigDict', 'Field', 'model_validator'] %}
 {% set names = names + ['AwareDatetime'] if 'datetime' in types else names %}
-{% set names = names + ['JsonValue'] if 'json' in types else names %}
+{% set names = names + ['AfterValidator'] if 'json' in types else names %}
+{% if 'json' in types %}
+import orjson
+{% endif %}
 from pydantic import {{ names | sort(case_sensitive=true) | join(', ') }}
 from shapely.geometry.base import BaseGeometry
 
@@ -37,6 +44,23 @@ Id = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 #: PostgreSQL stores every character but NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+{% endif %}
+{% if 'json' in types %}
+
+
+def _storable(value: Any) -> Any:
+    """Refuse JSON that its writers cannot write, or write as null, and that PostgreSQL cannot store."""
+    try:
+        text = orjson.dumps(value)
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(str(error)) from error
+    if re.search(rb"(?<!\\)(\\\\)*\\u0000", text):
+        raise ValueError("a NUL character")
+    return value
+
+
+Json = Annotated[Any, AfterValidator(_storable)]
 {% endif %}
 {% if 'datetime' in types %}
 

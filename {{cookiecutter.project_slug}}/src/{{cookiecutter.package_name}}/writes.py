@@ -1,4 +1,4 @@
-"""Every INSERT, UPDATE and DELETE that the service sends; each gives back the row as it was stored."""
+"""Every INSERT, UPDATE and DELETE that the service sends; each gives back the row as it was stored, and its version."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,20 +10,29 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
 from .geometry import bind
-from .queries import GEOMETRY, TABLE, Record
+from .queries import GEOMETRY, TABLE, VERSION, Feature, Record
 
 
-def insert(record: Record, new: BaseModel) -> ReturningInsert[Any]:
+def insert(record: Record | Feature, new: BaseModel) -> ReturningInsert[Any]:
     """Add a row; what ``new`` leaves out gets the database's default."""
     values = _values(new, new.model_fields_set)
-    return sa.insert(TABLE).values(values).returning(*record.columns)
+    return sa.insert(TABLE).values(values).returning(*record.columns, VERSION)
 
 
-def update(record: Record, id: Any, new: BaseModel, names: Iterable[str]) -> ReturningUpdate[Any]:
+def update(
+    record: Record | Feature, id: Any, new: BaseModel, names: Iterable[str]
+) -> ReturningUpdate[Any]:
     """Take the values of some columns from ``new``; what it leaves out goes back to the database's default."""
     defaults: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in names}
     values = defaults | _values(new, new.model_fields_set & defaults.keys())
-    return sa.update(TABLE).where(TABLE.c.id == id).values(values).returning(*record.columns)
+    return (
+        sa.update(TABLE).where(TABLE.c.id == id).values(values).returning(*record.columns, VERSION)
+    )
+
+
+def lock(id: Any) -> sa.Select[Any]:
+    """Have nobody else change a row until the transaction ends; its version, which it then keeps."""
+    return sa.select(VERSION).where(TABLE.c.id == id).with_for_update()
 
 
 def delete(id: Any) -> ReturningDelete[Any]:

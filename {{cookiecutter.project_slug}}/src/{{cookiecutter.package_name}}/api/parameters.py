@@ -1,15 +1,20 @@
 """What routes share: their database and settings, and the types of query parameters."""
 
 import math
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from ..context import current
 from ..crs import WORLD, Bounds
 from ..database import Database
 from ..settings import Settings
+from .problems import ParameterError
+
+Query = TypeVar("Query", bound=BaseModel)
 
 
 async def _database(request: Request) -> Database:
@@ -27,33 +32,84 @@ Service = Annotated[Database, Depends(_database)]
 Configuration = Annotated[Settings, Depends(_settings)]
 
 
-def _bbox(value: Any) -> Bounds:
-    """Read ``west,south,east,north``; with heights in between (six numbers) these are passed over.
+def parsed(model: type[Query]) -> Callable[[Request], Awaitable[Query]]:
+    """A dependency that reads the query parameters as a model, which has to forbid others.
 
     Raises:
-        PydanticCustomError: It is no such box; the message has the reason.
+        ParameterError: A parameter is unknown or has a value that it cannot have, which the OGC answers with 400.
+    """
+
+    async def parse(request: Request) -> Query:
+        try:
+            return model.model_validate(dict(request.query_params))
+        except ValidationError as error:
+            raise ParameterError(located(error, "query")) from error
+
+    return parse
+
+
+def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
+    """What Pydantic found wrong, and where in the request."""
+    return [{**each, "loc": (*place, *each["loc"])} for each in error.errors(include_context=False)]
+
+
+def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters that a model reads, as the OpenAPI document has them, with a literal style for each."""
+    parameters = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        # A parameter is there or not; it is never null.
+        schema |= next(iter(schema.pop("anyOf", [])), {})
+        schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+        description = {"description": schema.pop("description")} if "description" in schema else {}
+        where = {"name": name, "in": "query", "required": False, "style": "form", "explode": False}
+        parameters.append(where | description | {"schema": schema})
+    return parameters
+
+
+def numbers(value: Any) -> list[float]:
+    """Read the four numbers of a box, or the six of one with heights.
+
+    Raises:
+        PydanticCustomError: They are not that; the message has the reason.
     """
     parts = ",".join(value if isinstance(value, list) else [str(value)]).split(",")
     try:
-        numbers = [float(part) for part in parts]
+        found = [float(part) for part in parts]
     except ValueError:
-        raise _no_box("it is not made of numbers") from None
-    if len(numbers) not in (4, 6):
-        raise _no_box(f"it has {len(numbers)} numbers")
-    if not all(map(math.isfinite, numbers)):
-        raise _no_box("a number is not finite")
-    half = len(numbers) // 2
-    (west, south), (east, north) = numbers[:2], numbers[half : half + 2]
+        raise no_box("it is not made of numbers") from None
+    if len(found) not in (4, 6):
+        raise no_box(f"it has {len(found)} numbers")
+    if not all(map(math.isfinite, found)):
+        raise no_box("a number is not finite")
+    return found
+
+
+def flat(box: Sequence[float]) -> Bounds:
+    """A box without its heights, if it has any."""
+    half = len(box) // 2
+    return Bounds(*box[:2], *box[half : half + 2])
+
+
+def in_degrees(bounds: Bounds) -> Bounds:
+    """See that a box is one of longitude and latitude.
+
+    Raises:
+        PydanticCustomError: It is not; the message has the reason.
+    """
+    west, south, east, north = bounds
     if not (WORLD.xmin <= west <= WORLD.xmax and WORLD.xmin <= east <= WORLD.xmax):
-        raise _no_box("a longitude is beyond -180 to 180")
+        raise no_box("a longitude is beyond -180 to 180")
     if not (WORLD.ymin <= south <= WORLD.ymax and WORLD.ymin <= north <= WORLD.ymax):
-        raise _no_box("a latitude is beyond -90 to 90")
+        raise no_box("a latitude is beyond -90 to 90")
     if south > north:
-        raise _no_box("its south is north of its north")
-    return Bounds(west, south, east, north)
+        raise no_box("its south is north of its north")
+    if east - west + 360 * (west > east) > (widest := current.get().max_bbox_width):
+        raise no_box(f"it is wider than {widest:g} degrees")
+    return bounds
 
 
-def _no_box(reason: str) -> PydanticCustomError:
+def no_box(reason: str) -> PydanticCustomError:
+    """The error of a box that is none."""
     return PydanticCustomError(
         "bbox", "not a box west,south,east,north in degrees: {reason}", {"reason": reason}
     )
@@ -62,7 +118,7 @@ def _no_box(reason: str) -> PydanticCustomError:
 #: A box in WGS 84; it crosses the antimeridian where west > east.
 BBox = Annotated[
     Any,
-    PlainValidator(_bbox),
+    PlainValidator(lambda value: in_degrees(flat(numbers(value)))),
     WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}),
 ]
 

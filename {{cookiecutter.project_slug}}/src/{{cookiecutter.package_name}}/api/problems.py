@@ -1,6 +1,7 @@
 """Errors as problem details (RFC 9457): what is wrong, where, and never how the service works inside."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from . import methods
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,24 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     "23514": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is outside of what the table allows"),
     "40001": (HTTPStatus.CONFLICT, "another request changed the same rows"),
     "40P01": (HTTPStatus.CONFLICT, "another request changed the same rows"),
+    "54000": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is too large for the database"),
+    "54001": (HTTPStatus.UNPROCESSABLE_ENTITY, "the request is too complex for the database"),
     "57014": (HTTPStatus.GATEWAY_TIMEOUT, "the database took too long"),
+    # What passes by itself: the server only reads after a failover, rows are locked, a transaction was idle.
+    "25006": (HTTPStatus.SERVICE_UNAVAILABLE, "the database takes no writes now"),
+    "25P03": (HTTPStatus.SERVICE_UNAVAILABLE, "the transaction was idle for too long"),
+    "55P03": (HTTPStatus.SERVICE_UNAVAILABLE, "another request holds the same rows"),
 }
+
+#: PostGIS has one code (XX000) for all that it cannot do; these are about a geometry.
+GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
+
+
+class ParameterError(Exception):
+    """Query parameters that are unknown, or have values that they cannot have."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        self.errors = errors
 
 
 def problem(
@@ -44,42 +63,72 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Have every error of the application answered with problem details."""
-    for kind in (RequestValidationError, HTTPException, PoolTimeout, DBAPIError, Exception):
+    for kind in (
+        ParameterError,
+        RequestValidationError,
+        RecursionError,
+        HTTPException,
+        PoolTimeout,
+        DBAPIError,
+        Exception,
+    ):
         app.add_exception_handler(kind, answer)
 
 
-async def answer(_request: Request, error: Exception) -> Response:
+async def answer(request: Request, error: Exception) -> Response:
     """The response to an exception."""
     match error:
+        case ParameterError():
+            return invalid(error.errors, HTTPStatus.BAD_REQUEST)
         case RequestValidationError():
             return invalid(error.errors())
+        case RecursionError():
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is nested too deeply")
+        case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
+            allow = {"Allow": methods.allowed(request.scope)}
+            return problem(error.status_code, "the path does not have this method", headers=allow)
         case HTTPException():
             return problem(error.status_code, error.detail, headers=error.headers)
         case PoolTimeout():
             return _unavailable("every connection to the database is in use")
         case DBAPIError():
-            return _refused_by_database(error)
+            return _refused_by_database(request, error)
     log.exception("unexpected error", exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
     )
 
 
-def invalid(errors: Sequence[Mapping[str, Any]]) -> Response:
+def invalid(
+    errors: Sequence[Mapping[str, Any]], status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
+) -> Response:
     """The response to input that Pydantic refused."""
     members = [
         {"location": ".".join(map(str, error["loc"])), "detail": error["msg"]} for error in errors
     ]
     detail = "; ".join(f"{member['location']}: {member['detail']}" for member in members)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=members)
+    return problem(status, detail, errors=members)
 
 
-def _refused_by_database(error: DBAPIError) -> Response:
+def too_large(place: tuple[str, ...], limit: str) -> RequestValidationError:
+    """The error of a number beyond a limit that the settings have."""
+    return RequestValidationError([{"loc": place, "msg": f"Input should be at most {limit}"}])
+
+
+def _refused_by_database(request: Request, error: DBAPIError) -> Response:
     sqlstate = getattr(error.orig, "pgcode", None) or ""
     if sqlstate in SQLSTATES:
         status, detail = SQLSTATES[sqlstate]
+        log.warning("refused by the database (%s): %s", sqlstate, str(error.orig).strip())
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return _unavailable(detail)
         return problem(status, detail)
+    if sqlstate == "XX000" and GEOMETRY_ERROR.match(str(error.orig)):
+        log.warning("refused by PostGIS: %s", str(error.orig).strip())
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PostGIS cannot work with this geometry")
     if isinstance(error, DataError):
+        if request.method == "GET":
+            return problem(HTTPStatus.BAD_REQUEST, "the database cannot compare with a value")
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the database cannot store a value")
     if isinstance(error, OperationalError) or error.connection_invalidated:
         log.error("database unavailable: %s", error.orig)

@@ -1,5 +1,6 @@
 """The plain REST resource: rows as flat JSON objects."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,10 +15,14 @@ from starlette.responses import Response
 
 from .. import nearby, queries, schemas, writes
 from ..crs import WGS84
+from . import etags
+from .auth import WRITER
 from .parameters import BBox, Configuration, Latitude, Limit, Longitude, Service, clamped
+from .patches import merge
 {% if cookiecutter.__is_point %}
 from .point import QUERY_PARAMETERS, body_or_query
 {% endif %}
+from .problems import too_large
 
 RECORD = queries.Record(schemas.GEOMETRY)
 
@@ -56,6 +61,7 @@ class NearbyQuery(BaseModel):
     status_code=HTTPStatus.CREATED,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     openapi_extra={"parameters": QUERY_PARAMETERS},
+    dependencies=[WRITER],
 )
 def create(
     request: Request,
@@ -68,6 +74,7 @@ def create(
     "/",
     status_code=HTTPStatus.CREATED,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    dependencies=[WRITER],
 )
 def create(
     request: Request,
@@ -78,8 +85,8 @@ def create(
 {% endif %}
     with database.write() as connection:
         row = connection.execute(writes.insert(RECORD, new)).one()
-    location = str(request.url_for("read", id=row.id))
-    return _json(RECORD.encode(row), HTTPStatus.CREATED, {"Location": location})
+    headers = _tagged(row) | {"Location": str(request.url_for("read", id=row.id))}
+    return _json(RECORD.encode(row), HTTPStatus.CREATED, headers)
 
 
 @router.get(
@@ -101,9 +108,10 @@ def read_page(
     rows = queries.select(RECORD)
 {% endif %}
     # One row more than asked for tells whether there is a next page.
-    statement = queries.page(rows, limit=limit + 1, after=query.after, box=query.bbox)
+    page = partial(queries.page, rows, limit=limit + 1, after=query.after, box=query.bbox)
     with database.read() as connection:
-        found = connection.execute(statement).all()
+        few = query.bbox is not None and queries.are_few(connection, page())
+        found = connection.execute(page(few=few)).all()
     items = [RECORD.encode(row) for row in found[:limit]]
     more = len(found) > limit
     following = request.url.include_query_params(after=found[limit - 1].id) if more else None
@@ -118,6 +126,8 @@ def read_nearby(
     query: Annotated[NearbyQuery, Query()], database: Service, settings: Configuration
 ) -> Response:
     """Rows within a radius of a place, nearest first{{ ': those that the spatial indexes hold' if cookiecutter.index_predicate else '' }}."""
+    if settings.max_radius is not None and query.radius > settings.max_radius:
+        raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
     place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
     rows = queries.select(RECORD)
     limit = clamped(query.limit, settings)
@@ -130,18 +140,23 @@ def read_nearby(
     "/{id}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
 )
-def read(id: schemas.Id, database: Service) -> Response:
+def read(request: Request, id: schemas.Id, database: Service) -> Response:
     """One row."""
     with database.read() as connection:
-        row = connection.execute(queries.by_id(RECORD, id)).one_or_none()
-    return _json(RECORD.encode(_found(row, id)))
+        row = _found(connection.execute(queries.by_id(RECORD, id)).one_or_none(), id)
+    headers = _tagged(row)
+    if etags.is_known(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return _json(RECORD.encode(row), headers=headers)
 
 
 @router.put(
     "/{id}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    dependencies=[WRITER],
 )
 def replace(
+    request: Request,
     id: schemas.Id,
     new: schemas.{{ cookiecutter.__class_name }}In,
     database: Service,
@@ -149,20 +164,27 @@ def replace(
     """Put another row in the place of one: what is left out goes back to its default."""
     names = type(new).model_fields
     with database.write() as connection:
-        row = connection.execute(writes.update(RECORD, id, new, names)).one_or_none()
-    return _json(RECORD.encode(_found(row, id)))
+        _lock(connection, request, id)
+        row = connection.execute(writes.update(RECORD, id, new, names)).one()
+    return _json(RECORD.encode(row), headers=_tagged(row))
 
 
 @router.patch(
     "/{id}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    dependencies=[WRITER],
 )
-def change(id: schemas.Id, patch: Annotated[dict[str, Any], Body()], database: Service) -> Response:
+def change(
+    request: Request,
+    id: schemas.Id,
+    patch: Annotated[dict[str, Any], Body()],
+    database: Service,
+) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
     patch = {name: value for name, value in patch.items() if name not in schemas.READ_ONLY}
     with database.write() as connection:
-        statement = queries.by_id(RECORD, id).with_for_update()
-        row = _found(connection.execute(statement).one_or_none(), id)
+        _lock(connection, request, id)
+        row = connection.execute(queries.by_id(RECORD, id)).one()
         if patch:
             old = orjson.loads(orjson.dumps(RECORD.encode(row)))
             try:
@@ -170,34 +192,35 @@ def change(id: schemas.Id, patch: Annotated[dict[str, Any], Body()], database: S
             except ValidationError as error:
                 raise RequestValidationError(_in_body(error)) from error
             row = connection.execute(writes.update(RECORD, id, new, patch)).one()
-    return _json(RECORD.encode(row))
+    return _json(RECORD.encode(row), headers=_tagged(row))
 
 
-@router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT)
-def delete(id: schemas.Id, database: Service) -> None:
+@router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT, dependencies=[WRITER])
+def delete(request: Request, id: schemas.Id, database: Service) -> None:
     """Remove a row."""
     with database.write() as connection:
-        row = connection.execute(writes.delete(id)).one_or_none()
-    _found(row, id)
+        _lock(connection, request, id)
+        connection.execute(writes.delete(id))
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7396, section 2)."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge(merged.get(name), value)
-    return merged
+def _lock(connection: sa.Connection, request: Request, id: Any) -> None:
+    if not etags.lock(connection, request, id):
+        raise _missing(id)
 
 
 def _found(row: sa.Row[Any] | None, id: Any) -> sa.Row[Any]:
     if row is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no row {id}")
+        raise _missing(id)
     return row
+
+
+def _missing(id: Any) -> HTTPException:
+    return HTTPException(HTTPStatus.NOT_FOUND, f"there is no row {id}")
+
+
+def _tagged(row: sa.Row[Any]) -> dict[str, str]:
+    """The header with the row's version, which is its last column."""
+    return {"ETag": etags.etag(row[-1], "json")}
 
 
 def _in_body(error: ValidationError) -> list[dict[str, Any]]:

@@ -1,0 +1,101 @@
+"""What the tests share: renderings of the template, and a PostGIS."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import proof
+import rendering
+from rendering import TEMPLATE, Project
+
+Bake = Callable[..., Project]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--presets", type=Path, help="prove the sets of parameters of this YAML file")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A table of the variants: the seconds of each step that has passed."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call" and "test_variant[" in report.nodeid
+    ]
+    if not reports:
+        return
+    terminalreporter.section("variants: seconds of each step")
+    terminalreporter.line(_row("", "", *proof.STEPS, "all"))
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        seconds = dict(report.user_properties)
+        name = report.nodeid.partition("[")[2].removesuffix("]")
+        steps = [seconds.get(step, "") for step in proof.STEPS]
+        terminalreporter.line(_row(name, report.outcome, *steps, f"{report.duration:.1f}"))
+
+
+def _row(name: str, outcome: str, *columns: str) -> str:
+    return f"{name:<55.55} {outcome:<6}" + "".join(f"{column:>9}" for column in columns)
+
+
+@pytest.fixture
+def bake(tmp_path: Path) -> Bake:
+    """Render the template with some parameters, without its hooks."""
+    return _baker(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bake_once(tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """The same, for renderings that several tests of a module read and none changes."""
+    return _baker(tmp_path_factory.mktemp("baked"))
+
+
+def _baker(folder: Path) -> Bake:
+    def bake(*, hooks: bool = False, **parameters: Any) -> Project:
+        number = len(list(folder.iterdir()))
+        return rendering.render(folder / f"{number}", parameters, hooks=hooks)
+
+    return bake
+
+
+def _postgis() -> ModuleType:
+    """The tools/postgis.py of the rendered projects."""
+    file = TEMPLATE / "{{cookiecutter.project_slug}}" / "tools" / "postgis.py"
+    spec = importlib.util.spec_from_file_location("postgis", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    with pytest.MonkeyPatch.context() as patch:
+        # A __pycache__ beside it would be rendered, too.
+        patch.setattr(sys, "dont_write_bytecode", True)
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Any]:
+    """A server with PostGIS, shared by all processes of the tests; without one there is nothing to test."""
+    postgis = _postgis()
+    try:
+        with postgis.server() as server:
+            yield server
+    except postgis.PostgisUnavailable as error:
+        pytest.exit(f"the tests need PostGIS: {error}", returncode=1)
+
+
+@pytest.fixture
+def database_url(server: Any) -> Iterator[str]:
+    """An empty database with PostGIS."""
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(worker_id: str) -> Path:
+    """What mypy remembers of the libraries, for all variants; of each worker its own."""
+    return TEMPLATE / "build" / "mypy" / worker_id

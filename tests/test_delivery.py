@@ -1,0 +1,491 @@
+"""How a rendered project is built, deployed, migrated, backed up: each file by its linter, each command by running it."""
+
+import configparser
+import itertools
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import psycopg2
+import pytest
+import yaml
+from conftest import Bake
+from rendering import DEFAULTS, TEMPLATE, Project
+
+PROGRAMS = Path(sys.executable).parent
+
+#: Versions of Kubernetes whose schemas the manifests must fit.
+KUBERNETES = ("1.32", "1.37")
+
+COMPOSE = {
+    ".dockerignore",
+    "Dockerfile",
+    "compose.yaml",
+    "deploy/.gitignore",
+    "deploy/nginx.conf",
+    "deploy/pgbouncer.ini",
+    "deploy/service.env.example",
+    "docs/deployment.md",
+}
+MANIFESTS = {
+    "deployment.yaml",
+    "disruption.yaml",
+    "ingress.yaml",
+    "migrate.yaml",
+    "network.yaml",
+    "scaling.yaml",
+    "service.yaml",
+}
+KUSTOMIZE = {".dockerignore", "Dockerfile", "docs/deployment.md"} | {
+    f"deploy/kubernetes/{name}"
+    for name in (
+        *MANIFESTS,
+        *(
+            ".gitignore",
+            "kustomization.yaml",
+            "owner.env.example",
+            "service.env.example",
+            "settings.env",
+        ),
+    )
+}
+BY_DEPLOYMENT = {"none": set(), "compose": COMPOSE, "kubernetes": KUSTOMIZE}
+GITHUB = {".github/dependabot.yml", ".github/workflows/ci.yml"}
+BY_CI = {"none": set(), "github": GITHUB, "gitlab": {".gitlab-ci.yml", "renovate.json"}}
+ALWAYS = {"deploy/roles.sql", "docs/operations.md", "docs/scaling.md"}
+
+
+def run(*command: str | Path, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """What a command prints; it has to succeed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def tool(name: str, *arguments: str | Path, folder: Path) -> None:
+    """Run a linter of the template's environment."""
+    run(PROGRAMS / name, *arguments, folder=folder)
+
+
+def schema(name: str, *files: str | Path, folder: Path) -> None:
+    tool("check-jsonschema", "--builtin-schema", name, *files, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def projects(bake_once: Bake) -> dict[tuple[str, str], Project]:
+    """A project for each deployment and each CI."""
+    both = itertools.product(DEFAULTS["deployment"], DEFAULTS["ci"])
+    return {(deployment, ci): bake_once(deployment=deployment, ci=ci) for deployment, ci in both}
+
+
+@pytest.fixture(scope="module")
+def compose(projects: dict[tuple[str, str], Project]) -> Project:
+    return projects["compose", "github"]
+
+
+@pytest.fixture(scope="module")
+def kubernetes(projects: dict[tuple[str, str], Project]) -> Project:
+    return projects["kubernetes", "github"]
+
+
+def test_files(projects: dict[tuple[str, str], Project]) -> None:
+    every = ALWAYS.union(*BY_DEPLOYMENT.values(), *BY_CI.values(), {".github/workflows/image.yml"})
+    for (deployment, ci), project in projects.items():
+        expected = ALWAYS | BY_DEPLOYMENT[deployment] | BY_CI[ci]
+        if ci == "github" and deployment != "none":
+            expected |= {".github/workflows/image.yml"}
+        assert project.files.keys() & every == expected, (deployment, ci)
+        assert not [file for file in project.files.keys() - expected if file.startswith("deploy/")]
+
+
+# Images and Compose
+
+
+def test_dockerfile(compose: Project, kubernetes: Project) -> None:
+    assert compose.files["Dockerfile"] == kubernetes.files["Dockerfile"]
+    tool("hadolint", "Dockerfile", folder=compose.path)
+    users = re.findall(r"^USER (.*)$", compose.files["Dockerfile"], re.MULTILINE)
+    assert users == ["10001:10001"]
+
+
+def test_compose(compose: Project) -> None:
+    schema("vendor.compose-spec", "compose.yaml", folder=compose.path)
+    services = yaml.safe_load(compose.files["compose.yaml"])["services"]
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (compose.path / source).is_file(), volume
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    assert services["service"]["networks"] == ["front", "back"]
+
+
+def test_compose_has_no_secrets(compose: Project) -> None:
+    """And starts with none of them left out."""
+    text = compose.files["compose.yaml"]
+    given = re.findall(r"(?:PASSWORD: |://\w+:)(.*?)(?:@|$)", text, re.MULTILINE)
+    assert len(given) == 6
+    assert all(re.fullmatch(r"\$\{\w+_PASSWORD:\?\}", value) for value in given), given
+
+
+def test_nginx(compose: Project) -> None:
+    # The service has its links from the client's Host, with its port, and refuses the ones that it does not know.
+    tool("gixy", "--skips", "host_spoofing", "deploy/nginx.conf", folder=compose.path)
+
+
+def test_pgbouncer_leaves_connections(compose: Project) -> None:
+    file = configparser.ConfigParser()
+    file.read_string(compose.files["deploy/pgbouncer.ini"])
+    pgbouncer = file["pgbouncer"]
+    assert pgbouncer["pool_mode"] == "transaction"
+    assert pgbouncer.getint("default_pool_size") < 97 < pgbouncer.getint("max_client_conn")
+
+
+# Kubernetes
+
+
+def documents(project: Project) -> list[dict[str, Any]]:
+    """The objects of all manifests."""
+    texts = (project.files[f"deploy/kubernetes/{name}"] for name in sorted(MANIFESTS))
+    return [document for text in texts for document in yaml.safe_load_all(text)]
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_manifests(kubernetes: Project, version: str) -> None:
+    for document in documents(kubernetes):
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_kustomization(kubernetes: Project) -> None:
+    """Every manifest is listed, and what they refer to is there."""
+    kustomization = yaml.safe_load(kubernetes.files["deploy/kubernetes/kustomization.yaml"])
+    assert set(kustomization["resources"]) == MANIFESTS
+    assert kustomization["namespace"] == kubernetes.context["project_slug"]
+    generated = {
+        kind: {each["name"]: each["envs"] for each in kustomization[f"{kind}Generator"]}
+        for kind in ("configMap", "secret")
+    }
+    for name, (file,) in generated["configMap"].items():
+        assert f"deploy/kubernetes/{file}" in kubernetes.files, name
+    ignored = kubernetes.files["deploy/kubernetes/.gitignore"].split()
+    for name, (file,) in generated["secret"].items():
+        example = kubernetes.files[f"deploy/kubernetes/{file}.example"]
+        assert re.search(r"^DATABASE_URL=$", example, re.MULTILINE), name
+        assert file in ignored
+    for container in containers(kubernetes):
+        assert container["image"] == kustomization["images"][0]["name"]
+        for source in container["envFrom"]:
+            ((kind, reference),) = source.items()
+            assert reference["name"] in generated[kind.removesuffix("Ref")]
+
+
+def containers(project: Project) -> list[dict[str, Any]]:
+    pods = (
+        each["spec"]["template"]["spec"]
+        for each in documents(project)
+        if "template" in each["spec"]
+    )
+    return [container for pod in pods for container in pod["containers"]]
+
+
+def test_pods_have_no_rights(kubernetes: Project) -> None:
+    found = containers(kubernetes)
+    assert len(found) == 2
+    for container in found:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in container["resources"]["limits"]
+
+
+def test_pods_leave_connections(kubernetes: Project) -> None:
+    objects = {each["kind"]: each for each in documents(kubernetes)}
+    surge = objects["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    pods = objects["HorizontalPodAutoscaler"]["spec"]["maxReplicas"] + surge
+    assert pods * (int(DEFAULTS["pool_size"]) + int(DEFAULTS["max_overflow"])) <= 97
+
+
+# Continuous integration
+
+
+@pytest.mark.parametrize("deployment", DEFAULTS["deployment"])
+def test_github(projects: dict[tuple[str, str], Project], deployment: str) -> None:
+    check_github(projects[deployment, "github"].path)
+
+
+def test_github_of_the_template() -> None:
+    check_github(TEMPLATE)
+
+
+def check_github(folder: Path) -> None:
+    workflows = sorted((folder / ".github" / "workflows").iterdir())
+    schema("vendor.github-workflows", *workflows, folder=folder)
+    schema("custom.github-workflows-require-timeout", *workflows, folder=folder)
+    schema("vendor.dependabot", folder / ".github" / "dependabot.yml", folder=folder)
+    tool("zizmor", "--offline", "--quiet", *workflows, folder=folder)
+    for workflow in workflows:
+        used = re.findall(r"uses: (.*)", workflow.read_text(encoding="utf-8"))
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
+
+
+@pytest.mark.parametrize("deployment", DEFAULTS["deployment"])
+def test_gitlab(projects: dict[tuple[str, str], Project], deployment: str) -> None:
+    project = projects[deployment, "gitlab"]
+    schema("vendor.gitlab-ci", ".gitlab-ci.yml", folder=project.path)
+    schema("vendor.renovate", "renovate.json", folder=project.path)
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_ci_runs_what_people_run(projects: dict[tuple[str, str], Project], ci: str) -> None:
+    (file,) = BY_CI[ci] & {".github/workflows/ci.yml", ".gitlab-ci.yml"}
+    text = projects["none", ci].files[file]
+    assert re.findall(r"- (?:run: )?(make .*)", text) == ["make check", "make test"]
+
+
+# Names that YAML would take for something else
+
+
+NAMES = {"name", "namespace", "image", "newName", "POSTGRES_DB", "app.kubernetes.io/name"}
+
+
+@pytest.mark.parametrize("deployment", ["compose", "kubernetes"])
+def test_names_are_strings(bake: Bake, deployment: str) -> None:
+    project = bake(deployment=deployment, project_slug="on", package_name="null")
+    for file, text in project.files.items():
+        if file.endswith((".yaml", ".yml")):
+            for name, value in members(list(yaml.safe_load_all(text))):
+                assert name not in NAMES or isinstance(value, str), f"{file}: {name}"
+
+
+def members(value: Any) -> Iterator[tuple[str, Any]]:
+    """The members of all mappings, however deep."""
+    if isinstance(value, dict):
+        yield from value.items()
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from members(each)
+
+
+# The database: roles, migrations, backups, partitions
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"primary_key": "uuid", "srid": "27700", "attributes": ""},
+        {
+            "attributes": "code:str(8)! opened:date? price:numeric(9,2)=1.50",
+            "index_predicate": "price > 0",
+        },
+    ],
+    ids=str,
+)
+def test_first_revision_is_safe(bake: Bake, parameters: dict[str, str]) -> None:
+    project = bake(**parameters)
+    done = project.python(
+        "-m", "alembic", "upgrade", "head", "--sql", DATABASE_URL="postgresql://a:b@c/d"
+    )
+    assert done.code == 0, done
+    (project.path / "first.sql").write_text(done.output, encoding="utf-8")
+    # Lengths are what was asked for; timeouts are the owner's role's.
+    others = "prefer-text-field,require-lock-timeout,require-statement-timeout"
+    tool("squawk", "--exclude", others, "first.sql", folder=project.path)
+
+
+@pytest.fixture
+def roles(server: Any) -> Iterator[dict[str, str]]:
+    """Names and passwords for the two roles; whatever was made of them is gone at the end, after the databases."""
+    token = secrets.token_hex(4)
+    names = {"OWNER_ROLE": f"owner_{token}", "SERVICE_ROLE": f"service_{token}"}
+    yield names | {"OWNER_PASSWORD": "owner", "SERVICE_PASSWORD": "service"}
+    for name in names.values():
+        execute(server.url, f"DROP ROLE IF EXISTS {name}")
+
+
+@pytest.fixture
+def database(roles: dict[str, str], server: Any) -> Iterator[str]:
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def shell(server: Any, roles: dict[str, str]) -> Any:
+    """Run commands in a project's folder, as a person does who has PostgreSQL's programs and the project's packages."""
+    postgis = sys.modules["postgis"]
+    cluster = postgis._earlier(postgis._folder()) if server.own else None
+    environment = dict(os.environ)
+    if binaries := getattr(cluster, "binaries", None):
+        environment |= binaries.environment
+        environment["PATH"] = f"{binaries.bin}{os.pathsep}{os.environ['PATH']}"
+    # Python's own libraries need none of those that PostgreSQL's programs were unpacked with.
+    environment["PATH"] = f"{PROGRAMS}{os.pathsep}{environment['PATH']}"
+    environment |= roles | {"PYTHONPATH": "src"}
+
+    def shell(commands: str, folder: Path, **variables: str) -> str:
+        return run("bash", "-euc", commands, folder=folder, environment=environment | variables)
+
+    return shell
+
+
+def execute(url: str, statement: str) -> list[Any]:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def as_role(url: str, role: str, password: str) -> str:
+    return re.sub(r"//.*?@", f"//{role}:{password}@", url)
+
+
+def block(project: Project, file: str, having: str) -> str:
+    """The commands of a document, in the one block of code that has some text."""
+    (found,) = (
+        text
+        for text in re.findall(r"```\w+\n(.*?)```", project.files[file], re.DOTALL)
+        if having in text
+    )
+    return str(found)
+
+
+MIGRATE = "python -m facilities_service migrate"
+ROLES = 'psql --quiet --no-psqlrc "$ADMIN_URL" --file deploy/roles.sql'
+INSERT = "INSERT INTO facilities (name, location) VALUES ('A', 'SRID=4326;POINT(1 2)')"
+
+ALLOWED = (
+    INSERT,
+    "SELECT * FROM facilities",
+    "UPDATE facilities SET name = 'B'",
+    "DELETE FROM facilities",
+    "SELECT * FROM alembic_version",
+    "SELECT ST_Transform(location, 3857) FROM facilities",
+)
+DENIED = (
+    "DROP TABLE facilities",
+    "TRUNCATE facilities",
+    "ALTER TABLE facilities ADD COLUMN x int",
+    "ALTER TABLE facilities OWNER TO CURRENT_USER",
+    "DROP INDEX idx_facilities_location_gist",
+    "CREATE INDEX ON facilities (name)",
+    "CREATE TABLE x (y int)",
+    "CREATE TEMPORARY TABLE x (y int)",
+    "CREATE SCHEMA x",
+    "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE EXTENSION hstore",
+    "UPDATE alembic_version SET version_num = '0000'",
+    "DELETE FROM spatial_ref_sys",
+    "COPY facilities TO PROGRAM 'cat'",
+)
+
+
+def test_roles(shell: Any, roles: dict[str, str], database: str, compose: Project) -> None:
+    shell(ROLES, compose.path, ADMIN_URL=database)
+    shell(MIGRATE, compose.path, DATABASE_URL=as_role(database, roles["OWNER_ROLE"], "owner"))
+    # Running it again changes nothing.
+    shell(ROLES, compose.path, ADMIN_URL=database)
+    service = as_role(database, roles["SERVICE_ROLE"], "service")
+    for statement in ALLOWED:
+        execute(service, statement)
+    for statement in DENIED:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            execute(service, statement)
+    assert execute(service, "SHOW timezone") == [("UTC",)]
+    assert execute(service, "SHOW statement_timeout") == [("30s",)]
+
+
+def test_another_role_may_take_over(
+    shell: Any, roles: dict[str, str], database: str, compose: Project
+) -> None:
+    """A password can be changed without a pause: by a second role, which has what the first had."""
+    shell(ROLES, compose.path, ADMIN_URL=database)
+    shell(MIGRATE, compose.path, DATABASE_URL=as_role(database, roles["OWNER_ROLE"], "owner"))
+    second = f"{roles['SERVICE_ROLE']}_2"
+    shell(ROLES, compose.path, ADMIN_URL=database, SERVICE_ROLE=second, SERVICE_PASSWORD="other")
+    try:
+        execute(
+            database, f"DROP OWNED BY {roles['SERVICE_ROLE']}; DROP ROLE {roles['SERVICE_ROLE']}"
+        )
+        for statement in ALLOWED:
+            execute(as_role(database, second, "other"), statement)
+    finally:
+        execute(database, f"DROP OWNED BY {second}; DROP ROLE {second}")
+
+
+def test_backup_and_restore(
+    shell: Any, roles: dict[str, str], database: str, compose: Project
+) -> None:
+    owner = as_role(database, roles["OWNER_ROLE"], "owner")
+    shell(ROLES, compose.path, ADMIN_URL=database)
+    shell(MIGRATE, compose.path, DATABASE_URL=owner)
+    execute(owner, INSERT)
+    name = f"restored_{secrets.token_hex(4)}"
+    restored = re.sub(r"/[^/]*$", f"/{name}", database)
+    backup = block(compose, "docs/operations.md", "pg_dump")
+    restore = block(compose, "docs/operations.md", "pg_restore").replace(
+        " restored\n", f" {name}\n"
+    )
+    try:
+        output = shell(backup + restore, compose.path, ADMIN_URL=database, RESTORED_URL=restored)
+        assert "the database agrees" in output
+        service = as_role(restored, roles["SERVICE_ROLE"], "service")
+        rows = "SELECT id, name, ST_AsText(location), created_at, updated_at FROM facilities"
+        assert execute(service, rows) == execute(database, rows) != []
+        # The numbering goes on, and rights are as they were.
+        assert execute(service, f"{INSERT} RETURNING id") == [(2,)]
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            execute(service, "DROP TABLE facilities")
+    finally:
+        execute(database, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("primary_key", ["bigint", "uuid"])
+def test_partitions(shell: Any, database: str, bake: Bake, primary_key: str) -> None:
+    """The table as partitions by hash of its id, made as the document says: the service reads and writes it."""
+    project = bake(primary_key=primary_key)
+    shell(MIGRATE, project.path, DATABASE_URL=database)
+    execute(database, INSERT)
+    execute(database, block(project, "docs/scaling.md", "PARTITION BY"))
+    execute(database, "DROP TABLE facilities_old")
+    features = project.path / "features.geojson"
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [3, 4]},
+        "properties": {"name": "B"},
+    }
+    features.write_text(
+        json.dumps({"type": "FeatureCollection", "features": [feature] * 9}), encoding="utf-8"
+    )
+    loaded = shell(
+        "python -m facilities_service load features.geojson", project.path, DATABASE_URL=database
+    )
+    assert "9 rows loaded" in loaded
+    assert execute(
+        database,
+        "SELECT count(*), count(DISTINCT id), count(DISTINCT tableoid) > 1 FROM facilities",
+    ) == [(10, 10, True)]
+    (identifier,) = execute(database, "SELECT id FROM facilities LIMIT 1")[0]
+    plan = execute(database, f"EXPLAIN SELECT * FROM facilities WHERE id = '{identifier}'")
+    assert len(re.findall(r"on facilities_\d", str(plan))) == 1

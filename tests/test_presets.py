@@ -1,0 +1,70 @@
+"""The sets of parameters of a platform team: how they are read, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+import presets
+from presets import WrongPresets
+from variants import Variant
+
+
+def load(folder: Path, text: str) -> list[Variant]:
+    file = folder / "presets.yaml"
+    file.write_text(text, encoding="utf-8")
+    return presets.load(file)
+
+
+def test_the_documented_example(tmp_path: Path) -> None:
+    example = (presets.__doc__ or "").split("\n\n")[1]
+    assert [variant.name for variant in load(tmp_path, example)] == ["facilities", "parcels"]
+
+
+def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    (variant,) = load(tmp_path, "no:\n  srid: 04326\n  project_name: Yes\n  pool_size: 1e1\n  description: 2020-01-01\n")
+    assert variant.name == "no"
+    assert variant.parameters == {
+        "srid": "04326",
+        "project_name": "Yes",
+        "pool_size": "1e1",
+        "description": "2020-01-01",
+    }
+
+
+def test_a_set_may_be_all_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "default:\nother: {}\n") == [Variant("default", {}), Variant("other", {})]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "sets of parameters are expected"),
+        ("- POINT", "sets of parameters are expected"),
+        ("a: POINT", "a: parameters are expected"),
+        ("a:\n  sird: 4326", "a: the template has no parameter sird: project_name, "),
+        ("a:\n  srid: [4326]", "a: the value of srid is not a text"),
+        ("a:\n  srid: 1\n  srid: 2", "srid given twice"),
+        ("a: {}\na: {}", "a given twice"),
+        ("a:\n\tsrid: 4326", "found character"),
+        ("a: *b", "undefined alias"),
+    ],
+)
+def test_wrong_files_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(WrongPresets, match=reason) as error:
+        load(tmp_path, text)
+    assert "presets.yaml" in str(error.value)
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(WrongPresets) as error:
+        load(tmp_path, "a:\n  one: 1\n  two: 2\nb:\n  three: 3\n")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WrongPresets, match="missing"):
+        presets.load(tmp_path / "missing.yaml")
+
+
+def test_the_command_refuses_them(pytester: pytest.Pytester) -> None:
+    """`make variants` says what is wrong in a line, and runs nothing."""

@@ -1,0 +1,47 @@
+"""A reviewer sees what a change to the template changes in rendered projects."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import templates
+from rendering import TEMPLATE
+from templates import User
+
+VARIANTS = ("default", "projected-partial", "uuid-wkt-every-column")
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path / "user")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    copy = templates.copy(tmp_path / "template")
+    shutil.copytree(TEMPLATE / "scripts", copy / "scripts")
+    templates.commit(copy, "The template")
+    return copy
+
+
+def test_nothing_is_shown_where_nothing_has_changed(user: User, repository: Path) -> None:
+    run = user.run("scripts.render_diff", "HEAD", folder=repository)
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_a_change_is_shown_as_it_is_rendered(user: User, repository: Path) -> None:
+    templates.edit(repository, "src/PACKAGE/models.py", '"""A row of', '"""One row of')
+    run = user.run("scripts.render_diff", "HEAD", folder=repository)
+    assert run.returncode == 0
+    assert run.stdout.count('-    """A row of ``facilities``."""') == len(VARIANTS)
+    assert run.stdout.count('+    """One row of ``facilities``."""') == len(VARIANTS)
+    for variant in VARIANTS:
+        assert f"+++ now/{variant}/facilities-service/src/facilities_service/models.py" in run.stdout
+    assert templates.git(repository, "worktree", "list").count("\n") == 1
+
+
+def test_a_commit_that_is_not_there_is_told(user: User, repository: Path) -> None:
+    run = user.run("scripts.render_diff", "no-such-commit", folder=repository)
+    assert run.returncode != 0
+    assert "no-such-commit" in run.stderr

@@ -1,0 +1,379 @@
+"""What the template renders: which files, and what they say; nothing is installed or run but the linter."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import Bake
+from rendering import DEFAULTS, TEMPLATE, Project
+
+SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
+
+#: The files that say in literal words what the parameters ask for. Every other file of a project is the same in all
+#: variants, up to the names of the project, the package, the table and the class.
+LITERAL = {
+    ".env.example": "pool and work_mem",
+    "LICENSE": "a file for each license",
+    "README.md": "describes the service",
+    "pyproject.toml": "description, author, license",
+    "migrations/versions/0001_create_{table}.py": "the table, as it was at first",
+    "src/{package}/api/point.py": "the height of XYZ; only POINT tables have the file",
+    "src/{package}/api/rest.py": "query parameters: of a POINT table's rows, of a partial index",
+    "src/{package}/bbox.py": "one file for WGS 84, one for other CRSs",
+    "src/{package}/crs.py": "the CRS",
+    "src/{package}/models.py": "the table",
+    "src/{package}/nearby.py": "one file for geographic CRSs, one for projected ones",
+    "src/{package}/schemas.py": "the columns",
+    "src/{package}/settings.py": "title and defaults",
+}
+
+#: The files of every project. Those of some projects follow below.
+FILES = """
+    .dockerignore .env.example .gitignore .pre-commit-config.yaml Dockerfile LICENSE Makefile README.md compose.yaml
+    migrations/env.py migrations/script.py.mako migrations/versions/0001_create_{table}.py
+    pyproject.toml
+    src/{package}/__init__.py src/{package}/__main__.py
+    src/{package}/api/__init__.py src/{package}/api/parameters.py src/{package}/api/problems.py
+    src/{package}/api/rest.py
+    src/{package}/bbox.py src/{package}/checks.py src/{package}/cli.py src/{package}/crs.py src/{package}/database.py
+    src/{package}/geometry.py src/{package}/main.py src/{package}/migrations.py src/{package}/models.py
+    src/{package}/nearby.py src/{package}/queries.py src/{package}/samples.py src/{package}/schemas.py
+    src/{package}/settings.py src/{package}/sources.py src/{package}/spatial.py src/{package}/writes.py
+    tests/conftest.py
+    tools/postgis.py
+"""
+GITHUB, GITLAB, POINT = ".github/workflows/ci.yml", ".gitlab-ci.yml", "src/{package}/api/point.py"
+
+#: Unlike each other, and unlike every word of the template: so their names can be told from its own.
+UNLIKE = (
+    {
+        "project_name": "Qaproject",
+        "resource_name": "qaresource",
+        "table_name": "qatables",
+        "pool_size": "1",
+        "max_overflow": "0",
+        "pool_timeout": "1",
+        "pool_recycle": "-1",
+        "work_mem": "64kB",
+    },
+    {
+        "project_name": "Qbbbbbproject",
+        "description": "",
+        "author_name": "Qb",
+        "license": "Apache-2.0",
+        "resource_name": "qbbbbbresource",
+        "table_name": "qbbbbbtables",
+        "attributes": "",
+        "geometry_column": "shape",
+        "geometry_type": "MULTIPOLYGON",
+        "srid": "27700",
+        "primary_key": "uuid",
+        "output_format": "wkt",
+    },
+    {
+        "project_name": "Qcproject",
+        "license": "BSD-3-Clause",
+        "resource_name": "qcresource",
+        "table_name": "qctables",
+        "attributes": "a:text? b:int! c:bigint=1 d:float=0.5 e:numeric(9,2)=1.50 f2:bool=true g:date=today "
+        "h:datetime=now i:uuid!=random j:json={}",
+        "geometry_dimension": "XYZ",
+        "index_predicate": "f2 AND c > 0",
+        "srid": "4979",
+    },
+    {
+        "project_name": "Qdproject",
+        "license": "Proprietary",
+        "resource_name": "qdresource",
+        "table_name": "qdtables",
+        "geometry_type": "GEOMETRY",
+        "srid": "3857",
+        "index_predicate": "status = 'active'",
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def unlike(bake_once: Bake) -> list[Project]:
+    return [bake_once(**parameters) for parameters in UNLIKE]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "some"),
+    [
+        ({}, [GITHUB, POINT]),
+        ({"ci": "gitlab"}, [GITLAB, POINT]),
+        ({"ci": "none"}, [POINT]),
+        ({"geometry_type": "POLYGON"}, [GITHUB]),
+        ({"geometry_type": "GEOMETRY", "srid": "27700", "ci": "none"}, []),
+        ({"license": "Apache-2.0", "geometry_dimension": "XYZ"}, [GITHUB, POINT]),
+        ({"package_name": "p", "resource_name": "r", "table_name": "t"}, [GITHUB, POINT]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_files(bake: Bake, parameters: dict[str, str], some: list[str]) -> None:
+    project = bake(**parameters)
+    expected = " ".join([FILES, *some]).format(package=project.package, table=project.table)
+    assert set(project.files) == set(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("license", "says"),
+    [
+        ("MIT", "Permission is hereby granted, free of charge"),
+        ("Apache-2.0", "Apache License"),
+        ("BSD-3-Clause", "Redistribution and use in source and binary forms"),
+        ("Proprietary", "All rights reserved"),
+    ],
+)
+def test_license(bake: Bake, license: str, says: str) -> None:
+    files = bake(license=license, author_name="Ada").files
+    assert says in files["LICENSE"]
+    classified = tomllib.loads(files["pyproject.toml"])["project"].get("license", "Proprietary")
+    assert classified == license
+
+
+def test_no_jinja_is_left(unlike: list[Project]) -> None:
+    # ${{ is GitHub's; {{ and }} are f-strings' braces.
+    for project in unlike:
+        for file, text in project.files.items():
+            found = re.findall(r"cookiecutter|\{%|%\}|\{#|(?<!\$)\{\{ | \}\}(?!$)", text, re.MULTILINE)
+            assert not found, file
+
+
+def test_other_files_are_the_same_in_all_variants(unlike: list[Project]) -> None:
+    first, *others = [without_names(project) for project in unlike]
+    for other in others:
+        for file in (first.keys() & other.keys()) - LITERAL.keys():
+            assert first[file] == other[file], file
+
+
+def test_literal_files_differ(unlike: list[Project]) -> None:
+    """A file that is the same in all variants does not stand in the list."""
+    variants = [without_names(project) for project in unlike]
+    assert {file for file in LITERAL if len({variant.get(file) for variant in variants}) > 1} == LITERAL.keys()
+
+
+def without_names(project: Project) -> dict[str, str]:
+    """The project's files, with a word for each name."""
+    names = {
+        project.context["__class_name"]: "{class}",
+        project.context["project_slug"]: "{project}",
+        project.package: "{package}",
+        project.table: "{table}",
+    }
+    pattern = re.compile("|".join(map(re.escape, names)))
+
+    def blank(text: str) -> str:
+        return pattern.sub(lambda match: names[match[0]], text)
+
+    return {blank(file): blank(text) for file, text in project.files.items()}
+
+
+def test_little_jinja_in_python(unlike: list[Project], record_property: Callable[[str, object], None]) -> None:
+    """Fewer than one block tag for a hundred rendered lines."""
+    tags = sum(
+        path.read_text(encoding="utf-8").count("{%")
+        for path in SOURCE.rglob("*.py*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    lines = sum(len(text.splitlines()) for file, text in unlike[0].files.items() if file.endswith(".py"))
+    record_property("block tags for 100 lines", f"{100 * tags / lines:.1f}")
+    assert 100 * tags / lines < 1
+
+
+def test_defaults_are_valid(bake: Bake) -> None:
+    context = bake().context
+    plain = {name: value for name, value in DEFAULTS.items() if isinstance(value, str) and "{" not in value}
+    assert plain.items() <= context.items()
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_each_parameter_has_a_prompt(name: str) -> None:
+    prompts = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["__prompts__"]
+    default = DEFAULTS[name]
+    if isinstance(prompts[name], dict):
+        assert {"__prompt__", *default} == prompts[name].keys()
+    else:
+        assert prompts[name]
+
+
+HOSTILE = [
+    """He said "it's" \\n 100% ${HOME} $(id) `id` {x} %s <b>&amp; # : - ' 🏔️ Ünïcødé""",
+    "'",
+    '"',
+    "\\",
+    "'''",
+    '"""',
+    "x\\",
+    "{} { } }{",
+    "# no comment",
+    "- : |",
+    "yes",
+    "007",
+    "👩🏽‍🚀",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_comes_out_intact(bake: Bake, text: str) -> None:
+    project = bake(
+        project_name=text,
+        description=text,
+        author_name=text,
+        project_slug="p",
+        attributes="",
+        license="BSD-3-Clause",
+    )
+    files = project.files
+    written = tomllib.loads(files["pyproject.toml"])["project"]
+    assert (written["description"], written["authors"]) == (text, [{"name": text}])
+    settings = assigned(files[f"src/{project.package}/settings.py"])
+    assert (settings["title"], settings["description"]) == (text, text)
+    assert f"# {text}\n" in files["README.md"]
+    assert text in files["LICENSE"]
+    assert_clean(project)
+
+
+@pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% raw %}", "{# no #}", "{{ b"])
+def test_braces_of_a_replay_file_come_out_intact(bake: Bake, tmp_path: Path, text: str) -> None:
+    """On the command line cookiecutter renders them itself; answers and replay files come through as they are."""
+    context = bake(project_slug="p").context | {"project_name": text, "description": text}
+    replay = tmp_path / "replay.json"
+    replay.write_text(json.dumps({"cookiecutter": context}), encoding="utf-8")
+    run_cookiecutter("--replay-file", replay, "--accept-hooks", "no", "--output-dir", tmp_path)
+    path = tmp_path / "p"
+    assert f"# {text}\n" in (path / "README.md").read_text(encoding="utf-8")
+    written = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert written["project"]["description"] == text
+    settings = assigned((path / "src/p/settings.py").read_text(encoding="utf-8"))
+    assert settings["title"] == text
+
+
+def run_cookiecutter(*arguments: str | Path) -> None:
+    command = [sys.executable, "-m", "cookiecutter", TEMPLATE, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if "🚀" not in text])
+def test_defaults_of_attributes_come_out_intact(bake: Bake, text: str) -> None:
+    quoted = text.replace("'", "''")
+    files = bake(attributes=f"note:text='{quoted}'", project_slug="p").files
+    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+        assert text in keywords(files[file], "server_default")
+    assert text in assigned(files["src/p/schemas.py"]).values()
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        "name = 'it''s'",
+        """name = 'say "it"'""",
+        r"name = 'back\slash'",
+        "name <> ':x'",
+        "name LIKE '100%'",
+        "name = '{braces}'",
+        "name = '🏔️' OR status = 'active'",
+    ],
+)
+def test_predicate_comes_out_intact(bake: Bake, predicate: str) -> None:
+    project = bake(index_predicate=predicate, project_slug="p")
+    files = project.files
+    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+        assert f"({predicate})" in strings(files[file])
+    assert f"`{predicate}`" in files["README.md"]
+    assert_clean(project)
+
+
+def test_index_name_comes_out_intact(bake: Bake) -> None:
+    files = bake(index_name='Größen$Index', project_slug="p").files
+    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+        assert "Größen$Index" in strings(files[file])
+
+
+def test_yaml_and_toml_say_what_was_asked_for(bake: Bake) -> None:
+    files = bake(project_slug="on", package_name="null", pool_recycle="-1").files
+    for file, text in files.items():
+        if file.endswith((".yaml", ".yml")):
+            yaml.safe_load(text)
+    compose = yaml.safe_load(files["compose.yaml"])
+    assert compose["name"] == "on"
+    assert compose["services"]["postgis"]["environment"]["POSTGRES_DB"] == "null"
+    assert compose["services"]["migrate"]["command"] == ["python", "-m", "null", "migrate"]
+    assert tomllib.loads(files["pyproject.toml"])["project"]["name"] == "on"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {
+            "package_name": "p",
+            "resource_name": "r",
+            "table_name": "t",
+            "geometry_column": "g",
+            "index_name": "i",
+            "attributes": "a:int",
+        },
+        {
+            "project_slug": "p" * 50,
+            "package_name": "p" * 63,
+            "resource_name": "r" * 63,
+            "table_name": "t" * 39,
+            "geometry_column": "g" * 13,
+            "index_name": "i" * 63,
+            "attributes": f"{'a' * 63}:numeric(10,2)?=-1.50 {'b' * 20}:str(50)! {'c' * 63}:datetime=now "
+            f"{'d' * 63}:uuid=random {'e' * 63}:json?='[1, {{\"a\": \"b\"}}]' {'h' * 63}:text='{'x' * 100}'",
+            "index_predicate": f"{'a' * 63} > 0 AND {'b' * 20} LIKE '{'x' * 100}'",
+        },
+        {"table_name": "t" * 52, "attributes": "", "geometry_column": "g", "srid": "27700"},
+    ],
+    ids=["one letter", "63 bytes", "long table"],
+)
+def test_names_of_any_length_are_laid_out_well(bake: Bake, parameters: dict[str, str]) -> None:
+    assert_clean(bake(**parameters))
+
+
+def assert_clean(project: Project) -> None:
+    """The linter and the formatter find nothing, as the project itself sets them."""
+    for check in (["check"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *check, "--no-cache", "."]
+        run = subprocess.run(command, cwd=project.path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def nodes(source: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(source))
+
+
+def strings(source: str) -> list[str]:
+    """The strings in some Python code."""
+    constants = (node for node in nodes(source) if isinstance(node, ast.Constant))
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def keywords(source: str, name: str) -> list[object]:
+    """What calls in some Python code give for a keyword."""
+    return [
+        node.value.value
+        for node in nodes(source)
+        if isinstance(node, ast.keyword) and node.arg == name and isinstance(node.value, ast.Constant)
+    ]
+
+
+def assigned(source: str) -> dict[str, object]:
+    """The constants that annotated names in some Python code are given."""
+    return {
+        node.target.id: node.value.value
+        for node in nodes(source)
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }

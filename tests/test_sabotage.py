@@ -1,0 +1,417 @@
+"""The check finds each thing that a team may break, names it, and lets them change what they may.
+
+Each test breaks one thing in a project that the check has passed. What stands in the files is found by `check` alone;
+what the database says is found by `check --database`.
+"""
+
+import contextlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from conftest import Bake
+from rendering import Project
+
+VARIANTS = {
+    "geographic": {"geometry_type": "POINT", "srid": "4326"},
+    "projected": {"geometry_type": "POLYGON", "srid": "27700", "primary_key": "uuid"},
+    "partial": {"geometry_type": "LINESTRING", "srid": "4258", "index_predicate": "status = 'active'"},
+}
+GIST = "idx_facilities_location_gist"
+GEOGRAPHY = "idx_facilities_location_geog"
+
+MODELS = "src/facilities_service/models.py"
+MIGRATION = "migrations/versions/0001_create_facilities.py"
+GEOMETRY = "src/facilities_service/geometry.py"
+QUERIES = "src/facilities_service/queries.py"
+SCHEMAS = "src/facilities_service/schemas.py"
+BBOX = "src/facilities_service/bbox.py"
+NEARBY = "src/facilities_service/nearby.py"
+CRS = "src/facilities_service/crs.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A project and its database, migrated."""
+
+    project: Project
+    url: str
+
+    def check(self, *arguments: str) -> str:
+        """What the check finds; "" if it passes."""
+        run = self.project.service("check", *arguments, DATABASE_URL=self.url)
+        assert (run.code == 0) == ("agree" in run.output), run
+        return run.output if run.code else ""
+
+    def sql(self, statement: str) -> None:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    def change(self, file: str, pattern: str, new: str, *, times: int = 1) -> None:
+        """Replace what a regular expression finds in a file."""
+        path = self.project.path / file
+        text, found = re.subn(pattern, new, path.read_text(encoding="utf-8"))
+        assert found == times, f"{pattern} stands {found} times in {file}"
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def services(bake_once: Bake, server: Any) -> Iterator[dict[str, Service]]:
+    """The variants, with migrated databases, as nobody has changed them."""
+    with contextlib.ExitStack() as databases:
+        services = {}
+        for name, parameters in VARIANTS.items():
+            services[name] = Service(
+                bake_once(**parameters), databases.enter_context(server.database())
+            )
+            run = services[name].project.service("migrate", DATABASE_URL=services[name].url)
+            assert run.code == 0, run
+        yield services
+
+
+@pytest.fixture
+def copied(services: dict[str, Service], tmp_path: Path) -> Callable[[str], Service]:
+    """A copy of a variant's project, whose files may be changed."""
+
+    def copied(name: str) -> Service:
+        project = services[name].project
+        path = shutil.copytree(project.path, tmp_path / "project")
+        return replace(services[name], project=replace(project, path=path))
+
+    return copied
+
+
+@pytest.fixture
+def fresh(
+    copied: Callable[[str], Service], server: Any
+) -> Iterator[Callable[[str], Service]]:
+    """The same with a migrated database, which may be changed, too."""
+    with contextlib.ExitStack() as databases:
+
+        def fresh(name: str) -> Service:
+            service = replace(copied(name), url=databases.enter_context(server.database()))
+            assert service.project.service("migrate", DATABASE_URL=service.url).code == 0
+            return service
+
+        yield fresh
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_check_passes_before_anything_is_broken(
+    services: dict[str, Service], variant: str
+) -> None:
+    assert services[variant].check("--database") == ""
+
+
+EVERY, AS_GEOGRAPHY, PARTIAL = tuple(VARIANTS), ("geographic", "partial"), ("partial",)
+
+#: What is changed in a file: what it is, in which variants, the file, a pattern, what takes its place; and what the
+#: check has to say.
+IN_FILES = [
+    ("SRID in the model only", EVERY, MODELS, r"\bsrid=\d+", "srid=3857", "SRID is 3857"),
+    ("no SRID in the model", EVERY, MODELS, r"\bsrid=\d+", "srid=-1", "SRID is -1"),
+    ("SRID in the migration only", EVERY, MIGRATION, r"\bsrid=\d+", "srid=3857", "3857"),
+    ("SRID in crs.py only", EVERY, CRS, r"\bsrid=\d+", "srid=3857", "3857 in crs.py"),
+    ("type in the model only", EVERY, MODELS, r'(Geometry\(\s+)"\w+"', r'\1"MULTIPOINT"', "MULTIPOINT"),
+    ("type in the migration only", EVERY, MIGRATION, r'(Geometry\(\s+)"\w+"', r'\1"MULTIPOINT"', "MULTIPOINT"),
+    ("dimension in the model only", EVERY, MODELS, "dimension=2", "dimension=3", "dimension|Z"),
+    ("spatial_index=True", EVERY, MODELS, "spatial_index=False", "spatial_index=True", "spatial_index=True"),
+    ("index renamed in the model", EVERY, MODELS, GIST, "idx_renamed", "idx_renamed"),
+    ("index renamed in the migration", EVERY, MIGRATION, GIST, "idx_renamed", "idx_renamed"),
+    ("index is no GiST index", EVERY, MODELS, f'(?s)("{GIST}".*?)postgresql_using="gist",', r"\1", GIST),
+    ("geography index renamed", AS_GEOGRAPHY, MODELS, GEOGRAPHY, "idx_renamed", "idx_renamed"),
+    ("geography index not in the model", AS_GEOGRAPHY, MODELS, r"::geography", "", "geography"),
+    ("predicate changed in the model", PARTIAL, MODELS, "status = 'active'", "status = 'open'", "status = 'open'"),
+    ("predicate changed in the migration", PARTIAL, MIGRATION, "status = 'active'", "status = 'open'", "status = 'open'"),
+    (
+        "predicate dropped from one index",
+        PARTIAL,
+        MODELS,
+        f'(?s)("{GIST}".*?)postgresql_where=INDEXED_ROWS,',
+        r"\1",
+        "different rows",
+    ),
+    (
+        "predicate dropped from the migration",
+        PARTIAL,
+        MIGRATION,
+        f'(?s)("{GIST}".*?)postgresql_where=INDEXED_ROWS,',
+        r"\1",
+        f"{GIST}.* WHERE",
+    ),
+    (
+        "a query that binds the predicate's value",
+        PARTIAL,
+        QUERIES,
+        r"\.where\(rows\)",
+        '.where(TABLE.c.status == "active")',
+        r"status = 'active'",
+    ),
+    (
+        "Pydantic writes WKB for GeoJSON",
+        EVERY,
+        GEOMETRY,
+        r"return orjson.loads\(shapely.to_geojson\(geometry\)\)",
+        "return shapely.to_wkb(geometry, hex=True)",
+        "GeoJSON",
+    ),
+    (
+        "Pydantic writes WKB for WKT",
+        EVERY,
+        GEOMETRY,
+        r"return geometry\.wkt",
+        "return shapely.to_wkb(geometry, hex=True)",
+        "WKT",
+    ),
+    ("a column of the schema is not in the table", EVERY, SCHEMAS, r"\bname: Text", "title: Text", "title"),
+    ("a column is not in the schema", EVERY, SCHEMAS, r"    status: str\n", "", "status"),
+    ("a column of the model is not in the migration", EVERY, MODELS, r"    name: M", "    other: M", "other"),
+    ("a longer text in the model", EVERY, MODELS, r"sa.String\(100\)", "sa.String(200)", "200"),
+    ("another default in the migration", EVERY, MIGRATION, '"active"', '"open"', "open"),
+    ("the range of coordinates is not in the model", EVERY, MODELS, "location @ ", "true OR location @ ", "range"),
+]
+
+#: What is changed in a file and shows in the database alone.
+IN_QUERIES = [
+    (
+        "PostGIS writes WKB for GeoJSON",
+        EVERY,
+        GEOMETRY,
+        r"return sa.func.ST_AsGeoJSON\(.*\)",
+        "return sa.cast(sa.func.to_json(sa.cast(self.column, sa.Text())), sa.Text())",
+        "as GeoJSON",
+    ),
+    (
+        "PostGIS writes WKB for WKT",
+        EVERY,
+        GEOMETRY,
+        r"return sa.func.ST_AsText\(.*\)",
+        "return sa.cast(self.column, sa.Text())",
+        "as WKT",
+    ),
+    (
+        "PostGIS writes GeoJSON in the table's CRS",
+        ("projected",),
+        GEOMETRY,
+        r"ST_AsGeoJSON\(in_srid\(self.column, WGS84\)",
+        "ST_AsGeoJSON(self.column",
+        "as GeoJSON",
+    ),
+    (
+        "a cast to geography that the index does not know",
+        AS_GEOGRAPHY,
+        NEARBY,
+        r"there = sa.func.geography\(column\)",
+        "there = sa.cast(column, __import__('geoalchemy2').Geography('POINT', srid=4326))",
+        GEOGRAPHY,
+    ),
+    (
+        "a search that transforms the column",
+        ("projected", "partial"),
+        BBOX,
+        r'column\.bool_op\("&&"\)',
+        'sa.func.ST_Transform(column, 4326).bool_op("&&")',
+        "a box",
+    ),
+    (
+        "a search that does not ask the index",
+        ("projected", "partial"),
+        BBOX,
+        r"return candidates\(column, box\) & ",
+        "return ",
+        "a box",
+    ),
+]
+
+#: What is changed in the database.
+IN_DATABASE = [
+    ("index renamed", EVERY, f"ALTER INDEX {GIST} RENAME TO renamed", GIST),
+    ("index dropped", EVERY, f"DROP INDEX {GIST}", GIST),
+    ("an extra GiST index", EVERY, "CREATE INDEX extra ON facilities USING gist (location)", "extra"),
+    (
+        "an extra GiST index of several columns",
+        EVERY,
+        "CREATE INDEX extra ON facilities USING gist (ST_Centroid(location), location)",
+        "extra",
+    ),
+    ("an extra SP-GiST index", EVERY, "CREATE INDEX extra ON facilities USING spgist (location)", "extra"),
+    ("an index that is not valid", EVERY, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{GIST}'::regclass", f"{GIST}.*invalid"),
+    ("geography index dropped", AS_GEOGRAPHY, f"DROP INDEX {GEOGRAPHY}", GEOGRAPHY),
+    (
+        "predicate dropped",
+        PARTIAL,
+        f"DROP INDEX {GIST}; CREATE INDEX {GIST} ON facilities USING gist (location)",
+        f"{GIST}.*status",
+    ),
+    (
+        "predicate changed",
+        PARTIAL,
+        f"DROP INDEX {GIST}; CREATE INDEX {GIST} ON facilities USING gist (location) WHERE status = 'open'",
+        f"{GIST}.*open",
+    ),
+    (
+        "predicate of the geography index changed",
+        PARTIAL,
+        f"DROP INDEX {GEOGRAPHY}; CREATE INDEX {GEOGRAPHY} ON facilities USING gist (geography(location)) WHERE status = 'open'",
+        f"{GEOGRAPHY}.*open",
+    ),
+    (
+        "another geometry type",
+        EVERY,
+        "ALTER TABLE facilities ALTER location TYPE geometry(GEOMETRY, {srid})",
+        "geometry type",
+    ),
+    (
+        "another SRID",
+        ("projected",),
+        "ALTER TABLE facilities DROP CONSTRAINT ck_facilities_location_range;"
+        "ALTER TABLE facilities ALTER location TYPE geometry(POLYGON, 3857) USING ST_SetSRID(location, 3857)",
+        "SRID",
+    ),
+    ("geometry may be missing", EVERY, "ALTER TABLE facilities ALTER location DROP NOT NULL", "null"),
+    ("a column may be missing", EVERY, "ALTER TABLE facilities ALTER name DROP NOT NULL", "null"),
+    ("another default", EVERY, "ALTER TABLE facilities ALTER status SET DEFAULT 'open'", "status"),
+    ("no default", EVERY, "ALTER TABLE facilities ALTER status DROP DEFAULT", "status"),
+    ("a column that is not in the model", EVERY, "ALTER TABLE facilities ADD extra text", "extra"),
+    ("a shorter text", EVERY, "ALTER TABLE facilities ALTER name TYPE varchar(50)", "name"),
+    (
+        "no range of coordinates",
+        EVERY,
+        "ALTER TABLE facilities DROP CONSTRAINT ck_facilities_location_range",
+        "ck_facilities_location_range",
+    ),
+    ("no revision", EVERY, "DELETE FROM alembic_version", "migrate"),
+]
+
+
+def assert_says(found: str, says: str) -> None:
+    assert re.search(says, found), f"nothing of {says!r} in:\n{found}"
+
+
+def cases(table: list[Any]) -> list[Any]:
+    """Each row of a table for each of its variants."""
+    return [
+        pytest.param(variant, *rest, id=f"{variant}: {what}")
+        for what, variants, *rest in table
+        for variant in variants
+    ]
+
+
+@pytest.mark.parametrize(("variant", "file", "pattern", "new", "says"), cases(IN_FILES))
+def test_check_finds_what_is_broken_in_files(
+    copied: Callable[[str], Service], variant: str, file: str, pattern: str, new: str, says: str
+) -> None:
+    service = copied(variant)
+    service.change(file, pattern, new)
+    assert_says(service.check(), says)
+
+
+@pytest.mark.parametrize(("variant", "file", "pattern", "new", "says"), cases(IN_QUERIES))
+def test_check_finds_broken_queries(
+    copied: Callable[[str], Service], variant: str, file: str, pattern: str, new: str, says: str
+) -> None:
+    service = copied(variant)
+    service.change(file, pattern, new)
+    assert_says(service.check("--database"), says)
+
+
+@pytest.mark.parametrize(("variant", "statement", "says"), cases(IN_DATABASE))
+def test_check_finds_what_is_broken_in_the_database(
+    fresh: Callable[[str], Service], variant: str, statement: str, says: str
+) -> None:
+    service = fresh(variant)
+    service.sql(statement.replace("{srid}", VARIANTS[variant]["srid"]))
+    assert_says(service.check("--database"), says)
+
+
+# -- What a team may do --------------------------------------------------------------------------
+
+DEPOT = '''
+
+class Depot(Base):
+    """A table of the team's own."""
+
+    __tablename__ = "depots"
+    __table_args__ = (
+        sa.Index("idx_depots_area_gist", "area", postgresql_using="gist"),
+        sa.Index("idx_depots_entrance_gist", "entrance", postgresql_using="gist"),
+    )
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(50), unique=True)
+    area: Mapped[WKBElement] = mapped_column(
+        Geometry("MULTIPOLYGON", srid=3857, spatial_index=False)
+    )
+    entrance: Mapped[WKBElement | None] = mapped_column(
+        Geometry("POINTZ", srid=4326, dimension=3, spatial_index=False)
+    )
+'''
+
+
+def grow(service: Service) -> None:
+    """Add a table and a column as a team does: in the model, in the schemas, and by a revision of Alembic's making."""
+    path = service.project.path / MODELS
+    path.write_text(path.read_text(encoding="utf-8") + DEPOT, encoding="utf-8")
+    phone = r'    phone: Mapped[str | None] = mapped_column(sa.String(30), index=True)\n\g<0>'
+    service.change(MODELS, r"    location: Mapped\[WKBElement\]", phone)
+    service.change(
+        SCHEMAS, r"    location: Annotated", "    phone: str | None = None\n    location: Annotated", times=2
+    )
+    revise = ("-m", "alembic", "revision", "--autogenerate", "-m", "depots and telephones")
+    run = service.project.python(*revise, DATABASE_URL=service.url)
+    assert run.code == 0, run
+
+
+@pytest.fixture
+def grown(fresh: Callable[[str], Service]) -> Callable[[str], Service]:
+    def grown(variant: str) -> Service:
+        service = fresh(variant)
+        grow(service)
+        assert service.project.service("migrate", DATABASE_URL=service.url).code == 0
+        return service
+
+    return grown
+
+
+@pytest.mark.parametrize("variant", EVERY)
+def test_check_passes_after_a_table_and_a_column_are_added(
+    grown: Callable[[str], Service], variant: str
+) -> None:
+    service = grown(variant)
+    assert service.check() == ""
+    assert service.check("--database") == ""
+    run = service.project.python("-m", "alembic", "check", DATABASE_URL=service.url)
+    assert run.code == 0, run
+
+
+@pytest.mark.parametrize("variant", EVERY)
+def test_check_asks_for_the_migration(fresh: Callable[[str], Service], variant: str) -> None:
+    service = fresh(variant)
+    grow(service)
+    assert "migrate" in service.check("--database")
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "new", "says"),
+    [
+        (MODELS, "Geometry\\(\"MULTIPOLYGON\", srid=3857", 'Geometry("MULTIPOLYGON", srid=3035', "depots.area.*SRID"),
+        (MODELS, "\"POINTZ\", srid=4326, dimension=3", '"POINT", srid=4326', "depots.entrance.*dimension"),
+        (MODELS, GIST, "idx_renamed", "idx_renamed"),
+        (MODELS, "idx_depots_area_gist", "idx_renamed", "idx_renamed"),
+        (MODELS, "status = 'active'", "status = 'open'", "status.*open"),
+    ],
+)
+def test_check_finds_what_is_broken_in_a_grown_project(
+    grown: Callable[[str], Service], file: str, pattern: str, new: str, says: str
+) -> None:
+    """The first revision says no longer what the model does: the database is the judge."""
+    service = grown("partial")
+    service.change(file, pattern, new)
+    assert_says(service.check("--database"), says)

@@ -1,0 +1,145 @@
+"""A generated project follows the template: cruft brings later changes into what a team has made of it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import templates
+from rendering import Project
+from templates import User
+
+#: What the team adds: a route, with a test.
+ROUTE = '''"""How many facilities there are."""
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+
+from ..queries import TABLE
+from .parameters import Service
+
+router = APIRouter()
+
+
+@router.get("/count-of-facilities")
+def count(database: Service) -> int:
+    """Count the rows."""
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(TABLE)).scalar_one()
+'''
+ROUTE_TEST = '''"""What the team has added: a route, a column, another setting."""
+
+from fastapi.testclient import TestClient
+
+from facilities_service.queries import TABLE
+from facilities_service.settings import Settings
+
+
+def test_count(client: TestClient) -> None:
+    assert client.get("/count-of-facilities").json() == 0
+
+
+def test_column() -> None:
+    assert TABLE.c.phone.nullable
+
+
+def test_setting(settings: Settings) -> None:
+    assert settings.page_size == 50
+'''
+#: What the template changes meanwhile: when a client may try again.
+TEMPLATE_TEST = '''"""When a client may try again."""
+
+from {{ cookiecutter.package_name }}.api import problems
+
+
+def test_retry_after() -> None:
+    assert problems.RETRY_AFTER == "7"
+'''
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path / "user")
+
+
+def change(project: Path, file: str, pattern: str, new: str, times: int = 1) -> None:
+    path = project / "src" / "facilities_service" / file
+    text, found = re.subn(pattern, new, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert found == times, f"{pattern} stands {found} times in {file}"
+    path.write_text(text, encoding="utf-8")
+
+
+def edit_as_a_team(project: Project, url: str) -> None:
+    """Add a column and a route, and change a setting."""
+    folder = project.path
+    column = "    phone: Mapped[str | None] = mapped_column(sa.String(30))\n"
+    change(folder, "models.py", r"^    location: Mapped", rf"{column}\g<0>")
+    field = "    phone: str | None = None\n"
+    change(folder, "schemas.py", r"^    location: Annotated", rf"{field}\g<0>", times=2)
+    change(folder, "settings.py", r"page_size: int = Field\(default=100", "page_size: int = Field(default=50")
+    change(folder, "main.py", r"^    app\.include_router\(rest\.router\)\n", r"\g<0>    app.include_router(counts.router)\n")
+    change(folder, "main.py", r"^from \.database", r"from .api import counts\n\g<0>")
+    (folder / "src/facilities_service/api/counts.py").write_text(ROUTE, encoding="utf-8")
+    (folder / "tests/test_counts.py").write_text(ROUTE_TEST, encoding="utf-8")
+    assert project.service("migrate", DATABASE_URL=url).code == 0
+    revise = ("-m", "alembic", "revision", "--autogenerate", "-m", "telephones")
+    run = project.python(*revise, DATABASE_URL=url)
+    assert run.code == 0, run
+
+
+def test_template_changes_come_into_an_edited_project(
+    user: User, tmp_path: Path, server: Any, database_url: str
+) -> None:
+    template = templates.copy(tmp_path / "template")
+    templates.commit(template, "First")
+
+    run = user.run("cruft", "create", template, "--no-input")
+    assert run.returncode == 0, run.stderr
+    folder = user.folder / "facilities-service"
+    # The hooks have written nothing that an update would find changed.
+    assert "diff --git" not in user.run("cruft", "diff", folder=folder).stdout
+    assert user.run("cruft", "check", folder=folder).returncode == 0
+    context = json.loads((folder / ".cruft.json").read_text("utf-8"))["context"]["cookiecutter"]
+    project = Project(folder, context)
+    templates.commit(folder, "Generated")
+
+    edit_as_a_team(project, database_url)
+    templates.commit(folder, "Telephones, and a count")
+    diff = user.run("cruft", "diff", folder=folder).stdout
+    assert "counts.router" in diff
+    assert "phone" in diff
+
+    templates.edit(template, "src/PACKAGE/api/problems.py", 'RETRY_AFTER = "5"', 'RETRY_AFTER = "7"')
+    added = template / "{{cookiecutter.project_slug}}" / "tests" / "test_retry_after.py"
+    added.write_text(TEMPLATE_TEST, encoding="utf-8")
+    templates.commit(template, "Second")
+    assert user.run("cruft", "check", folder=folder).returncode == 1
+
+    run = user.run("cruft", "update", "--skip-apply-ask", folder=folder)
+    assert run.returncode == 0, run.stderr
+    assert not list(folder.rglob("*.rej"))
+    assert user.run("cruft", "check", folder=folder).returncode == 0
+    changed = templates.git(folder, "status", "--porcelain", "--untracked-files=all").split()
+    assert {name for name in changed if "/" in name or "." in name} == {
+        ".cruft.json",
+        "src/facilities_service/api/problems.py",
+        "tests/test_retry_after.py",
+    }
+
+    environment = {
+        "DATABASE_URL": database_url,
+        "TEST_DATABASE_URL": server.url,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    for command in (
+        ("-m", "facilities_service", "migrate"),
+        ("-m", "facilities_service", "check", "--database"),
+        ("-m", "pytest", "-q"),
+    ):
+        run = project.python(*command, **environment)
+        assert run.code == 0, run
+    # The tests of both are among them.
+    assert (folder / "tests/test_counts.py").exists()
+    assert (folder / "tests/test_retry_after.py").exists()

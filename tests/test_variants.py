@@ -1,0 +1,56 @@
+"""Every variant of the template works: rendered, linted, typed, migrated, checked, and tested by its own suite."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import presets
+from conftest import Bake
+from proof import prove
+from rendering import DEFAULTS, WrongParameters
+from variants import FACTORS, IMPOSSIBLE, ROWS, VARIANTS, Value, Variant, all_pairs, pairs
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.function is test_variant:
+        file = metafunc.config.getoption("presets")
+        try:
+            variants = presets.load(file) if file else VARIANTS
+        except presets.WrongPresets as error:
+            raise pytest.UsageError(str(error)) from None
+        metafunc.parametrize("variant", variants, ids=[variant.name for variant in variants])
+
+
+def test_variant(
+    variant: Variant,
+    tmp_path: Path,
+    server: Any,
+    mypy_cache: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Takes its variants from `variants.py`, or from the file that the option --presets names."""
+    for step, seconds in prove(variant, tmp_path, server, mypy_cache):
+        record_property(step, f"{seconds:.1f}")
+
+
+def test_every_pair_of_values_occurs() -> None:
+    occurring = set(itertools.chain.from_iterable(map(pairs, ROWS)))
+    assert occurring == all_pairs()
+
+
+def test_every_choice_is_a_value() -> None:
+    """A choice that the template gains is proved, too."""
+    proved = {name: {variant.parameters.get(name) for variant in VARIANTS} for name in DEFAULTS}
+    for name, default in DEFAULTS.items():
+        if isinstance(default, list):
+            assert proved[name] >= set(default), name
+
+
+@pytest.mark.parametrize("pair", IMPOSSIBLE, ids=lambda pair: " ".join(value for _, value in pair))
+def test_impossible_pairs_are_refused(bake: Bake, pair: tuple[Value, Value]) -> None:
+    given = {name: value for factor, each in pair for name, value in FACTORS[factor][each].items()}
+    with pytest.raises(WrongParameters, match=IMPOSSIBLE[pair]):
+        bake(**given)

@@ -1,0 +1,165 @@
+"""The variants of the template that are proved to work: some by name, and every pair of values.
+
+The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from allpairspy import AllPairs
+
+Parameters = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A set of parameters with a name; what it does not give is as it is by default."""
+
+    name: str
+    parameters: Parameters
+
+
+#: Every type of column: with NULL, with a value of its own by default, and with one that the database works out.
+COLUMNS = {
+    "text": "name:str(100) status:str(20)=active rank:int=0",
+    "none": "",
+    "nullable": "a:str(10)? b:text? c:int? d:bigint? e:float? f2:numeric(12,3)? g:bool? h:date? i:datetime? j:uuid? k:json?",
+    "defaults": "status:str(20)=active rank:int=7 a:text='it''s' b:bigint=-1 c:float=0.5 d:numeric(6,2)=1.50 e:bool=true "
+    "g:date=2020-01-31 h:datetime=2020-01-31T12:00:00Z i:uuid=12345678-1234-5678-1234-567812345678 "
+    "j:json='{\"a\": [1, null]}'",
+    "required": "code:str(20)! status:str(20) rank:int number:bigint! weight:float price:numeric(10,2) open:bool built:date "
+    "seen:datetime key:uuid!=random extra:json day:date=today moment:datetime=now",
+}
+
+#: The values of each factor, which may be of several parameters.
+FACTORS: dict[str, dict[str, Parameters]] = {
+    "type": {
+        kind: {"geometry_type": kind}
+        for kind in (
+            *("POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"),
+            *("GEOMETRYCOLLECTION", "GEOMETRY"),
+        )
+    },
+    # WGS 84, another geographic system, Web Mercator, metres, US feet, geographic with heights
+    "srid": {srid: {"srid": srid} for srid in ("4326", "4258", "3857", "27700", "2263", "4979")},
+    "columns": {name: {"attributes": attributes} for name, attributes in COLUMNS.items()},
+    "dimension": {name: {"geometry_dimension": name} for name in ("XY", "XYZ")},
+    "index": {
+        "full": {},
+        "partial": {"index_predicate": "status = 'active'"},
+        "compound": {
+            "index_predicate": "(status <> 'it''s 100%' OR status LIKE 'a%') AND rank >= 0 AND created_at IS NOT NULL"
+        },
+    },
+    "key": {name: {"primary_key": name} for name in ("bigint", "uuid")},
+    "format": {name: {"output_format": name} for name in ("geojson", "wkt")},
+    "ci": {name: {"ci": name} for name in ("github", "gitlab", "none")},
+    "license": {name: {"license": name} for name in ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")},
+    "pool": {
+        "usual": {},
+        "least": {"pool_size": "1", "max_overflow": "0", "pool_timeout": "1", "pool_recycle": "-1", "work_mem": "64kB"},
+        "most": {
+            "pool_size": "97",
+            "max_overflow": "0",
+            "pool_timeout": "300",
+            "pool_recycle": "86400",
+            "work_mem": "2047GB",
+        },
+    },
+}
+
+#: The pairs that cannot be, and what the template says of each.
+IMPOSSIBLE = {
+    (("columns", columns), ("index", index)): "no column"
+    for columns in ("none", "nullable")
+    for index in ("partial", "compound")
+}
+
+NAMED = (
+    Variant("default", {}),
+    Variant(
+        "one letter",
+        {
+            "project_name": "P",
+            "resource_name": "r",
+            "table_name": "t",
+            "geometry_column": "g",
+            "index_name": "i",
+            "attributes": "a:int=1",
+            "index_predicate": "a > 0",
+        },
+    ),
+    Variant(
+        "63 bytes",
+        {
+            "project_name": "P" * 50,
+            "resource_name": "r" * 63,
+            "table_name": "t" * 39,
+            "geometry_column": "g" * 13,
+            "index_name": "i" * 63,
+            "attributes": f"{'a' * 63}:numeric(10,2)?=-1.50 {'b' * 19}:str(50)!",
+        },
+    ),
+    Variant(
+        "quotes",
+        {
+            "project_name": """Ada's "maps" \\ 🗺️ {x} 100%""",
+            "project_slug": "maps",
+            "description": """It's "quoted" \\n 🏔️ {} %s ${HOME}""",
+            "author_name": "O'Hara",
+            "attributes": "note:text='it''s \"q\" \\ 🏔️ {x} %s :y'",
+            "index_predicate": "note <> 'it''s \"q\" \\ 🏔️ {x} %s :y'",
+        },
+    ),
+    # The keys of the indexes are upper case, so PostgreSQL has to have them quoted.
+    Variant("quoted names", {"index_name": "Facilities$Größe", "table_name": "values", "attributes": "time:date?"}),
+    Variant("south pole", {"srid": "3031"}),
+    Variant("antimeridian", {"srid": "2193", "geometry_type": "POLYGON"}),
+    Variant("world in metres", {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"}),
+    Variant("geographic NAD27", {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"}),
+)
+
+
+Value = tuple[str, str]
+Row = tuple[str, ...]
+
+
+def pairs(row: Sequence[str]) -> set[tuple[Value, Value]]:
+    """The pairs of values in a row of the array, or in the beginning of one, each with its factor."""
+    return set(itertools.combinations(zip(FACTORS, row, strict=False), 2))
+
+
+def possible(row: Sequence[str]) -> bool:
+    return IMPOSSIBLE.keys().isdisjoint(pairs(row))
+
+
+def all_pairs() -> set[tuple[Value, Value]]:
+    """Every pair that can be."""
+    values = [[(factor, value) for value in values] for factor, values in FACTORS.items()]
+    both = (itertools.product(*two) for two in itertools.combinations(values, 2))
+    return set(itertools.chain.from_iterable(both)) - IMPOSSIBLE.keys()
+
+
+def covering_rows() -> list[Row]:
+    """Rows in which every pair occurs that can be."""
+    rows = [tuple(row) for row in AllPairs([list(each) for each in FACTORS.values()], filter_func=possible)]
+    # With a filter the library leaves some pairs out: they get rows of their own.
+    while left := all_pairs().difference(*map(pairs, rows)):
+        fixed = dict(min(left))
+        values = [[fixed[name]] if name in fixed else list(FACTORS[name]) for name in FACTORS]
+        rows.append(tuple(next(iter(AllPairs(values, filter_func=possible)))))
+    return rows
+
+
+ROWS = covering_rows()
+
+
+def of(row: Row) -> Variant:
+    """The variant of a row: of a value of each factor."""
+    given = [FACTORS[factor][value] for factor, value in zip(FACTORS, row, strict=True)]
+    # Named by what tells the variants apart; ci, license and pool come along.
+    return Variant(" ".join(row[:7]), {name: value for each in given for name, value in each.items()})
+
+
+VARIANTS = (*NAMED, *map(of, ROWS))

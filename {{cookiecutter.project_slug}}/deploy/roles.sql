@@ -1,0 +1,62 @@
+-- Who may do what in the database. Two roles:
+--   owner    owns the table and migrates it
+--   service  reads and writes rows, and can neither make, alter, empty nor drop anything
+--
+-- Run by an administrator, in the service's own database, before the first migration:
+--   OWNER_PASSWORD=… SERVICE_PASSWORD=… psql "$ADMIN_URL" --file deploy/roles.sql
+-- It may be run again, for new passwords or another role. OWNER_ROLE and SERVICE_ROLE give them other names.
+
+\set ON_ERROR_STOP on
+\set owner owner
+\set service service
+\getenv owner OWNER_ROLE
+\getenv service SERVICE_ROLE
+\getenv owner_password OWNER_PASSWORD
+\getenv service_password SERVICE_PASSWORD
+
+BEGIN;
+
+SELECT format('CREATE ROLE %I', role) FROM unnest(ARRAY[:'owner', :'service']) AS role
+WHERE role NOT IN (SELECT rolname FROM pg_roles) \gexec
+ALTER ROLE :"owner" LOGIN PASSWORD :'owner_password';
+ALTER ROLE :"service" LOGIN PASSWORD :'service_password';
+-- Whoever runs this acts for the owner below; a superuser may anyway, the administrator of a managed database may not.
+GRANT :"owner" TO CURRENT_USER;
+
+-- For whoever does not say otherwise, as the service does in each of its transactions.
+ALTER ROLE :"service" IN DATABASE :"DBNAME" SET timezone = 'UTC';
+ALTER ROLE :"service" IN DATABASE :"DBNAME" SET statement_timeout = '30s';
+ALTER ROLE :"service" IN DATABASE :"DBNAME" SET idle_in_transaction_session_timeout = '60s';
+-- A migration that waits for a lock makes every later query wait behind it: let it fail, and try again.
+ALTER ROLE :"owner" IN DATABASE :"DBNAME" SET lock_timeout = '5s';
+
+CREATE EXTENSION IF NOT EXISTS postgis;
+
+REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO :"owner";
+GRANT CONNECT ON DATABASE :"DBNAME" TO :"service";
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
+GRANT USAGE ON SCHEMA public TO :"service";
+
+-- The tables and sequences that migrations make, now and later.
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"service";
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
+GRANT USAGE ON SEQUENCES TO :"service";
+
+-- Those that are there, for a role that came later.
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', oid::regclass, :'service')
+FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND pg_get_userbyid(relowner) = :'owner' \gexec
+SELECT format('GRANT USAGE ON SEQUENCE %s TO %I', oid::regclass, :'service')
+FROM pg_class WHERE relkind = 'S' AND pg_get_userbyid(relowner) = :'owner' \gexec
+
+-- Alembic's own table, made before Alembic does, so that the service may only read it.
+CREATE TABLE IF NOT EXISTS alembic_version (
+    version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY
+);
+ALTER TABLE alembic_version OWNER TO :"owner";
+REVOKE ALL ON alembic_version FROM :"service";
+GRANT SELECT ON alembic_version TO :"service";
+
+COMMIT;

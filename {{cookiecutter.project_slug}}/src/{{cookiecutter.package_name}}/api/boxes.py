@@ -1,0 +1,43 @@
+"""The parameter ``bbox`` in the CRSs that ``bbox-crs`` may name."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+import sqlalchemy as sa
+
+from .. import bbox, spatial
+from ..crs import MERCATOR, STORAGE, STORED, WGS84, Bounds, Reference, lonlat_of_mercator
+from ..geometry import bind, boxes
+from ..queries import GEOMETRY
+from .parameters import flat, in_degrees, no_box
+
+
+def inside(box: Sequence[float], reference: Reference) -> sa.ColumnElement[bool]:
+    """The rows whose geometry meets a box of four numbers, or of six on a table that has heights.
+
+    Raises:
+        PydanticCustomError: It is no box of the CRS; the message has the reason.
+    """
+    bounds = flat(box)
+    if reference.swapped:
+        bounds = Bounds(bounds.ymin, bounds.xmin, bounds.ymax, bounds.xmax)
+    if reference.srid == STORAGE.srid != WGS84:
+        found = _inside_stored(bounds)
+    else:
+        if reference.srid == MERCATOR.srid:
+            corners = lonlat_of_mercator(np.array(bounds).reshape(2, 2))
+            bounds = Bounds(*corners.clip(-180, 180).ravel().tolist())
+        found = bbox.within(GEOMETRY, in_degrees(bounds))
+    if len(box) == 6 and spatial.dimension(GEOMETRY) == 3:
+        found &= sa.func.ST_ZMax(GEOMETRY) >= min(box[2], box[5])
+        found &= sa.func.ST_ZMin(GEOMETRY) <= max(box[2], box[5])
+    return found
+
+
+def _inside_stored(bounds: Bounds) -> sa.ColumnElement[bool]:
+    """The rows that meet a box in the CRS of the table itself."""
+    if bounds.ymin > bounds.ymax or (bounds.xmin > bounds.xmax and not STORAGE.geographic):
+        raise no_box("its first corner is beyond the second")
+    parts = (shapely.set_srid(part, STORED.srid) for part in boxes(bounds))
+    return sa.or_(*(sa.func.ST_Intersects(GEOMETRY, bind(part, STORED.srid)) for part in parts))

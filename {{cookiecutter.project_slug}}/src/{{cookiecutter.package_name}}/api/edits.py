@@ -1,0 +1,145 @@
+"""OGC API - Features, part 4: features are created, replaced, changed and removed, and no change undoes another."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from .. import queries, schemas, writes
+from ..crs import DEFAULT
+from ..queries import GEOMETRY
+from . import bodies, etags, formats
+from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, documented
+from .features import GEOJSON_IN, ITEM, ITEMS, described, known, missing
+from .formats import GEOJSON
+from .openapi import answers, reference
+from .parameters import Service
+from .patches import merge
+
+CONFORMANCE = tuple(
+    f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
+    for name in ("create-replace-delete", "update", "features", "optimistic-locking-etags")
+)
+
+router = APIRouter(tags=["Features"], default_response_class=Response)
+
+#: Why a change is refused, beside what is wrong with its parameters and its body.
+REFUSED = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+@router.post(
+    ITEMS,
+    status_code=HTTPStatus.CREATED,
+    responses=answers(
+        *REFUSED, success=HTTPStatus.CREATED, formats=[GEOJSON], schema="FeatureOrCollection"
+    ),
+    openapi_extra=documented(reference("NewFeatureOrCollection"), *FEATURES),
+)
+def create_features(
+    request: Request, body: FeatureBody, crs: ContentCrs, database: Service
+) -> Response:
+    """Add a feature, or all the features of a collection: every one, or none if one is refused."""
+    record = GEOJSON_IN[DEFAULT.uri]
+    if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
+        new = bodies.row_of(body, crs)
+        with database.write() as connection:
+            row = connection.execute(writes.insert(record, new)).one()
+        headers = described(row, GEOJSON, DEFAULT)
+        headers["Location"] = str(request.url_for("read_feature", id=row.id))
+        return formats.json(record.encode(row), GEOJSON.media_type, HTTPStatus.CREATED, headers)
+    features = body.get("features")
+    if not isinstance(features, list):
+        raise bodies.refused("the features of a FeatureCollection are an array", "features")
+    news = [bodies.row_of(each, crs, "features", number) for number, each in enumerate(features)]
+    with database.write() as connection:
+        rows = [connection.execute(writes.insert(record, new)).one() for new in news]
+    collection = {"type": "FeatureCollection", "features": [record.encode(row) for row in rows]}
+    headers = {"Content-Crs": f"<{DEFAULT.uri}>"}
+    return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+
+
+@router.put(
+    ITEM,
+    responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
+    openapi_extra=documented(reference("NewFeature"), *FEATURES),
+    **CONDITIONAL,
+)
+def replace_feature(
+    request: Request, id: str, body: FeatureBody, crs: ContentCrs, database: Service
+) -> Response:
+    """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
+    record = GEOJSON_IN[DEFAULT.uri]
+    new = bodies.row_of(body, crs)
+    with database.write() as connection:
+        _lock(connection, request, id)
+        row = connection.execute(
+            writes.update(record, known(id), new, bodies.ROW.model_fields)
+        ).one()
+    return _changed(record, row)
+
+
+@router.patch(
+    ITEM,
+    responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
+    openapi_extra=documented({"type": "object"}, *PATCHES),
+)
+def change_feature(
+    request: Request, id: str, body: PatchBody, crs: ContentCrs, database: Service
+) -> Response:
+    """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
+    if not isinstance(body, dict) or not isinstance(body.get("properties", {}), dict):
+        raise bodies.refused("a patch of a feature is an object, and so are its properties")
+    record = GEOJSON_IN[DEFAULT.uri]
+    names = {name for name in body.get("properties", {}) if name not in schemas.READ_ONLY}
+    if "geometry" in body:
+        names.add(GEOMETRY.name)
+    with database.write() as connection:
+        _lock(connection, request, id)
+        # The patch is one of the feature as it is in the CRS of the request.
+        before = GEOJSON_IN[crs.uri]
+        row = connection.execute(queries.by_id(before, known(id))).one()
+        feature = merge(orjson.loads(orjson.dumps(before.encode(row))), body)
+        new = bodies.row_of(feature, crs)
+        if names:
+            row = connection.execute(writes.update(record, row.id, new, names)).one()
+        else:
+            row = connection.execute(queries.by_id(record, row.id)).one()
+    return _changed(record, row)
+
+
+@router.delete(
+    ITEM,
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=answers(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.PRECONDITION_FAILED,
+        success=HTTPStatus.NO_CONTENT,
+    ),
+)
+def delete_feature(request: Request, id: str, database: Service) -> Response:
+    """Remove a feature."""
+    with database.write() as connection:
+        _lock(connection, request, id)
+        connection.execute(writes.delete(known(id)))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _lock(connection: sa.Connection, request: Request, id: str) -> None:
+    if not etags.lock(connection, request, known(id)):
+        raise missing(id)
+
+
+def _changed(record: queries.Feature, row: sa.Row[Any]) -> Response:
+    headers = described(row, GEOJSON, DEFAULT)
+    return formats.json(record.encode(row), GEOJSON.media_type, headers=headers)

@@ -1,0 +1,52 @@
+"""Versions of rows as entity tags, so that two who change a row do not undo one another (RFC 9110, section 13)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from .. import writes
+
+
+def etag(version: str, representation: str) -> str:
+    """The tag of a row's version in one of its representations."""
+    return f'"{version}-{representation}"'
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the client has this very answer already (If-None-Match)."""
+    known = request.headers.get("if-none-match")
+    if known is None:
+        return False
+    return known.strip() == "*" or tag in (each.removeprefix("W/") for each in _tags(known))
+
+
+def lock(connection: sa.Connection, request: Request, id: Any) -> bool:
+    """Keep everybody else from a row until the transaction ends, if it still is as the client knows it (If-Match).
+
+    Returns:
+        Whether there is such a row.
+
+    Raises:
+        HTTPException: The row has changed, or is gone, since the client read it.
+    """
+    version: str | None = connection.execute(writes.lock(id)).scalar_one_or_none()
+    wanted, unwanted = (request.headers.get(name) for name in ("if-match", "if-none-match"))
+    if wanted is not None and not (version and _names(wanted, version)):
+        reason = "it has changed, or is gone, since the client read it"
+        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, reason)
+    if unwanted is not None and version and _names(unwanted, version):
+        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, "it is there already")
+    return version is not None
+
+
+def _names(tags: str, version: str) -> bool:
+    if tags.strip() == "*":
+        return True
+    return any(tag.strip('"').partition("-")[0] == version for tag in _tags(tags))
+
+
+def _tags(header: str) -> list[str]:
+    return [tag.strip() for tag in header.split(",")]

@@ -1,0 +1,214 @@
+"""OGC API - Features, parts 1 and 2: the collection's features, a page at a time, and each by its id."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from .. import cql, queries, schemas
+from ..crs import REFERENCES, Reference
+from ..keyset import Order
+from ..queries import TABLE, Feature
+from . import etags, formats, pages, tables
+from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
+from .openapi import answers
+from .parameters import Configuration, Service, clamped, documented, parsed
+from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
+
+CONFORMANCE = (
+    *cql.CONFORMANCE,
+    *(
+        f"http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/{name}"
+        for name in ("core", "geojson", "html", "oas30")
+    ),
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+)
+
+COLLECTION = f"/collections/{TABLE.name}"
+ITEMS = f"{COLLECTION}/items"
+ITEM = ITEMS + "/{id}"
+
+#: What the features of an answer are made of, by the URI of its CRS.
+GEOJSON_IN = {uri: queries.geojson(reference) for uri, reference in REFERENCES.items()}
+WKT_IN = {uri: queries.wkt(reference) for uri, reference in REFERENCES.items()}
+
+ID: TypeAdapter[Any] = TypeAdapter(schemas.Id)
+
+router = APIRouter(tags=["Features"], default_response_class=Response)
+
+
+@dataclass(slots=True)
+class Page:
+    """Some features, and what their page says of them."""
+
+    record: Feature
+    rows: Sequence[sa.Row[Any]]
+    links: list[dict[str, Any]]
+    following: str | None
+    counts: dict[str, int]
+
+
+@router.get(
+    ITEMS,
+    responses=answers(HTTPStatus.BAD_REQUEST, formats=formats.FEATURES, schema="FeatureCollection"),
+    openapi_extra={"parameters": documented(ITEMS_QUERY)},
+)
+def read_features(
+    request: Request,
+    query: Annotated[ItemsQuery, Depends(parsed(ITEMS_QUERY))],
+    database: Service,
+    settings: Configuration,
+) -> Response:
+    """Features of the collection, a page at a time."""
+    chosen = formats.negotiated(request, query.f, formats.FEATURES)
+    record = (WKT_IN if chosen in (CSV, HTML) else GEOJSON_IN)[query.crs.uri]
+    limit = clamped(query.limit, settings)
+    with database.read() as connection:
+        found = _select(connection, record, query, limit)
+        counts = _counts(connection, query, query.count or settings.count)
+    following = _following(request, query, found, limit)
+    links = formats.own_links(request, chosen, formats.FEATURES)
+    if following:
+        links.append(link(following, "next", chosen.media_type, "The next page"))
+    page = Page(record, found[:limit], links, following, counts)
+    headers = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
+    return _written(page, chosen, headers)
+
+
+@router.get(
+    ITEM,
+    responses=answers(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.NOT_MODIFIED,
+        formats=formats.FEATURE,
+        schema="Feature",
+    ),
+    openapi_extra={"parameters": documented(FeatureQuery)},
+)
+def read_feature(
+    request: Request,
+    id: str,
+    query: Annotated[FeatureQuery, Depends(parsed(FeatureQuery))],
+    database: Service,
+) -> Response:
+    """One feature."""
+    chosen = formats.negotiated(request, query.f, formats.FEATURE)
+    record = GEOJSON_IN[query.crs.uri]
+    statement = queries.by_id(record, known(id))
+    with database.read() as connection:
+        row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise missing(id)
+    headers = described(row, chosen, query.crs)
+    if etags.is_known(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    links = formats.own_links(request, chosen, formats.FEATURE)
+    collection = str(request.url_for("read_collection"))
+    links.append(link(collection, "collection", "application/json", "The collection"))
+    feature = record.encode(row) | {"links": links}
+    if chosen is HTML:
+        return pages.feature(feature, headers)
+    return formats.json(feature, GEOJSON.media_type, headers=headers)
+
+
+def known(id: str) -> Any:
+    """An id of a path, as the column has it.
+
+    Raises:
+        HTTPException: No row can have it.
+    """
+    try:
+        value = ID.validate_python(id)
+    except ValidationError:
+        raise missing(id) from None
+    # One feature has one URL: "1.0" and "01" are not found.
+    if str(value) != id.lower():
+        raise missing(id)
+    return value
+
+
+def missing(id: str) -> HTTPException:
+    """The error of an id that no row has."""
+    return HTTPException(HTTPStatus.NOT_FOUND, f"there is no feature {id}")
+
+
+def described(row: sa.Row[Any], chosen: Format, reference: Reference) -> dict[str, str]:
+    """The headers of one feature; its version is the last column."""
+    return {
+        "Content-Crs": f"<{reference.uri}>",
+        "ETag": etags.etag(row[-1], f"{chosen.name}-{reference.name}"),
+        "Vary": "Accept",
+    }
+
+
+def _select(
+    connection: sa.Connection, record: Feature, query: ItemsQuery, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """The rows of a page, and one more if there is a next page, each with its sort values at the end."""
+    wanted = conditions(query)
+    if query.token is not None:
+        wanted &= query.token
+    rows = sa.select(*record.columns, *query.sortby.columns).where(wanted)
+    is_sought = query.bbox is not None or query.filter is not None
+    few = is_sought and queries.are_few(connection, rows)
+    statement = rows.order_by(*query.sortby.by(few=few)).limit(limit + 1)
+    if query.offset:
+        statement = statement.offset(query.offset)
+    return connection.execute(statement).all()
+
+
+def _counts(connection: sa.Connection, query: ItemsQuery, how: str) -> dict[str, int]:
+    """How many features there are; only an exact number is ``numberMatched``."""
+    wanted = conditions(query)
+    match how:
+        case "exact":
+            return {"numberMatched": connection.execute(queries.count(wanted)).scalar_one()}
+        case "estimated":
+            rows = sa.select(TABLE.c.id).where(wanted)
+            return {"numberEstimated": queries.estimate(connection, rows)}
+    return {}
+
+
+def _following(
+    request: Request, query: ItemsQuery, found: Sequence[sa.Row[Any]], limit: int
+) -> str | None:
+    """The URL of the next page, if there is one."""
+    if len(found) <= limit:
+        return None
+    order: Order = query.sortby
+    token = order.token(found[limit - 1][-len(order.keys) :])
+    return str(request.url.remove_query_params("offset").include_query_params(token=token))
+
+
+def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
+    """A page of features in the format that the client wants."""
+    if page.following and chosen in (CSV, SEQUENCE):
+        # These formats have no place for links.
+        headers["Link"] = f'<{page.following}>; rel="next"; type="{chosen.media_type}"'
+    if chosen is HTML:
+        return pages.features(page.record, page.rows, page.links, headers)
+    if chosen is CSV:
+        return tables.csv(page.record, page.rows, headers)
+    features = [page.record.encode(row) for row in page.rows]
+    if chosen is SEQUENCE:
+        return tables.sequence(features, headers)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    collection = {
+        "type": "FeatureCollection",
+        "links": page.links,
+        "timeStamp": now.replace("+00:00", "Z"),
+        **page.counts,
+        "numberReturned": len(features),
+        "features": features,
+    }
+    return formats.json(collection, GEOJSON.media_type, headers=headers)

@@ -1,0 +1,102 @@
+"""The formats of an answer, and which of them a client wants."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+class Format(NamedTuple):
+    """A format, as the parameter ``f`` and the header Accept name it."""
+
+    name: str
+    media_type: str
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is one JSON value."""
+        return self.media_type.endswith("json")
+
+
+JSON = Format("json", "application/json")
+GEOJSON = Format("geojson", "application/geo+json")
+HTML = Format("html", "text/html")
+CSV = Format("csv", "text/csv")
+SEQUENCE = Format("jsonseq", "application/geo+json-seq")
+SCHEMA = Format("json", "application/schema+json")
+
+#: What each kind of resource is written in; the first is for a client that has no wish.
+PAGES = (JSON, HTML)
+FEATURE = (GEOJSON, HTML)
+FEATURES = (GEOJSON, HTML, CSV, SEQUENCE)
+SCHEMAS = (SCHEMA, HTML)
+
+#: Media types by which clients ask for another that they understand.
+BROADER = {
+    GEOJSON.media_type: {"application/json", "application/*", "application/vnd.geo+json"},
+    SCHEMA.media_type: {"application/json", "application/*"},
+    JSON.media_type: {"application/*"},
+    HTML.media_type: {"text/*", "application/xhtml+xml"},
+}
+
+
+def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Format:
+    """The format of an answer: what ``f`` says, else what Accept wants most, else the first."""
+    if f is not None:
+        return next((each for each in offered if each.name == f), offered[0])
+    accepted = request.headers.get("accept", "*/*")
+    for media_type in _by_weight(accepted):
+        for each in offered:
+            if media_type == each.media_type or media_type in BROADER.get(each.media_type, ()):
+                return each
+        if media_type == "*/*":
+            break
+    return offered[0]
+
+
+def _by_weight(accepted: str) -> list[str]:
+    """The media types of an Accept header (RFC 9110, section 12.5.1), the most wanted first."""
+    weighed = []
+    for part in accepted.split(","):
+        media_type, *parameters = (each.strip().lower() for each in part.split(";"))
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        try:
+            weighed.append((float(weight), media_type))
+        except ValueError:
+            continue
+    weighed.sort(key=lambda each: -each[0])
+    return [media_type for weight, media_type in weighed if weight > 0]
+
+
+def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
+    """A link to another resource (RFC 8288)."""
+    return {"href": href, "rel": rel, "type": media_type, "title": title}
+
+
+def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:
+    """The links of a resource to itself and to its other formats."""
+    url = request.url
+    others = [
+        link(
+            str(url.include_query_params(f=each.name)),
+            "alternate",
+            each.media_type,
+            f"This resource as {each.name}",
+        )
+        for each in offered
+        if each is not chosen
+    ]
+    return [link(str(url), "self", chosen.media_type, "This resource"), *others]
+
+
+def json(
+    content: Any,
+    media_type: str = JSON.media_type,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response of JSON, in the format that the client wanted."""
+    headers = {"Vary": "Accept", **(headers or {})}
+    return Response(orjson.dumps(content), status, headers, media_type=media_type)

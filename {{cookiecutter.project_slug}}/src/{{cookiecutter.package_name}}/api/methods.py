@@ -1,0 +1,50 @@
+"""HEAD and OPTIONS, on every path of the application."""
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Methods:
+    """Answers HEAD as GET without the body, and OPTIONS with the methods that the path has.
+
+    Clients look: QGIS lets people edit where OPTIONS lists the methods for it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope.get("method"):
+            case "HEAD":
+                await self.app({**scope, "method": "GET"}, receive, _without_body(send))
+            case "OPTIONS" if methods := allowed(scope):
+                response = Response(headers={"Allow": methods})
+                await response(scope, receive, send)
+            case _:
+                await self.app(scope, receive, send)
+
+
+def allowed(scope: Scope) -> str:
+    """The methods that a request's path has, as the header Allow lists them; empty if there is no such path."""
+    app: Starlette = scope["app"]
+    found = [method for method in METHODS if _has(app.routes, {**scope, "method": method})]
+    if "GET" in found:
+        found.insert(1, "HEAD")
+    return ", ".join([*found, "OPTIONS"]) if found else ""
+
+
+def _has(routes: list[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

@@ -1,0 +1,128 @@
+"""What every request goes through, whatever it asks for."""
+
+import fnmatch
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import perf_counter
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..context import Context, current
+from ..observation import Metrics
+from ..settings import Settings
+from . import problems
+
+log = logging.getLogger("access")
+
+#: An id that is harmless in a log and in a comment of SQL.
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+#: What browsers are told of every answer, unless it says otherwise.
+SECURITY = [
+    (b"content-security-policy", b"frame-ancestors 'self'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+#: Paths that machines ask for all the time: they are logged at the level debug.
+QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class Requests:
+    """Gives each request an id and its limits, and takes note of what became of it.
+
+    It is the outermost middleware and answers what no other handler has: nothing but its answers leaves the service.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self.app = app
+        self._settings = settings
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status, started = perf_counter(), 500, False
+        context = self._context(scope)
+
+        async def answer(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                headers = message["headers"] = list(message.get("headers", ()))
+                said = {name for name, _ in headers}
+                headers += [header for header in SECURITY if header[0] not in said]
+                headers.append((b"x-request-id", context.request_id.encode()))
+            await send(message)
+
+        token = current.set(context)
+        try:
+            await self.app(scope, receive, answer)
+        except Exception as error:
+            response = await problems.answer(Request(scope), error)
+            if started:
+                # All that is left to do is to break the connection off.
+                raise
+            if self._settings.debug:
+                response = problems.problem(status, "".join(traceback.format_exception(error)))
+            await response(scope, receive, answer)
+        finally:
+            self._note(scope, status, perf_counter() - began)
+            current.reset(token)
+
+    def _context(self, scope: Scope) -> Context:
+        request_id, fresh = "", False
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                request_id = value.decode()
+            elif name == b"cache-control":
+                fresh = b"no-cache" in value.lower()
+        return Context(
+            request_id or secrets.token_hex(8),
+            fresh,
+            self._settings.max_vertices,
+            self._settings.max_bbox_width,
+        )
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.count_request(method, route, status, seconds)
+        level = logging.DEBUG if path in QUIET and status < 500 else logging.INFO
+        if log.isEnabledFor(level):
+            fields = {
+                "method": method,
+                "path": path,
+                "query": scope["query_string"].decode("latin-1"),
+                "status": status,
+                "seconds": round(seconds, 6),
+                "client": (scope.get("client") or [None])[0],
+                "caller": scope.get("caller"),
+            }
+            log.log(level, "%s %s %d", method, path, status, extra={"fields": fields})
+
+
+class Hosts:
+    """Refuses requests to hosts that the service is not known as. An orchestrator's probes may name any."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app = app
+        self._known = re.compile("|".join(map(fnmatch.translate, hosts)), re.IGNORECASE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith("/health/"):
+            host = re.sub(r":\d+$", "", Headers(scope=scope).get("host", ""))
+            if not self._known.fullmatch(host):
+                refusal = problems.problem(
+                    HTTPStatus.MISDIRECTED_REQUEST, "this host is not served"
+                )
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

@@ -1,0 +1,154 @@
+"""The OpenAPI document, in version 3.0, which the clients of OGC APIs understand, and a page that shows it."""
+
+from collections.abc import Sequence
+from functools import cache, partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from ..settings import Settings
+from . import openapi30, resources
+from .formats import Format
+
+#: What clients look for: exactly so, without a space.
+MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
+
+LIMIT = {"$ref": "#/components/parameters/limit"}
+
+#: What the headers of a request are for.
+HEADERS = {
+    "Content-Crs": "The CRS of the coordinates in the body, by its URI.",
+    "If-Match": "The tag of the version that is to be changed.",
+    "If-None-Match": "The tag of the version that the client has.",
+}
+
+#: Errors that every route may answer with, and those of the ones that take a body.
+ANYWHERE = (
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/openapi.json")
+async def read_openapi(request: Request) -> Response:
+    """The document."""
+    return Response(orjson.dumps(request.app.openapi()), media_type=MEDIA_TYPE)
+
+
+@router.get("/docs")
+async def read_docs(request: Request) -> Response:
+    """The document for people; its scripts come with the package fastapi-offline, not from the internet."""
+    root = request.scope.get("root_path", "")
+    return get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
+        swagger_favicon_url=f"{root}/docs/assets/favicon.png",
+    )
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Have the application describe itself in OpenAPI 3.0."""
+    app.openapi = cache(partial(document, app, settings))  # type: ignore[method-assign]
+    app.include_router(router)
+    assets = StaticFiles(packages=[("fastapi_offline", "static")])
+    app.mount("/docs/assets", assets, name="docs_assets")
+
+
+def answers(
+    *errors: HTTPStatus,
+    success: HTTPStatus = HTTPStatus.OK,
+    formats: Sequence[Format] = (),
+    schema: str | None = None,
+) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route as the document has them: its success in each format, and its errors."""
+    body = reference(schema) if schema else {"type": "object"}
+    content = {
+        each.media_type: {"schema": body if each.is_json else {"type": "string"}}
+        for each in formats
+    }
+    documented: dict[int | str, dict[str, Any]] = {
+        int(status): {"description": status.phrase} for status in errors
+    }
+    documented[int(success)] = {"description": success.phrase, "content": content}
+    return documented
+
+
+def headers(*names: str) -> list[dict[str, Any]]:
+    """Headers of a request, as the document has them."""
+    schema = {"type": "string"}
+    return [
+        {"name": name, "in": "header", "description": HEADERS[name], "schema": schema}
+        for name in names
+    ]
+
+
+def reference(schema: str) -> dict[str, str]:
+    """A schema of the document by its name."""
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document of the application."""
+    made = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version="3.0.3",
+        description=app.description,
+        routes=app.routes,
+    )
+    components = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas |= resources.SCHEMAS
+    components["parameters"] = {"limit": _limit(settings)}
+    for path in made["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    components["schemas"] = {name: openapi30.schema(each) for name, each in schemas.items()}
+    made["paths"] = openapi30.schemas_within(made["paths"])
+    return made
+
+
+def _limit(settings: Settings) -> dict[str, Any]:
+    """The parameter ``limit``, which clients look up to know how large a page may be."""
+    return {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "description": "Features of the answer, at the most; more than the maximum is the maximum.",
+        "style": "form",
+        "explode": False,
+        "schema": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": settings.max_page_size,
+            "default": min(settings.page_size, settings.max_page_size),
+        },
+    }
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """Say what every operation may answer, and that each error is problem details."""
+    responses = operation["responses"]
+    for status in ANYWHERE + (WITH_BODY if "requestBody" in operation else ()):
+        responses.setdefault(str(int(status)), {"description": status.phrase})
+    for status, response in responses.items():
+        if status >= "400":
+            response["content"] = {"application/problem+json": {"schema": reference("Problem")}}
+            response["description"] = HTTPStatus(int(status)).phrase
+    for number, parameter in enumerate(operation.get("parameters", ())):
+        if parameter.get("name") == "limit":
+            operation["parameters"][number] = LIMIT

@@ -1,0 +1,245 @@
+"""Which features a client asks for: the query parameters of the items, and the conditions that they are in SQL."""
+
+import datetime
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
+from sqlalchemy.dialects.postgresql import JSONB
+
+from .. import cql
+from ..crs import DEFAULT, REFERENCES, STORED, WGS84, Reference
+from ..keyset import Key, Order, TokenError
+from ..queries import GEOMETRY, INDEXED_ROWS, TABLE
+from ..schemas import READ_ONLY
+from . import boxes, times
+from .parameters import Limit, numbers
+
+
+def _time_column() -> sa.Column[datetime.datetime]:
+    """The column that ``datetime`` asks about: the one attribute that is a time or a date, else ``created_at``."""
+    found = [
+        column
+        for column in TABLE.columns
+        if isinstance(column.type, sa.DateTime | sa.Date) and column.name not in READ_ONLY
+    ]
+    return found[0] if len(found) == 1 else TABLE.c.created_at
+
+
+TIME = _time_column()
+
+#: The columns that have a parameter of their own, and that features can be sorted by.
+COLUMNS = {
+    column.name: column
+    for column in TABLE.columns
+    if column is not GEOMETRY and not isinstance(column.type, JSONB)
+}
+
+
+#: What a parameter's schema is where its type is none of JSON's.
+TEXT = WithJsonSchema({"type": "string"})
+NUMBERS = WithJsonSchema(
+    {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+)
+
+BY_ID = Order()
+
+
+def _reference(uri: Any, known: Mapping[str, Reference] = REFERENCES) -> Reference:
+    if uri not in known:
+        reason = f"not one of {', '.join(known)}"
+        raise PydanticCustomError("crs", "{reason}", {"reason": reason})
+    return known[uri]
+
+
+def _during(text: Any) -> sa.ColumnElement[bool]:
+    try:
+        return times.during(TIME, times.interval(str(text)))
+    except ValueError as error:
+        raise PydanticCustomError("datetime", "{reason}", {"reason": str(error)}) from error
+
+
+def _order(text: Any) -> Order:
+    keys: list[Key] = []
+    for part in str(text).split(","):
+        sign, name = (part[0], part[1:]) if part[:1] in ("+", "-", " ") else ("+", part)
+        if name not in COLUMNS or name in [key.column.name for key in keys]:
+            reason = f"{name!r:.100} is not one of {', '.join(COLUMNS)}, or is there twice"
+            raise PydanticCustomError("sortby", "{reason}", {"reason": reason})
+        keys.append(Key(COLUMNS[name], descending=sign == "-"))
+    return Order(keys)
+
+
+def _inside(value: Any, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+    corners = numbers(value)
+    # Without it the CRS is wrong, which is said of bbox-crs.
+    reference = others.data.get("bbox_crs")
+    return None if reference is None else boxes.inside(corners, reference)
+
+
+def _after(token: str | None, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+    if token is None or "sortby" not in others.data:
+        return None
+    if others.data.get("offset"):
+        raise PydanticCustomError("token", "either a token or an offset, not both")
+    ordered: Order = others.data["sortby"]
+    try:
+        return ordered.after(ordered.read(token))
+    except TokenError as error:
+        raise PydanticCustomError("token", "{reason}", {"reason": str(error)}) from error
+
+
+def _filtered(text: Any, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+    reference: Reference | None = others.data.get("filter_crs")
+    lang: str | None = others.data.get("filter_lang")
+    if reference is None or lang is None:
+        return None
+    try:
+        return cql.compile(str(text), lang, reference.srid, swapped=reference.swapped)
+    except cql.FilterError as error:
+        raise PydanticCustomError("filter", "{reason}", {"reason": str(error)}) from error
+
+
+ReferenceParameter = Annotated[
+    Any,
+    PlainValidator(_reference),
+    WithJsonSchema({"type": "string", "format": "uri", "enum": list(REFERENCES)}),
+]
+
+#: Filters are in the CRS of the table or in WGS 84.
+FILTER_REFERENCES = {
+    uri: each for uri, each in REFERENCES.items() if each.srid in (WGS84, STORED.srid)
+}
+FilterReference = Annotated[
+    Any,
+    PlainValidator(partial(_reference, known=FILTER_REFERENCES)),
+    WithJsonSchema({"type": "string", "format": "uri", "enum": list(FILTER_REFERENCES)}),
+]
+
+
+class FeatureQuery(BaseModel):
+    """How to write a feature."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    f: Literal["geojson", "json", "html"] | None = Field(
+        default=None, description="The format; without it the header Accept is asked."
+    )
+    crs: ReferenceParameter = Field(
+        default=DEFAULT.uri,
+        validate_default=True,
+        description="The CRS of the coordinates, with its order of the axes.",
+    )
+
+
+class ItemsQuery(FeatureQuery):
+    """Which features to list, and how."""
+
+    f: Literal["geojson", "json", "html", "csv", "jsonseq"] | None = Field(  # type: ignore[assignment]
+        default=None, description="The format; without it the header Accept is asked."
+    )
+    limit: Limit = None
+    offset: int = Field(default=0, ge=0, le=2**63 - 1, description="Features to pass over.")
+    sortby: Annotated[Any, PlainValidator(_order), TEXT] = Field(
+        default_factory=lambda: BY_ID,
+        description=f"Names to sort by, with - before those that descend: {', '.join(COLUMNS)}.",
+    )
+    token: Annotated[Any, PlainValidator(_after), TEXT] = Field(
+        default=None, description="Where the page begins: of a link to it."
+    )
+    bbox_crs: ReferenceParameter = Field(
+        default=DEFAULT.uri,
+        validate_default=True,
+        alias="bbox-crs",
+        description="The CRS of bbox.",
+    )
+    bbox: Annotated[Any, PlainValidator(_inside), NUMBERS] = Field(
+        default=None,
+        description="West, south, east, north; with heights in between: six numbers.",
+    )
+    when: Annotated[Any, PlainValidator(_during), TEXT] = Field(
+        default=None,
+        alias="datetime",
+        description=f"An instant or an interval, of {TIME.name}; an end may be open (..).",
+    )
+    filter_lang: Literal["cql2-text", "cql2-json"] = Field(
+        default="cql2-text", alias="filter-lang", description="The language of filter."
+    )
+    filter_crs: FilterReference = Field(
+        default=DEFAULT.uri,
+        validate_default=True,
+        alias="filter-crs",
+        description="The CRS of the geometries in filter.",
+    )
+    filter: Annotated[Any, PlainValidator(_filtered), TEXT] = Field(
+        default=None, description="A condition in CQL2, over the queryables."
+    )
+    count: Literal["exact", "estimated", "none"] | None = Field(
+        default=None,
+        description="Whether to tell how many features there are: numberMatched, numberEstimated.",
+    )
+
+
+def conditions(query: ItemsQuery) -> sa.ColumnElement[bool]:
+    """The rows that a client asks for, of those that answers over many rows are about."""
+    found = INDEXED_ROWS
+    if query.bbox is not None:
+        found &= query.bbox
+    if query.when is not None:
+        found &= query.when
+    if query.filter is not None:
+        found &= query.filter
+    for name in query.model_fields_set & COLUMNS.keys():
+        found &= COLUMNS[name] == getattr(query, name)
+    return found
+
+
+def _type(column: sa.Column[Any]) -> Any:
+    """The Pydantic type of a parameter that a column is compared with."""
+    match column.type:
+        case sa.DateTime():
+            return Annotated[AwareDatetime, BeforeValidator(_like(r"\d{4}-\d\d-\d\dT.*"))]
+        case sa.Date():
+            return Annotated[datetime.date, BeforeValidator(_like(r"\d{4}-\d\d-\d\d"))]
+        case sa.String():
+            return Annotated[str, Field(pattern=r"^[^\x00]*$")]
+        case sa.Float():
+            return Annotated[float, Field(allow_inf_nan=False)]
+    return column.type.python_type
+
+
+def _like(pattern: str) -> Callable[[Any], Any]:
+    """Refuse the other spellings that Pydantic takes: a number would be the seconds since 1970."""
+
+    def check(value: Any) -> Any:
+        if not re.fullmatch(pattern, str(value), re.IGNORECASE | re.ASCII):
+            raise PydanticCustomError("time", "not a date or time as RFC 3339 has it")
+        return value
+
+    return check
+
+
+def _with_columns() -> type[ItemsQuery]:
+    """The query with a parameter for each column, which the features have to equal."""
+    fields: dict[str, Any] = {
+        name: (_type(column), Field(default=None, description=f"The value of {name}."))
+        for name, column in COLUMNS.items()
+    }
+    return create_model("ItemsAndColumnsQuery", __base__=ItemsQuery, **fields)
+
+
+ITEMS_QUERY = _with_columns()

@@ -1,0 +1,36 @@
+"""Features as CSV and as GeoJSON text sequences."""
+
+import csv as csv_module
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from ..queries import GEOMETRY, Feature
+from .formats import CSV, SEQUENCE
+
+
+def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]) -> Response:
+    """A line for each feature; the geometry is WKT."""
+    text = io.StringIO()
+    writer = csv_module.writer(text)
+    writer.writerow(["id", GEOMETRY.name, *(column.name for column in record.properties)])
+    for id, geometry, *values in rows:
+        writer.writerow([id, geometry, *map(plain, record.properties, values)])
+    return Response(text.getvalue(), headers=headers, media_type=CSV.media_type)
+
+
+def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
+    """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
+    texts = b"".join(b"\x1e" + orjson.dumps(feature) + b"\n" for feature in features)
+    return Response(texts, headers=headers, media_type=SEQUENCE.media_type)
+
+
+def plain(column: sa.Column[Any], value: Any) -> Any:
+    """A value without the quotes that a time has as JSON."""
+    if value is not None and isinstance(column.type, sa.Date | sa.DateTime):
+        return value.strip('"')
+    return value

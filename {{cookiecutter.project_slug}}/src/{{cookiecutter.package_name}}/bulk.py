@@ -1,0 +1,178 @@
+"""Geometries by the thousand: what ``geometry.read`` and ``geometry.verify`` do with one, with all at once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import shapely
+
+from . import geometry, spatial
+from .crs import STORAGE, WGS84
+from .geometry import GEOJSON_TYPES
+from .queries import GEOMETRY
+
+#: Geometries of Shapely's; None where there is none.
+Geometries = np.ndarray[Any, Any]
+
+#: Shapely's number of each type that GeoJSON has.
+TYPE_IDS = {
+    "POINT": 0,
+    "LINESTRING": 1,
+    "POLYGON": 3,
+    "MULTIPOINT": 4,
+    "MULTILINESTRING": 5,
+    "MULTIPOLYGON": 6,
+    "GEOMETRYCOLLECTION": 7,
+}
+
+#: How each type becomes one of many parts.
+JOIN = {
+    "POINT": shapely.multipoints,
+    "LINESTRING": shapely.multilinestrings,
+    "POLYGON": shapely.multipolygons,
+}
+
+#: How GeoJSON's coordinates become geometries: what makes them of parts, from the outermost brackets inwards.
+STEPS = {
+    "Point": (),
+    "MultiPoint": (shapely.multipoints,),
+    "LineString": (shapely.linestrings,),
+    "MultiLineString": (shapely.multilinestrings, shapely.linestrings),
+    "Polygon": (shapely.polygons, shapely.linearrings),
+    "MultiPolygon": (shapely.multipolygons, shapely.polygons, shapely.linearrings),
+}
+
+KIND = spatial.geometry_type(GEOMETRY)
+HAS_Z = spatial.dimension(GEOMETRY) == 3
+
+
+def read(shapes: Sequence[dict[str, Any] | None]) -> Geometries:
+    """Geometries of GeoJSON; None where there is none or where it is malformed."""
+    geometries = np.full(len(shapes), None)
+    kinds: dict[Any, list[int]] = defaultdict(list)
+    for index, shape in enumerate(shapes):
+        if shape is not None:
+            kinds[shape.get("type")].append(index)
+    for kind, indices in kinds.items():
+        if kind in GEOJSON_TYPES.values():
+            geometries[indices] = _read(kind, [shapes[index] for index in indices])
+    return geometries
+
+
+def _read(kind: str, shapes: list[Any]) -> Geometries:
+    """Geometries of one type."""
+    try:
+        return _built(STEPS[kind], [shape["coordinates"] for shape in shapes])
+    except (KeyError, TypeError, ValueError, shapely.GEOSException):
+        # One is malformed, or they differ in dimension: each is read for itself, which takes longer.
+        geometries = np.full(len(shapes), None)
+        for index, shape in enumerate(shapes):
+            with suppress(ValueError):
+                geometries[index] = geometry.read(shape, default_srid=WGS84)
+        return geometries
+
+
+def _built(steps: Sequence[Callable[..., Geometries]], coordinates: list[Any]) -> Geometries:
+    """Geometries of coordinates as GeoJSON nests them.
+
+    Raises:
+        TypeError, ValueError, shapely.GEOSException: They are not all well-formed, or not of one dimension.
+    """
+    sizes = []
+    for _ in steps:
+        sizes.append([len(each) for each in coordinates])
+        coordinates = list(chain.from_iterable(coordinates))
+    built = np.array(coordinates)
+    if built.dtype.kind not in "if" or built.shape[1:] not in ((2,), (3,)):
+        raise ValueError("positions are two or three numbers")
+    if not all(map(all, sizes)):
+        raise ValueError("a geometry without coordinates")
+    if shapely.linearrings in steps:
+        ends = np.cumsum(sizes[-1])
+        if (built[ends - sizes[-1]] != built[ends - 1]).any():
+            raise ValueError("a ring that is not closed")
+    if steps[-1:] in ((), (shapely.multipoints,)):
+        built = shapely.points(built)
+    for make, size in zip(reversed(steps), reversed(sizes), strict=True):
+        built = make(built, indices=np.repeat(np.arange(len(size)), size))
+    return np.asarray(built)
+
+
+def to_wkb(geometries: Geometries) -> list[str]:
+    """The geometries as PostGIS reads them, in hexadecimal digits."""
+    # GEOS takes five times as long to write the digits.
+    return [wkb.hex() for wkb in shapely.to_wkb(geometries)]
+
+
+def fitted(geometries: Geometries, *, force_2d: bool = False) -> Geometries:
+    """The geometries as the column can store them, where nothing is lost: a part for a whole, or a whole of one part.
+
+    Files often know one of POLYGON and MULTIPOLYGON only.
+
+    Args:
+        geometries: The geometries; they are left as they are.
+        force_2d: Drop z and m.
+    """
+    fitted = shapely.force_2d(geometries) if force_2d else geometries.copy()
+    types = shapely.get_type_id(fitted)
+    part = KIND.removeprefix("MULTI")
+    if part not in JOIN:
+        return fitted
+    if part != KIND:
+        at = np.flatnonzero(types == TYPE_IDS[part])
+        fitted[at] = JOIN[part](fitted[at], indices=np.arange(len(at)))
+    else:
+        single = shapely.get_num_geometries(fitted) == 1
+        at = np.flatnonzero((types == TYPE_IDS[f"MULTI{part}"]) & single)
+        fitted[at] = shapely.get_geometry(fitted[at], 0)
+    return fitted
+
+
+def problems(geometries: Geometries, srid: int) -> Iterator[tuple[int, str]]:
+    """Which of the geometries, whose coordinates are in this CRS, the column cannot store, and why."""
+    for index in np.flatnonzero(~_storable(geometries, srid)).tolist():
+        shape = geometries[index]
+        if shape is None:
+            yield index, "no geometry"
+            continue
+        try:
+            geometry.verify(shapely.set_srid(shape, srid), GEOMETRY)
+        except ValueError as error:
+            surplus = not HAS_Z and (shape.has_z or shape.has_m)
+            yield index, f"{error} (--force-2d drops the others)" if surplus else str(error)
+
+
+def _storable(geometries: Geometries, srid: int) -> Geometries:
+    """Which of the geometries are fit to be stored beyond doubt; the others have to be looked at one by one."""
+    types = shapely.get_type_id(geometries)
+    wanted = list(TYPE_IDS.values()) if KIND == "GEOMETRY" else [TYPE_IDS[KIND]]
+    storable = np.isin(types, wanted) & shapely.is_valid(geometries)
+    storable &= _is_whole(geometries) & _is_in_range(geometries, srid)
+    collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
+    parts, owner = shapely.get_parts(geometries[collections], return_index=True)
+    storable[collections[owner[~_is_whole(parts)]]] = False
+    coordinates, owner = shapely.get_coordinates(geometries, include_z=HAS_Z, return_index=True)
+    storable[owner[~np.isfinite(coordinates).all(axis=1)]] = False
+    return np.asarray(storable)
+
+
+def _is_whole(geometries: Geometries) -> Geometries:
+    """Which of the geometries have coordinates, and of the column's dimension."""
+    measured = shapely.has_m(geometries)
+    whole = ~shapely.is_empty(geometries) & ~measured & (shapely.has_z(geometries) == HAS_Z)
+    return np.asarray(whole)
+
+
+def _is_in_range(geometries: Geometries, srid: int) -> Geometries:
+    """Which of the geometries lie where both their own CRS and that of the table are defined."""
+    limits = [STORAGE.extent] if srid == STORAGE.srid else []
+    limits += [STORAGE.domain] if srid == WGS84 else []
+    xmin, ymin, xmax, ymax = shapely.bounds(geometries).T
+    inside = np.ones(len(geometries), dtype=bool)
+    for limit in limits:
+        spans = [(west <= xmin) & (xmax <= east) for west, east in limit.spans]
+        inside &= np.logical_or.reduce(spans) & (limit.ymin <= ymin) & (ymax <= limit.ymax)
+    return np.asarray(inside)

@@ -1,0 +1,504 @@
+"""Filters in CQL2 (OGC 21-065r2), as text and as JSON, over the columns of the table.
+
+A library reads the filter into the tree that CQL2 JSON describes; here the tree becomes a condition in SQL. What a client
+names is looked up among the columns and operators that are known, and what it states is bound as a value: none of
+it is ever SQL.
+"""
+
+import datetime
+import math
+import operator
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import cql2
+import numpy as np
+import shapely
+import sqlalchemy as sa
+from shapely.geometry.base import BaseGeometry
+
+from . import bbox
+from .crs import STORAGE, WGS84, WORLD, Bounds
+from .geometry import bind, boxes, read
+from .queries import GEOMETRY, TABLE
+
+#: The conformance classes of CQL2 that this module meets.
+CONFORMANCE = tuple(
+    f"http://www.opengis.net/spec/cql2/1.0/conf/{name}"
+    for name in (
+        "cql2-text",
+        "cql2-json",
+        "basic-cql2",
+        "advanced-comparison-operators",
+        "case-insensitive-comparison",
+        "accent-insensitive-comparison",
+        "basic-spatial-functions",
+        "basic-spatial-functions-plus",
+        "spatial-functions",
+        "temporal-functions",
+        "property-property",
+        "arithmetic",
+    )
+)
+
+#: Characters of a filter.
+MAX_LENGTH = 16_384
+
+#: Operators in a filter: the parser needs stack for each.
+MAX_OPERATORS = 400
+
+#: Characters that the parser may have to read: it tries each pair of parentheses as an expression and again as a list,
+#: so that it reads up to 2**n times what stands in n of them.
+MAX_WORK = 500_000
+
+#: Levels of the tree: an operator is two of them, itself and its operands.
+MAX_DEPTH = 100
+
+#: Whole numbers up to here are exact where numbers are floating point, as the parser has them.
+MAX_NUMBER = 2**53 - 1
+
+Expression = sa.ColumnElement[Any]
+Condition = sa.ColumnElement[bool]
+
+
+class FilterError(ValueError):
+    """A filter that cannot be used; the message says where and why."""
+
+
+def compile(text: str, lang: str, srid: int = WGS84, *, swapped: bool = False) -> Condition:
+    """The condition that a filter states.
+
+    Args:
+        text: The filter.
+        lang: ``cql2-text`` or ``cql2-json``.
+        srid: The CRS of its geometries: WGS 84 or the table's.
+        swapped: Whether their y stands before x.
+
+    Raises:
+        FilterError: It is malformed, too long, or asks for what the table does not have.
+    """
+    return _Filter(srid, swapped).condition(_parsed(text, lang))
+
+
+def _parsed(text: str, lang: str) -> Any:
+    """The tree of a filter, not too deep to walk."""
+    if len(text) > MAX_LENGTH:
+        raise FilterError(f"a filter of more than {MAX_LENGTH:,} characters")
+    if lang == "cql2-text":
+        _verify_parsable(text)
+    try:
+        tree = (cql2.parse_text if lang == "cql2-text" else cql2.parse_json)(text).to_json()
+    except Exception as error:  # The library has no common class for what it raises.
+        raise FilterError(f"not {lang}: {_reason(error)}") from error
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise FilterError("the filter is nested too deeply")
+        level = [child for node in level for child in _children(node)]
+    return tree
+
+
+def _children(node: Any) -> list[Any]:
+    match node:
+        case dict():
+            return list(node.values())
+        case list():
+            return node
+    return []
+
+
+def _verify_parsable(text: str) -> None:
+    """Refuse text for which the parser would take too much stack or time; it has no limits of its own."""
+    text = re.sub(r"'[^']*'", "''", text)
+    # The signs of coordinates and of numbers in lists are no operators.
+    signless = re.sub(r"(?<=[(,])\s*-?[\d.]+(\s+-?[\d.]+){0,3}\s*(?=[,)])", "", text)
+    words = r"\b(and|or|not|in|is|like|between|div)\b"
+    if len(re.findall(rf"(?i)[-+*/%^=<>]|{words}", signless)) > MAX_OPERATORS:
+        raise FilterError(f"a filter of more than {MAX_OPERATORS} operators")
+    depth = work = 0
+    for part in re.split(r"([()])", text):
+        depth = max(depth + {"(": 1, ")": -1}.get(part, 0), 0)
+        work += len(part) << depth
+        if work > MAX_WORK:
+            raise FilterError("the filter has too many parentheses in one another")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    place = re.match(r"-->\s*(\d+):(\d+)", lines[0])
+    return f"syntax error at line {place[1]}, column {place[2]}" if place else lines[0]
+
+
+def _power(base: Expression, exponent: Expression) -> Expression:
+    """A power where there is one and it is not astronomical; else NULL, where PostgreSQL would raise an error."""
+    names = [sa.column(name, sa.Numeric()) for name in ("base", "exponent")]
+    # A subquery, since powers of powers would repeat their operands without end.
+    given = sa.values(*names, name="given").data([(base, exponent)])
+    base, exponent = given.c
+    magnitude = exponent * sa.func.ln(sa.func.greatest(sa.func.abs(base), Decimal("1e-300")))
+    defined = sa.and_(
+        sa.or_(base >= 0, exponent % 1 == 0), sa.or_(base != 0, exponent >= 0), magnitude < 700
+    )
+    power = sa.func.power(base, exponent, type_=sa.Numeric())
+    return sa.select(sa.case((defined, power))).scalar_subquery()
+
+
+def _without_accents(text: Expression) -> Expression:
+    """Text without its diacritics: decomposed, they are characters of their own."""
+    decomposed = sa.func.normalize(text, sa.literal_column("NFD"))
+    return sa.func.regexp_replace(decomposed, "[\u0300-\u036f]", "", "g", type_=sa.Text())
+
+
+class _Interval(NamedTuple):
+    """Two instants and the time between them. An instant is an interval that ends where it starts."""
+
+    start: Expression
+    end: Expression
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], Condition]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+#: Over exact numbers; what is undefined is NULL.
+ARITHMETIC: dict[str, Callable[[Any, Any], Expression]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": lambda a, b: a / sa.func.nullif(b, 0, type_=sa.Numeric()),
+    "div": lambda a, b: sa.func.div(a, sa.func.nullif(b, 0), type_=sa.Numeric()),
+    "%": lambda a, b: a % sa.func.nullif(b, 0, type_=sa.Numeric()),
+    "^": _power,
+}
+
+TEXT: dict[str, Callable[[Expression], Expression]] = {
+    "casei": lambda text: sa.func.lower(text, type_=sa.Text()),
+    "accenti": _without_accents,
+}
+
+SPATIAL = {
+    "s_intersects": "ST_Intersects",
+    "s_disjoint": "ST_Disjoint",
+    "s_within": "ST_Within",
+    "s_contains": "ST_Contains",
+    "s_touches": "ST_Touches",
+    "s_crosses": "ST_Crosses",
+    "s_overlaps": "ST_Overlaps",
+    "s_equals": "ST_Equals",
+}
+
+#: What the others are with their operands exchanged: the same.
+CONVERSE = {"ST_Within": "ST_Contains", "ST_Contains": "ST_Within"}
+
+#: OGC 21-065r2, tables 5 and 6; the definitions are those of OWL-Time.
+TEMPORAL: dict[str, Callable[[_Interval, _Interval], Condition]] = {
+    "t_after": lambda a, b: a.start > b.end,
+    "t_before": lambda a, b: a.end < b.start,
+    "t_disjoint": lambda a, b: sa.or_(a.start > b.end, a.end < b.start),
+    "t_intersects": lambda a, b: sa.and_(a.start <= b.end, a.end >= b.start),
+    "t_equals": lambda a, b: sa.and_(a.start == b.start, a.end == b.end),
+    "t_contains": lambda a, b: sa.and_(a.start < b.start, a.end > b.end),
+    "t_during": lambda a, b: sa.and_(a.start > b.start, a.end < b.end),
+    "t_starts": lambda a, b: sa.and_(a.start == b.start, a.end < b.end),
+    "t_startedby": lambda a, b: sa.and_(a.start == b.start, a.end > b.end),
+    "t_finishes": lambda a, b: sa.and_(a.start > b.start, a.end == b.end),
+    "t_finishedby": lambda a, b: sa.and_(a.start < b.start, a.end == b.end),
+    "t_meets": lambda a, b: a.end == b.start,
+    "t_metby": lambda a, b: a.start == b.end,
+    "t_overlaps": lambda a, b: sa.and_(a.start < b.start, a.end > b.start, a.end < b.end),
+    "t_overlappedby": lambda a, b: sa.and_(a.start > b.start, a.start < b.end, a.end > b.end),
+}
+
+LOGICAL = ("and", "or", "not", "isnull", "between", "in", "like")
+OPERATORS = (*LOGICAL, *COMPARISONS, *ARITHMETIC, *TEXT, *SPATIAL, *TEMPORAL)
+
+
+def _kind(expression: Expression) -> str:
+    """The kind of values of an expression: those of one kind can be compared."""
+    match expression.type:
+        case sa.String():
+            return "text"
+        case sa.Boolean():
+            return "boolean"
+        case sa.Integer() | sa.Numeric() | sa.Float():
+            return "number"
+        case sa.DateTime():
+            return "timestamp"
+        case sa.Date():
+            return "date"
+        case sa.Uuid():
+            return "uuid"
+    return type(expression.type).__name__.lower()
+
+
+#: The kinds that have an order, and those of them that a string can stand for.
+COMPARABLE = {"text", "boolean", "number", "timestamp", "date", "uuid"}
+READABLE = {"timestamp", "date", "uuid"}
+
+
+def _read(kind: str, text: str) -> Expression:
+    """A value of a kind that is written as a string."""
+    try:
+        match kind:
+            case "date":
+                return sa.literal(datetime.date.fromisoformat(text), sa.Date())
+            case "uuid":
+                return sa.literal(UUID(text), sa.Uuid())
+        instant = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FilterError(f"{text!r:.60} is no {kind}") from error
+    if instant.tzinfo is None:
+        raise FilterError(
+            f"{text!r:.60} is no timestamp: its offset from UTC is missing, such as Z"
+        )
+    return sa.literal(instant, sa.DateTime(timezone=True))
+
+
+def _string(text: str) -> Expression:
+    if "\0" in text:
+        raise FilterError(f"the string {text!r:.60} has a NUL, which no text has")
+    return sa.literal(text, sa.Text())
+
+
+def _number(value: float) -> Expression:
+    if not abs(value) <= MAX_NUMBER:
+        raise FilterError(
+            f"the number {value:g} is beyond {MAX_NUMBER}, where numbers are not exact"
+        )
+    if value == math.floor(value):
+        return sa.literal(int(value), sa.BigInteger())
+    return sa.literal(Decimal(repr(value)), sa.Numeric())
+
+
+def _column(name: str) -> Expression:
+    if name not in TABLE.columns:
+        raise FilterError(
+            f"there is no property {name!r:.60}; there are {', '.join(TABLE.columns.keys())}"
+        )
+    return TABLE.columns[name]
+
+
+#: The end of an interval that has none. As dates, since these fit timestamps as well.
+UNBOUNDED = _Interval(
+    sa.cast(sa.literal_column("'-infinity'"), sa.Date()),
+    sa.cast(sa.literal_column("'infinity'"), sa.Date()),
+)
+
+
+def _timestamps(days: _Interval) -> _Interval:
+    """From the start of the first day in UTC to the end of the last."""
+    start, end = (
+        each if _kind(each) == "timestamp" else sa.cast(each, sa.DateTime()) for each in days
+    )
+    if _kind(days.end) == "date":
+        end = end + sa.literal_column("interval '1 day' - interval '1 microsecond'", sa.Interval())
+    return _Interval(
+        *(
+            edge
+            if _kind(given) == "timestamp"
+            else sa.func.timezone(
+                sa.literal_column("'UTC'"), edge, type_=sa.DateTime(timezone=True)
+            )
+            for given, edge in zip(days, (start, end), strict=True)
+        )
+    )
+
+
+class _Filter(NamedTuple):
+    """How a filter is read: the CRS of its geometries, and the order of their axes."""
+
+    srid: int
+    swapped: bool
+
+    def condition(self, node: Any) -> Condition:
+        found = self.expression(node)
+        if _kind(found) != "boolean":
+            raise FilterError(f"{node!r:.60} is no condition")
+        return found
+
+    def expression(self, node: Any) -> Expression:
+        match node:
+            case bool():
+                return sa.true() if node else sa.false()
+            case int() | float():
+                return _number(node)
+            case str():
+                return _string(node)
+            case {"property": str(name)}:
+                return _column(name)
+            case {"date": str(text)}:
+                return _read("date", text)
+            case {"timestamp": str(text)}:
+                return _read("timestamp", text)
+            case {"op": str(op), "args": list(args)}:
+                return self.operation(op.lower(), args)
+            case None:
+                raise FilterError("NULL equals nothing: IS NULL asks for it")
+        raise FilterError(f"{node!r:.60} does not stand where a value or a condition may")
+
+    def operation(self, op: str, args: list[Any]) -> Expression:
+        match op, args:
+            case "and", [_, *_]:
+                return sa.and_(*map(self.condition, args))
+            case "or", [_, *_]:
+                return sa.or_(*map(self.condition, args))
+            case "not", [arg]:
+                return sa.not_(self.condition(arg))
+            case "isnull", [arg]:
+                return self.expression(arg).is_(None)
+            case "between", [_, _, _]:
+                value, low, high = self.comparable(op, args)
+                return value.between(low, high)
+            case "in", [arg, [_, *_] as choices]:
+                value, *members = self.comparable(op, [arg, *choices])
+                return value.in_(members)
+            case "like", [arg, pattern]:
+                return self.text(op, arg).like(self.pattern(pattern))
+            case _, [_, _] if op in COMPARISONS:
+                return COMPARISONS[op](*self.comparable(op, args))
+            case _, [_, _] if op in ARITHMETIC:
+                return ARITHMETIC[op](*(self.exact(op, arg) for arg in args))
+            case _, [arg] if op in TEXT:
+                return TEXT[op](self.text(op, arg))
+            case _, [left, right] if op in SPATIAL:
+                return self.spatial(SPATIAL[op], left, right)
+            case _, [left, right] if op in TEMPORAL:
+                return self.temporal(op, left, right)
+        if op in OPERATORS:
+            raise FilterError(f"{op} does not take {len(args)} operands, or not these")
+        raise FilterError(
+            f"there is no operator or function {op!r:.60}; there are {' '.join(OPERATORS)}"
+        )
+
+    def comparable(self, op: str, nodes: list[Any]) -> list[Expression]:
+        """Operands of one kind; a string is taken for what the others are."""
+        found = [self.expression(node) for node in nodes]
+        kinds = {
+            _kind(each)
+            for node, each in zip(nodes, found, strict=True)
+            if not isinstance(node, str)
+        }
+        if len(kinds) == 1 and kinds <= READABLE:
+            (kind,) = kinds
+            found = [
+                _read(kind, node) if isinstance(node, str) else each
+                for node, each in zip(nodes, found, strict=True)
+            ]
+        kinds = {_kind(each) for each in found}
+        if len(kinds) > 1 or not kinds <= COMPARABLE:
+            raise FilterError(
+                f"{op} does not compare {' and '.join(sorted(kinds))}, as in {nodes!r:.100}"
+            )
+        return found
+
+    def exact(self, op: str, node: Any) -> Expression:
+        """An operand of arithmetic, as an exact number of any size: integers would overflow."""
+        found = self.expression(node)
+        if _kind(found) != "number":
+            raise FilterError(f"{op} takes numbers, not {node!r:.60}")
+        return sa.cast(found, sa.Numeric())
+
+    def text(self, op: str, node: Any) -> Expression:
+        found = self.expression(node)
+        if _kind(found) != "text":
+            raise FilterError(f"{op} takes text, not {node!r:.60}")
+        return found
+
+    def pattern(self, node: Any) -> Expression:
+        """A pattern of LIKE: a string, folded perhaps, and no property (``patternExpression`` of the grammar)."""
+        match node:
+            case str() if (len(node) - len(node.rstrip("\\"))) % 2:
+                raise FilterError(f"the pattern {node!r:.60} ends with a \\ that escapes nothing")
+            case str():
+                return _string(node)
+            case {"op": str(op), "args": [arg]} if op.lower() in TEXT:
+                return TEXT[op.lower()](self.pattern(arg))
+        raise FilterError(f"like takes a pattern, not {node!r:.60}")
+
+    def spatial(self, function: str, left: Any, right: Any) -> Condition:
+        match self.geometry(left), self.geometry(right):
+            case BaseGeometry() as literal, None:
+                return bbox.compare(GEOMETRY, CONVERSE.get(function, function), literal)
+            case None, BaseGeometry() as literal:
+                return bbox.compare(GEOMETRY, function, literal)
+            case operands:
+                a, b = (GEOMETRY if each is None else bind(each, self.srid) for each in operands)
+                return sa.Function(function, a, b, type_=sa.Boolean())
+
+    def geometry(self, node: Any) -> BaseGeometry | None:
+        """A literal geometry, or None for that of the table."""
+        match node:
+            case {"property": str(name)} if _column(name) is GEOMETRY:
+                return None
+            case {"bbox": list(numbers)}:
+                literal = self.box(numbers)
+            case {"type": str(), **members} if {"coordinates", "geometries"} & members.keys():
+                literal = self.literal(node)
+            case _:
+                raise FilterError(f"{node!r:.60} is no geometry")
+        coordinates = shapely.get_coordinates(literal)
+        if literal.is_empty or shapely.is_empty(shapely.get_parts(literal)).any():
+            raise FilterError(f"the geometry {node!r:.60} is empty")
+        if not np.isfinite(coordinates).all():
+            raise FilterError(f"the geometry {node!r:.60} has a coordinate that is not finite")
+        if self.srid == WGS84 and not WORLD.contain(coordinates):
+            raise FilterError(
+                f"the geometry {node!r:.60} is out of range: longitude and latitude are {WORLD}"
+            )
+        if not literal.is_valid:
+            reason = shapely.is_valid_reason(literal)
+            raise FilterError(f"the geometry {node!r:.60} is invalid: {reason}")
+        return shapely.set_srid(literal, self.srid)
+
+    def literal(self, node: dict[str, Any]) -> BaseGeometry:
+        try:
+            found = shapely.force_2d(read(node, default_srid=self.srid))
+        except ValueError as error:
+            raise FilterError(f"{node!r:.60}: {error}") from error
+        return shapely.transform(found, lambda xy: xy[:, ::-1]) if self.swapped else found
+
+    def box(self, numbers: list[Any]) -> BaseGeometry:
+        """The area of a box, in two parts where it crosses the antimeridian; heights are passed over."""
+        if len(numbers) not in (4, 6) or not all(isinstance(each, float) for each in numbers):
+            raise FilterError(f"BBOX takes four or six numbers, not {numbers!r:.60}")
+        half = len(numbers) // 2
+        low, high = numbers[:2], numbers[half : half + 2]
+        (west, south), (east, north) = (low[::-1], high[::-1]) if self.swapped else (low, high)
+        degrees = self.srid == WGS84 or STORAGE.geographic
+        if not (south <= north and (degrees or west <= east)):
+            raise FilterError(f"BBOX has its corners the wrong way round: {numbers}")
+        return shapely.union_all(boxes(Bounds(west, south, east, north)))
+
+    def temporal(self, op: str, left: Any, right: Any) -> Condition:
+        intervals = [self.interval(op, node) for node in (left, right)]
+        if any(_kind(edge) == "timestamp" for each in intervals for edge in each):
+            intervals = [_timestamps(each) for each in intervals]
+        return TEMPORAL[op](*intervals)
+
+    def interval(self, op: str, node: Any) -> _Interval:
+        match node:
+            case {"interval": [start, end]}:
+                edges = zip((start, end), UNBOUNDED, strict=True)
+                return _Interval(
+                    *(open if each == ".." else self.instant(op, each) for each, open in edges)
+                )
+        instant = self.instant(op, node)
+        return _Interval(instant, instant)
+
+    def instant(self, op: str, node: Any) -> Expression:
+        """A time or a day. A string is a day as long as it has no time."""
+        if isinstance(node, str):
+            return _read("date" if len(node) <= len("2024-01-31") else "timestamp", node)
+        found = self.expression(node)
+        if _kind(found) not in ("date", "timestamp"):
+            raise FilterError(f"{op} takes dates, timestamps and intervals, not {node!r:.60}")
+        return found

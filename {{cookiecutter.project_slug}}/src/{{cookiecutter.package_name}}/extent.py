@@ -1,0 +1,69 @@
+"""Where and when the collection's rows are, kept for a while: to find out takes a pass over the table."""
+
+import math
+import threading
+import time
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+
+from . import queries
+from .crs import Bounds
+from .database import Database
+
+#: Coordinates in answers are rounded to so many decimals, and must not lie outside.
+DECIMALS = 9
+
+
+class Extent(NamedTuple):
+    """The box in WGS 84 that holds the rows, and the first and the last of their times."""
+
+    box: Bounds
+    interval: tuple[str | None, str | None]
+
+
+class Extents:
+    """The extent, asked of the database when it is older than ``lifetime`` seconds.
+
+    Rows that this process writes are in it at once (``Database.writes``). Those that others write may be missing for
+    as long as its lifetime.
+    """
+
+    def __init__(self, database: Database, column: sa.Column[Any], lifetime: float) -> None:
+        self._database = database
+        self._statement = queries.extent(column)
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._extent: Extent | None = None
+        self._writes = -1
+        self._until = 0.0
+
+    def get(self) -> Extent | None:
+        """The extent; none of a collection without rows."""
+        # One request asks the database, the others wait for what it finds.
+        with self._lock:
+            # Counted before the database is asked: what is written meanwhile may not be in the answer.
+            writes = self._database.writes
+            if writes != self._writes or time.monotonic() > self._until:
+                self._extent = self._read()
+                self._writes, self._until = writes, time.monotonic() + self._lifetime
+            return self._extent
+
+    def _read(self) -> Extent | None:
+        with self._database.read() as connection:
+            xmin, ymin, xmax, ymax, first, last = connection.execute(self._statement).one()
+        if xmin is None:
+            return None
+        unit = 10**DECIMALS
+        low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
+        high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
+        return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
+
+
+def _moment(text: str | None) -> str | None:
+    """A time as the OGC has it; none for one that is infinitely far."""
+    value: str | None = orjson.loads(text) if text else None
+    if value is None or value.endswith("infinity"):
+        return None
+    return value if "T" in value else f"{value}T00:00:00Z"

@@ -1,0 +1,89 @@
+"""The order of a page's rows, and where the next page begins.
+
+A page is found by the sort values of the last row before it (a keyset), so that a deep page costs what the first one
+does, and rows that come or go before it do not move it. The values travel in a token, which means nothing to a client.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+
+from .queries import TABLE, in_order_of_id
+
+
+class TokenError(ValueError):
+    """A token that does not say where a page of this order begins."""
+
+
+class Key(NamedTuple):
+    """A column to sort by."""
+
+    column: sa.Column[Any]
+    descending: bool = False
+
+
+class Order:
+    """An order in which each row has one place: by the keys given, then by id. NULL is last either way."""
+
+    def __init__(self, keys: Sequence[Key] = ()) -> None:
+        self.keys = [*keys, Key(TABLE.c.id)]
+        #: The sort values as text, of which PostgreSQL makes the very same values again.
+        self.columns = [sa.cast(key.column, sa.Text()) for key in self.keys]
+
+    def by(self, *, few: bool = False) -> list[sa.ColumnElement[Any]]:
+        """What to ORDER BY: few rows, or any number of them."""
+        if len(self.keys) == 1:
+            return [in_order_of_id(few=few)]
+        return [
+            column.desc().nulls_last() if descending else column.asc()
+            for column, descending in self.keys
+        ]
+
+    def after(self, values: Sequence[str | None]) -> sa.ColumnElement[bool]:
+        """The rows that follow the one with these sort values."""
+        following: list[sa.ColumnElement[bool]] = []
+        same: list[sa.ColumnElement[bool]] = []
+        for (column, descending), text in zip(self.keys, values, strict=True):
+            if text is None:
+                same.append(column.is_(None))
+                continue
+            value = sa.cast(sa.literal(text, sa.Text()), column.type)
+            beyond = column < value if descending else column > value
+            if column.nullable:
+                beyond |= column.is_(None)
+            following.append(sa.and_(*same, beyond))
+            same.append(column == value)
+        return sa.or_(*following)
+
+    def token(self, values: Sequence[str | None]) -> str:
+        """The token of the page after the row with these sort values."""
+        content = orjson.dumps([self._digest(values), *values])
+        return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+    def read(self, token: str) -> list[str | None]:
+        """The sort values of a token.
+
+        Raises:
+            TokenError: It is malformed, or of another order or table.
+        """
+        try:
+            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+            digest, *values = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
+        except (TypeError, ValueError):
+            raise TokenError("malformed: take it from a link to the next page") from None
+        if digest != self._digest(values) or not self._fit(values):
+            raise TokenError("of another order: it goes with the link that it came in")
+        return list(values)
+
+    def _fit(self, values: Sequence[Any]) -> bool:
+        return len(values) == len(self.keys) and all(
+            value is None or (isinstance(value, str) and "\0" not in value) for value in values
+        )
+
+    def _digest(self, values: Sequence[str | None]) -> str:
+        keys = [(str(column), descending) for column, descending in self.keys]
+        return hashlib.blake2s(repr((keys, list(values))).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,91 @@
+"""What goes on from the start of the process to its end, beside the requests."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+
+from .database import Database
+from .observation import trace_statements
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Look after the database's connections while the application runs, and close them at the end."""
+    settings: Settings = app.state.settings
+    database: Database = app.state.database
+    for warning in settings.open_access():
+        log.warning(warning)
+    trace_statements(database)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_every_second, database.liveness.hang_up)
+        if database.replica is not None:
+            tasks.start_soon(_every_second, database.replica.measure)
+        tasks.start_soon(_in_thread, _count_connections, database, settings)
+        with _draining(app, settings.drain_seconds):
+            yield
+        tasks.cancel_scope.cancel()
+    database.close()
+
+
+async def _every_second(do: Callable[[], None]) -> None:
+    while True:
+        try:
+            await _in_thread(do)
+        except Exception:
+            log.exception("it is tried again")
+        await anyio.sleep(1)
+
+
+async def _in_thread(do: Callable[..., None], *arguments: Any) -> None:
+    # Threads of their own: those of the requests may all wait for a database that hangs.
+    await run_sync(do, *arguments, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+
+
+def _count_connections(database: Database, settings: Settings) -> None:
+    try:
+        if shortage := database.shortage(settings.processes):
+            log.warning(shortage)
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("the database cannot be reached yet: %s", error)
+
+
+@contextmanager
+def _draining(app: FastAPI, seconds: float) -> Iterator[None]:
+    """When the process is told to end, say so by ``/health/ready`` and serve on for a while.
+
+    Meanwhile a load balancer stops sending requests. A second signal ends it at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Signals reach the main thread alone; where the application runs in another, as in tests, it is not the process.
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            before(number, frame)
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        delay = 0 if app.state.readiness.draining else seconds
+        app.state.readiness.draining = True
+        loop.call_soon_threadsafe(loop.call_later, delay, end, number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,85 @@
+"""Whether the server at the other end of a connection is still there."""
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import psycopg2
+import sqlalchemy as sa
+from sqlalchemy.pool import ConnectionPoolEntry
+
+#: Seconds for which a connection that was just used is taken to be alive unless it says otherwise.
+FRESH = 5.0
+
+
+class Liveness:
+    """Sees that no connection is used which is dead, and that nobody waits for ever on one that dies."""
+
+    def __init__(self, patience: float) -> None:
+        #: Seconds that a statement may take, unless its execution option of that name says otherwise.
+        self.patience = patience
+        # The connections in use, and until when they are waited for.
+        self._waiting: dict[int, tuple[float, Any]] = {}
+
+    def watch(self, engine: sa.Engine) -> None:
+        """Look after the connections of an engine."""
+        listeners: dict[str, Callable[..., None]] = {
+            "checkout": self._check,
+            "before_cursor_execute": self._used,
+            "checkin": self._returned,
+        }
+        for event, listener in listeners.items():
+            sa.event.listen(engine, event, listener)
+
+    def hang_up(self) -> None:
+        """Close the connections that were last used too long ago: whoever waits for an answer gets an error.
+
+        A server that has stopped does not keep its own timeout, and TCP goes on as long as the machine runs.
+        """
+        now = time.monotonic()
+        for key, (until, connection) in list(self._waiting.items()):
+            if now > until:
+                self._waiting.pop(key, None)
+                # The connection is another thread's, but its socket may be shut by any.
+                with (
+                    suppress(OSError, psycopg2.Error),
+                    socket.socket(fileno=os.dup(connection.fileno())) as end,
+                ):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def _check(self, connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Replace the pool's connections when one is found dead: what ``pool_pre_ping`` does, at a tenth of its cost.
+
+        A server that ends a connection says so on its socket, which costs nothing to see. Only a connection that was
+        idle for a while is asked for an answer, since a network may have lost it in silence.
+
+        Raises:
+            InvalidatePoolError: It is dead; SQLAlchemy then makes a new one.
+        """
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if poll.poll(0) or time.monotonic() - entry.info.get("used", time.monotonic()) > FRESH:
+            self._wait(connection, self.patience)
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                connection.rollback()
+            except connection.Error as error:
+                self._waiting.pop(id(connection), None)
+                raise sa.exc.InvalidatePoolError from error
+
+    def _used(self, connection: sa.Connection, cursor: Any, *_: Any) -> None:
+        # It counts until the connection is returned, or sends another statement: COMMIT can hang as well.
+        patience = connection.get_execution_options().get("patience", self.patience)
+        self._wait(cursor.connection, patience)
+
+    def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
+        self._waiting.pop(id(connection), None)
+        entry.info["used"] = time.monotonic()
+
+    def _wait(self, connection: Any, patience: float) -> None:
+        self._waiting[id(connection)] = (time.monotonic() + patience, connection)

@@ -1,0 +1,624 @@
+"""The bulk way in: the features of a file become rows, all of them in one transaction.
+
+Rows go to PostgreSQL through COPY: straight into the table, or into a temporary one first where the database has yet to
+transform them or to compare them with the rows that are there.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, groupby, islice
+from operator import attrgetter
+from pathlib import Path
+from types import GenericAlias
+from typing import Annotated, Any, BinaryIO, NamedTuple
+
+import orjson
+import shapely
+import sqlalchemy as sa
+from geoalchemy2 import Geometry
+from psycopg2.extensions import set_wait_callback
+from psycopg2.extras import wait_select
+from pydantic import ConfigDict, Field, Json, TypeAdapter, ValidationError
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from . import bulk
+from .crs import STORAGE, WGS84
+from .geometry import in_srid
+from .queries import GEOMETRY, TABLE
+from .schemas import READ_ONLY, {{ cookiecutter.__class_name }}In
+from .sources import Batch, Source
+
+
+class LoadError(ValueError):
+    """Nothing was loaded; the message says why."""
+
+
+class Refusal(NamedTuple):
+    """A feature that the table does not take.
+
+    Attributes:
+        position: Where it stands in the file, from 1.
+        reason: What is wrong with it, a phrase for each thing.
+        geometry: Shapely's, in the CRS of the file; None where there is none.
+        properties: As the file has them.
+    """
+
+    position: int
+    reason: str
+    geometry: Any
+    properties: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Result:
+    """What has become of the features of a file."""
+
+    loaded: int = 0
+    refused: int = 0
+    #: Properties that no attribute takes, in the order of their appearance.
+    unknown: dict[str, None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        said = f"{self.loaded:,} rows loaded"
+        if self.refused:
+            said += f", {self.refused:,} features refused"
+        if self.unknown:
+            said += (
+                f"\nleft behind, since no attribute is called so: {', '.join(self.unknown)}"
+                " (--map PROPERTY=ATTRIBUTE takes one)"
+            )
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to load.
+
+    Attributes:
+        key: A unique attribute: a feature replaces the row that has the same value. None: every feature is a new row.
+        renamed: Attributes by the names that the file has for them, where they differ.
+        skip_invalid: Load the others where features are refused.
+        force_2d: Drop z and m.
+    """
+
+    key: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    skip_invalid: bool = False
+    force_2d: bool = False
+
+
+#: Where a feature does not have an attribute at all: the row gets the database's default.
+LEFT_OUT: Any = object()
+
+
+class Attribute:
+    """A column that features have a value for, under the rules that the REST resource has for it."""
+
+    def __init__(self, column: sa.Column[Any], *, json_as_text: bool) -> None:
+        self.column = column
+        self.name = column.name
+        known = {{ cookiecutter.__class_name }}In.model_fields[column.name]
+        rule: Any = Annotated[known.annotation, Field(), *known.metadata]
+        if json_as_text and isinstance(column.type, JSONB):
+            rule = Annotated[rule, Json] | None
+        values: Any = GenericAlias(list, (rule,))
+        self._values: TypeAdapter[list[Any]] = TypeAdapter(
+            values, config=ConfigDict(coerce_numbers_to_str=True)
+        )
+        self._text = _text_writer(column.type)
+
+    def fill(self, values: list[Any]) -> list[Any]:
+        """The values, where a null that the column does not take counts as left out."""
+        if self.column.nullable:
+            return values
+        return [LEFT_OUT if value is None else value for value in values]
+
+    def problems(self, values: list[Any]) -> dict[int, str]:
+        """What is wrong with each of the values that the column cannot hold, by their indices."""
+        problems: dict[int, str] = {}
+        try:
+            self._values.validate_python(values)
+        except ValidationError as error:
+            for each in error.errors(include_url=False, include_input=False):
+                problems.setdefault(int(each["loc"][0]), f"{self.name}: {each['msg']}")
+        return problems
+
+    def texts(self, values: list[Any]) -> list[str]:
+        """Valid values as COPY reads them."""
+        write = self._text
+        return [
+            r"\N" if value is None else write(value)
+            for value in self._values.validate_python(values)
+        ]
+
+
+def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
+    match kind:
+        case sa.String():
+            return _escaped
+        case JSONB():
+            return lambda value: _escaped(orjson.dumps(value).decode())
+    return str
+
+
+def _escaped(text: str) -> str:
+    """Text as COPY reads it."""
+    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+
+
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+#: The columns that features have values for.
+ATTRIBUTES = {
+    column.name: column
+    for column in TABLE.columns
+    if column is not GEOMETRY and column.name not in READ_ONLY
+}
+
+#: What no feature can leave out.
+REQUIRED = [
+    column.name
+    for column in ATTRIBUTES.values()
+    if not column.nullable and column.server_default is None
+]
+
+
+def load(
+    connection: sa.Connection,
+    source: Source,
+    options: Options,
+    refuse: Callable[[Refusal], None],
+    watch: Callable[[int], object],
+) -> Result:
+    """Make a row of each feature of a file.
+
+    Args:
+        connection: In a transaction, for the caller to commit; after an exception it can only be rolled back.
+        source: The file.
+        options: How to load.
+        refuse: Called with each feature that the table does not take.
+        watch: Called now and then with how much of the file has been read.
+
+    Raises:
+        LoadError: A feature is refused and ``skip_invalid`` is not set, or PostgreSQL refuses a row.
+        SourceError: The file cannot be read to its end.
+    """
+    _check_options(options)
+    # It takes as long as it takes.
+    connection.execute(
+        sa.text(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        )
+    )
+    loading = _Loading(connection, source, options, refuse, watch)
+    loading.run()
+    if loading.result.refused and not options.skip_invalid:
+        raise LoadError(
+            f"nothing was loaded: {loading.result.refused:,} features are refused"
+            " (--skip-invalid loads the others)"
+        )
+    with _interruptible():
+        quote = connection.dialect.identifier_preparer.quote
+        connection.execute(sa.text(f"ANALYZE {quote(TABLE.name)}"))
+    return loading.result
+
+
+def _check_options(options: Options) -> None:
+    for name in options.renamed.values():
+        if name not in ATTRIBUTES:
+            listed = ", ".join(ATTRIBUTES)
+            raise LoadError(f"{TABLE.name} has no attribute {name!r}; it has {listed}")
+    if options.key is not None and options.key not in (unique := _unique_attributes()):
+        listed = f"unique are: {', '.join(unique)}" if unique else "none is"
+        raise LoadError(
+            f"--key: {options.key!r} is not a unique attribute of {TABLE.name}; {listed}"
+        )
+
+
+def _unique_attributes() -> list[str]:
+    keys = [
+        [column.name for column in constraint.columns]
+        for constraint in TABLE.constraints
+        if isinstance(constraint, sa.UniqueConstraint)
+    ]
+    return [name for name in ATTRIBUTES if [name] in keys]
+
+
+class Rows(NamedTuple):
+    """Features that have values for the same attributes, as COPY reads them."""
+
+    names: tuple[str, ...]
+    positions: list[str]
+    #: The attributes' values, then the geometries.
+    columns: list[Iterable[str]]
+
+    def text(self, *before: Iterable[str]) -> bytes:
+        """A line for each feature, with more columns before its own."""
+        lines = map("\t".join, zip(*before, *self.columns, strict=True))
+        return ("\n".join(lines) + "\n").encode()
+
+
+class _Loading:
+    """One file on its way into the table."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        source: Source,
+        options: Options,
+        refuse: Callable[[Refusal], None],
+        watch: Callable[[int], object],
+    ) -> None:
+        self.result = Result()
+        self._connection = connection
+        self._source = source
+        self._options = options
+        self._refuse = refuse
+        self._watch = watch
+        self._attributes = {
+            name: Attribute(column, json_as_text=source.json_as_text)
+            for name, column in ATTRIBUTES.items()
+        }
+        self._required = {*REQUIRED, *filter(None, [options.key])}
+
+    def run(self) -> None:
+        batches = self._source.batches()
+        # The file has said its CRS once a batch is there.
+        rows = self._rows(chain(islice(batches, 1), batches))
+        first = next(rows, None)
+        if first is None:
+            return
+        runs = groupby(chain([first], rows), key=attrgetter("names"))
+        if self._options.key is None and self._source.srid == STORAGE.srid:
+            for names, run in runs:
+                texts = (each.text() for each in run)
+                self.result.loaded += _copy(self._connection, TABLE, [*names, GEOMETRY.name], texts)
+            return
+        staging = Staging(self._connection, self._source.srid)
+        for names, run in runs:
+            staging.copy(names, run)
+        with _interruptible():
+            for refusal in staging.refusals(self._options.key):
+                self._refused(refusal)
+            if self.result.refused and not self._options.skip_invalid:
+                return
+            try:
+                self.result.loaded = staging.store(self._options.key)
+            except sa.exc.DBAPIError as error:
+                raise LoadError(f"nothing was loaded: {_reason(error.orig)}") from error
+
+    def _rows(self, batches: Iterable[Batch]) -> Iterator[Rows]:
+        for batch in batches:
+            rows = list(self._rows_of(batch))
+            self._watch(self._source.progress)
+            # Where anything is refused nothing is loaded: what follows is only looked at.
+            if self._options.skip_invalid or not self.result.refused:
+                yield from rows
+
+    def _rows_of(self, batch: Batch) -> Iterator[Rows]:
+        geometries = bulk.fitted(batch.geometries, force_2d=self._options.force_2d)
+        values = self._values(batch)
+        groups = _groups(values, len(batch.positions))
+        problems: dict[int, list[str]] = defaultdict(list)
+        for index, reason in bulk.problems(geometries, self._source.srid):
+            problems[index].append(reason)
+        for names, indices in groups.items():
+            for index, reason in self._attribute_problems(names, indices, values):
+                problems[index].append(reason)
+        problems.update({index: [reason] for index, reason in batch.problems.items()})
+        for index in sorted(problems):
+            self._refused(
+                Refusal(
+                    batch.positions[index],
+                    "; ".join(problems[index]),
+                    batch.geometries[index],
+                    batch.properties[index],
+                )
+            )
+        for names, indices in groups.items():
+            chosen = [index for index in indices if index not in problems]
+            if chosen:
+                yield Rows(
+                    names,
+                    [str(batch.positions[index]) for index in chosen],
+                    [
+                        *(
+                            self._attributes[name].texts([values[name][index] for index in chosen])
+                            for name in names
+                        ),
+                        # The columns know the SRID; to set it here would copy each geometry.
+                        bulk.to_wkb(geometries[chosen]),
+                    ],
+                )
+
+    def _values(self, batch: Batch) -> dict[str, list[Any]]:
+        """The values of each attribute, for all the features of a batch."""
+        seen: dict[str, Any] = {}
+        for properties in batch.properties:
+            seen.update(properties)
+        sources = _sources(seen, self._options.renamed)
+        known = {*sources.values(), *READ_ONLY}
+        self.result.unknown.update(dict.fromkeys(name for name in seen if name not in known))
+        return {
+            name: self._attributes[name].fill(
+                [properties.get(source, LEFT_OUT) for properties in batch.properties]
+            )
+            for name, source in sources.items()
+        }
+
+    def _attribute_problems(
+        self, names: tuple[str, ...], indices: list[int], values: Mapping[str, list[Any]]
+    ) -> Iterator[tuple[int, str]]:
+        for name in self._required.difference(names):
+            yield from ((index, f"{name}: a value is required") for index in indices)
+        for name in names:
+            chosen = [values[name][index] for index in indices]
+            for at, reason in self._attributes[name].problems(chosen).items():
+                yield indices[at], reason
+
+    def _refused(self, refusal: Refusal) -> None:
+        self.result.refused += 1
+        self._refuse(refusal)
+
+
+def _sources(properties: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """The property of each attribute: the one that is said to be, else its namesake, else one in another case."""
+    sources: dict[str, str] = {}
+    named = [name for name in properties if name not in renamed]
+    folded: dict[str, list[str]] = {}
+    for name in named:
+        folded.setdefault(name.casefold(), []).append(name)
+    for attribute in ATTRIBUTES:
+        given = [name for name in properties if renamed.get(name) == attribute]
+        exact = [name for name in named if name == attribute]
+        found = given or exact or folded.get(attribute.casefold(), [])
+        if len(found) > 1:
+            raise LoadError(
+                f"{attribute} may be any of the properties {', '.join(found)}: say which one with"
+                f" --map {found[0]}={attribute}"
+            )
+        if found and (given or attribute not in renamed.values()):
+            sources[attribute] = found[0]
+    return sources
+
+
+def _groups(values: Mapping[str, list[Any]], length: int) -> dict[tuple[str, ...], list[int]]:
+    """The indices of the features that have the same attributes, by these."""
+    if not any(LEFT_OUT in column for column in values.values()):
+        return {tuple(values): list(range(length))}
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index in range(length):
+        names = (name for name, column in values.items() if column[index] is not LEFT_OUT)
+        groups[tuple(names)].append(index)
+    return groups
+
+
+class Staging:
+    """A temporary table: features wait there to be transformed, and to be compared with the rows that are there."""
+
+    def __init__(self, connection: sa.Connection, srid: int) -> None:
+        self._connection = connection
+        if not connection.scalar(_KNOWN_SRID, {"srid": srid}):
+            raise LoadError(f"EPSG:{srid} is no CRS that PostGIS knows")
+        self._srid = srid
+        self._kinds: dict[tuple[str, ...], int] = {}
+        # Names with a space: no table or column of the service has one.
+        self._table = sa.Table(
+            "staged rows",
+            sa.MetaData(),
+            sa.Column("staged position", sa.BigInteger(), key="position"),
+            sa.Column("staged kind", sa.Integer(), key="kind"),
+            *(sa.Column(column.name, column.type) for column in ATTRIBUTES.values()),
+            sa.Column(
+                GEOMETRY.name,
+                Geometry(
+                    f"GEOMETRY{'Z' * bulk.HAS_Z}",
+                    srid=srid,
+                    dimension=2 + bulk.HAS_Z,
+                    spatial_index=False,
+                ),
+            ),
+            prefixes=["TEMPORARY"],
+            postgresql_on_commit="DROP",
+        )
+        self._table.create(connection)
+        self._geometry = self._table.c[GEOMETRY.name]
+
+    def copy(self, names: tuple[str, ...], run: Iterable[Rows]) -> None:
+        """Take rows that have values for these attributes."""
+        kind = self._kinds.setdefault(names, len(self._kinds))
+        columns = ["staged position", "staged kind", *names, GEOMETRY.name]
+        texts = (rows.text(rows.positions, [str(kind)] * len(rows.positions)) for rows in run)
+        _copy(self._connection, self._table, columns, texts)
+
+    def refusals(self, key: str | None) -> Iterator[Refusal]:
+        """Give up the rows that the table would refuse."""
+        refused = self._refused(key)
+        if refused is None:
+            return
+        table = self._table
+        members = [each for name in ATTRIBUTES for each in (sa.literal(name), table.c[name])]
+        query = sa.select(
+            refused.c.position,
+            refused.c.reason,
+            sa.func.ST_AsBinary(self._geometry, type_=sa.LargeBinary()),
+            sa.func.jsonb_strip_nulls(sa.func.jsonb_build_object(*members), type_=JSONB),
+        ).join_from(table, refused, table.c.position == refused.c.position)
+        # A page at a time, since they may be all.
+        found = self._connection.execute(
+            query.order_by(refused.c.position), execution_options={"yield_per": 1000}
+        )
+        for position, reason, wkb, properties in found:
+            yield Refusal(position, reason, shapely.from_wkb(bytes(wkb)), properties)
+        self._connection.execute(
+            sa.delete(table).where(table.c.position.in_(sa.select(refused.c.position)))
+        )
+
+    def _refused(self, key: str | None) -> sa.Subquery | None:
+        """The positions of the rows that the table would refuse, each with the reason."""
+        table, found = self._table, []
+        if key is not None:
+            first = sa.func.first_value(table.c.position).over(
+                partition_by=table.c[key], order_by=table.c.position
+            )
+            same = sa.select(table.c.position, first.label("first")).subquery()
+            said = sa.func.concat(f"{key}: feature ", same.c.first, " has the same").label("reason")
+            found.append(sa.select(same.c.position, said).where(same.c.position > same.c.first))
+        if self._srid not in (STORAGE.srid, WGS84):
+            self._connection.execute(_TRANSFORMED)
+            placed = sa.func.pg_temp.transformed(self._geometry, STORAGE.srid)
+            extent = sa.func.ST_MakeEnvelope(*STORAGE.extent, STORAGE.srid)
+            outside = sa.literal(f"a place outside of {STORAGE}").label("reason")
+            found.append(
+                sa.select(table.c.position, outside).where(placed.bool_op("@")(extent).is_not(True))
+            )
+        if not found:
+            return None
+        each = sa.union_all(*found).subquery()
+        reasons = sa.func.string_agg(each.c.reason, "; ").label("reason")
+        return sa.select(each.c.position, reasons).group_by(each.c.position).subquery()
+
+    def store(self, key: str | None) -> int:
+        """Put the rows into the table; how many they are."""
+        return sum(self._store(names, kind, key) for names, kind in self._kinds.items())
+
+    def _store(self, names: tuple[str, ...], kind: int, key: str | None) -> int:
+        rows = sa.select(
+            *(self._table.c[name] for name in names), in_srid(self._geometry, STORAGE.srid)
+        ).where(self._table.c.kind == kind)
+        insert = postgresql.insert(TABLE).from_select([*names, GEOMETRY.name], rows)
+        if key is not None:
+            # What a feature leaves out stays as it is in a row that is there.
+            touched = {
+                column.name: column.onupdate.arg
+                for column in TABLE.columns
+                if isinstance(column.onupdate, sa.ColumnDefault)
+            }
+            given = {name: insert.excluded[name] for name in (*names, GEOMETRY.name)}
+            insert = insert.on_conflict_do_update(index_elements=[key], set_=touched | given)
+        return self._connection.execute(insert).rowcount
+
+
+_KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
+
+#: A transformation of coordinates that its CRS does not define is an error; of a row of many it should be a NULL.
+_TRANSFORMED = sa.text(
+    """
+    CREATE OR REPLACE FUNCTION pg_temp.transformed(geometry, integer) RETURNS geometry
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        RETURN ST_Transform($1, $2);
+    EXCEPTION WHEN OTHERS THEN
+        RETURN NULL;
+    END
+    $$
+    """
+)
+
+
+def _copy(
+    connection: sa.Connection, table: sa.Table, columns: Iterable[str], texts: Iterator[bytes]
+) -> int:
+    """Have PostgreSQL read rows as they are made; how many they are."""
+    quote = connection.dialect.identifier_preparer.quote
+    listed = ", ".join(map(quote, columns))
+    stream = _Stream(texts)
+    driver: Any = connection.connection
+    with driver.cursor() as cursor:
+        try:
+            cursor.copy_expert(
+                f"COPY {quote(table.name)} ({listed}) FROM STDIN (ENCODING 'UTF8')", stream
+            )
+        except driver.Error as error:
+            if stream.error is not None:
+                raise stream.error from None
+            raise LoadError(f"nothing was loaded: {_reason(error)}") from error
+        return int(cursor.rowcount)
+
+
+def _reason(error: Any) -> str:
+    """Why PostgreSQL refused a row."""
+    said = ": ".join(filter(None, [error.diag.message_primary, error.diag.message_detail]))
+    if error.pgcode == UNIQUE_VIOLATION:
+        said += " (--key ATTRIBUTE changes the row that is there)"
+    return said or str(error)
+
+
+UNIQUE_VIOLATION = "23505"
+
+
+class Rejects:
+    """Writes refused features to a file, each with its position and the reason: a sequence that can be loaded again.
+
+    Their coordinates are those of the file that they come from, in its CRS.
+    """
+
+    #: How many reasons are kept, to be shown.
+    SHOWN = 10
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.shown: list[str] = []
+        self._file: BinaryIO | None = None
+
+    def __call__(self, refusal: Refusal) -> None:
+        if len(self.shown) < self.SHOWN:
+            self.shown.append(f"feature {refusal.position}: {refusal.reason}")
+        if self._file is None:
+            self._file = self.path.open("wb")
+        shape = refusal.geometry and orjson.Fragment(shapely.to_geojson(refusal.geometry))
+        feature = {
+            "type": "Feature",
+            "position": refusal.position,
+            "reason": refusal.reason,
+            "properties": refusal.properties,
+            "geometry": shape,
+        }
+        self._file.write(orjson.dumps(feature, default=str, option=orjson.OPT_APPEND_NEWLINE))
+
+    def __enter__(self) -> "Rejects":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __str__(self) -> str:
+        """The first reasons, a line each, and where the others are."""
+        if self._file is None:
+            return ""
+        return "\n".join(
+            [*self.shown, f"(every refused feature, with the reason: {self.path})", ""]
+        )
+
+
+class _Stream:
+    """What psycopg2 reads for COPY."""
+
+    def __init__(self, texts: Iterator[bytes]) -> None:
+        self._texts = texts
+        #: What the making of the texts raised: psycopg2 tells only PostgreSQL of it.
+        self.error: BaseException | None = None
+
+    def read(self, _size: int) -> bytes:
+        try:
+            return next(self._texts, b"")
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C end a statement: psycopg2 waits for it in C, where Python does not hear of the signal."""
+    set_wait_callback(wait_select)
+    try:
+        yield
+    finally:
+        set_wait_callback(None)

@@ -1,0 +1,319 @@
+// The map page: the tiles of the collection, the attributes of what is clicked, and the features in a box.
+
+import { LngLatBounds, Map, NavigationControl, Popup, ScaleControl } from "./maplibre-gl/maplibre-gl.mjs";
+import { graticule } from "./graticule.js";
+
+const WORLD = [-180, -85, 180, 85];
+
+// Features that the list of a box shows, at the most.
+const LIMIT = 500;
+
+const main = document.querySelector("main");
+const form = document.querySelector("form");
+const status = document.querySelector("#status");
+const results = document.querySelector("#results");
+
+const url = new URL(main.dataset.collection, document.baseURI);
+const collection = await read(url);
+const layer = collection.id;
+const map = new Map({
+  container: "map",
+  style: style(),
+  bounds: extent(),
+  fitBoundsOptions: { padding: 40, maxZoom: 16 },
+  hash: true,
+  attributionControl: false,
+});
+const popup = new Popup({ maxWidth: "22rem" });
+
+// The features that the box holds, as they are marked on the map.
+let chosen = [];
+
+map.addControl(new NavigationControl({ visualizePitch: false }));
+map.addControl(new ScaleControl());
+map.dragRotate.disable();
+map.touchZoomRotate.disableRotation();
+map.on("load", drawGraticule);
+map.on("dataloading", () => { map.getContainer().ariaBusy = "true"; });
+map.on("idle", () => { map.getContainer().ariaBusy = "false"; });
+map.on("moveend", drawGraticule);
+map.on("click", ({ point, lngLat }) => show(unique(hit(point)), lngLat));
+map.on("mousemove", ({ point }) => {
+  map.getCanvas().style.cursor = hit(point).length ? "pointer" : "";
+});
+form.view.addEventListener("click", () => {
+  fill(view());
+  search();
+});
+form.draw.addEventListener("click", () => setDrawing(form.draw.ariaPressed === "false"));
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  search();
+});
+form.addEventListener("reset", clear);
+
+async function read(address) {
+  const response = await fetch(address, { headers: { Accept: "application/geo+json, application/json" } });
+  const answer = await response.json();
+  if (!response.ok) {
+    throw new Error(answer.detail ?? response.statusText);
+  }
+  return answer;
+}
+
+// The map
+
+function extent() {
+  const [box] = collection.extent?.spatial?.bbox ?? [];
+  if (!box) {
+    return WORLD;
+  }
+  const [west, south, east, north] = box.length === 6 ? [box[0], box[1], box[3], box[4]] : box;
+  return [west, Math.max(south, -85), west > east ? east + 360 : east, Math.min(north, 85)];
+}
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+function style() {
+  const feature = ["case", ["boolean", ["feature-state", "chosen"], false], colour("chosen"), colour("feature")];
+  const tiles = { source: "features", "source-layer": layer };
+  const growing = (...stops) => ["interpolate", ["linear"], ["zoom"], ...stops];
+  return {
+    version: 8,
+    sources: {
+      land: { type: "geojson", data: new URL("land.json", import.meta.url).href },
+      graticule: { type: "geojson", data: graticule(WORLD) },
+      box: { type: "geojson", data: polygon([]) },
+      features: { type: "vector", url: `${url}/tiles/WebMercatorQuad?f=tilejson`, promoteId: "id" },
+    },
+    layers: [
+      // The coasts are too coarse to be looked at closely.
+      {
+        id: "sea",
+        type: "background",
+        paint: { "background-color": growing(5, colour("sea"), 8, colour("land")) },
+      },
+      { id: "land", source: "land", type: "fill", paint: { "fill-color": colour("land") } },
+      {
+        id: "graticule",
+        source: "graticule",
+        type: "line",
+        paint: { "line-color": colour("graticule"), "line-width": 0.5 },
+      },
+      {
+        id: "areas",
+        ...tiles,
+        type: "fill",
+        filter: is("Polygon"),
+        paint: { "fill-color": feature, "fill-opacity": 0.35 },
+      },
+      {
+        id: "lines",
+        ...tiles,
+        type: "line",
+        filter: ["any", is("Polygon"), is("LineString")],
+        layout: { "line-cap": "round", "line-join": "round" },
+        paint: { "line-color": feature, "line-width": growing(0, 0.75, 12, 2) },
+      },
+      {
+        id: "points",
+        ...tiles,
+        type: "circle",
+        filter: is("Point"),
+        paint: {
+          "circle-color": feature,
+          "circle-radius": growing(0, 2, 6, 4, 14, 7),
+          "circle-stroke-color": colour("halo"),
+          "circle-stroke-width": growing(0, 0.4, 6, 1),
+        },
+      },
+      {
+        id: "box",
+        source: "box",
+        type: "line",
+        paint: { "line-color": colour("chosen"), "line-width": 2, "line-dasharray": [2, 1] },
+      },
+    ],
+  };
+}
+
+function is(type) {
+  return ["in", ["geometry-type"], ["literal", [type, `Multi${type}`]]];
+}
+
+function drawGraticule() {
+  map.getSource("graticule").setData(graticule(map.getBounds().toArray().flat()));
+}
+
+// Attributes
+
+function hit({ x, y }) {
+  if (!map.isStyleLoaded()) {
+    return [];
+  }
+  const near = [[x - 3, y - 3], [x + 3, y + 3]];
+  return map.queryRenderedFeatures(near, { layers: ["points", "lines", "areas"] });
+}
+
+function unique(features) {
+  return [...new globalThis.Map(features.map((feature) => [feature.id, feature])).values()].slice(0, 10);
+}
+
+function show(features, place) {
+  popup.remove();
+  if (features.length) {
+    const content = document.createElement("div");
+    content.append(...features.map(described));
+    popup.setLngLat(place).setDOMContent(content).addTo(map);
+  }
+}
+
+function described({ id, properties }) {
+  const section = element("section", { className: "feature" });
+  const table = element("table");
+  for (const [name, value] of Object.entries(properties)) {
+    const row = table.insertRow();
+    row.append(element("th", { scope: "row", textContent: name }));
+    row.insertCell().textContent = typeof value === "object" ? JSON.stringify(value) : value;
+  }
+  section.append(table, element("a", { href: `${url}/items/${id}`, textContent: "Open the feature" }));
+  return section;
+}
+
+function element(name, members = {}) {
+  return Object.assign(document.createElement(name), members);
+}
+
+// The box
+
+function polygon([west, south, east, north]) {
+  const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
+  const coordinates = west === undefined ? [] : [ring];
+  return { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates } };
+}
+
+// Longitudes go on beyond 180 degrees where the map shows the world again.
+function wrapped(longitude) {
+  return ((((longitude + 180) % 360) + 360) % 360) - 180;
+}
+
+function normalized([west, south, east, north]) {
+  const world = east - west >= 360;
+  return [
+    world ? -180 : wrapped(west),
+    Math.max(south, -90),
+    world ? 180 : wrapped(east),
+    Math.min(north, 90),
+  ];
+}
+
+function view() {
+  return normalized(map.getBounds().toArray().flat());
+}
+
+function fill(box) {
+  for (const [index, name] of ["west", "south", "east", "north"].entries()) {
+    form[name].value = Number(box[index].toFixed(6));
+  }
+  drawBox();
+}
+
+function filled() {
+  return ["west", "south", "east", "north"].map((name) => form[name].valueAsNumber);
+}
+
+function drawBox() {
+  const [west, south, east, north] = filled();
+  map.getSource("box").setData(polygon([west, south, west > east ? east + 360 : east, north]));
+}
+
+function setDrawing(drawing) {
+  form.draw.ariaPressed = String(drawing);
+  main.classList.toggle("drawing", drawing);
+  map.dragPan[drawing ? "disable" : "enable"]();
+  map[drawing ? "on" : "off"]("mousedown", startBox);
+  map[drawing ? "on" : "off"]("touchstart", startBox);
+}
+
+function startBox(event) {
+  event.preventDefault();
+  const start = event.lngLat;
+  const stretch = ({ lngLat }) => {
+    const box = new LngLatBounds(start, start).extend(lngLat);
+    fill(normalized(box.toArray().flat()));
+  };
+  const [move, end] = event.type === "touchstart" ? ["touchmove", "touchend"] : ["mousemove", "mouseup"];
+  map.on(move, stretch);
+  map.once(end, () => {
+    map.off(move, stretch);
+    setDrawing(false);
+    search();
+  });
+}
+
+async function search() {
+  const box = filled();
+  if (!form.reportValidity()) {
+    return;
+  }
+  drawBox();
+  status.textContent = "Searching …";
+  try {
+    list(await read(`${url}/items?bbox=${box}&limit=${LIMIT}&count=exact`));
+  } catch (error) {
+    status.textContent = `The service cannot tell: ${error.message}`;
+  }
+}
+
+function list({ features, numberMatched }) {
+  mark(features.map(({ id }) => id));
+  const number = numberMatched ?? features.length;
+  status.textContent = number === 1 ? "1 feature" : `${number} features`;
+  if (features.length < number) {
+    status.textContent += `; the first ${features.length}:`;
+  }
+  results.replaceChildren(...features.map(entry));
+}
+
+function entry(feature) {
+  const { id, properties } = feature;
+  const label = Object.values(properties).find((value) => typeof value === "string") ?? "";
+  const button = element("button", { type: "button", textContent: label || id });
+  button.addEventListener("click", () => {
+    const bounds = boundsOf(feature.geometry);
+    map.fitBounds(bounds, { padding: 80, maxZoom: Math.max(map.getZoom(), 10) });
+    show([feature], bounds.getCenter());
+  });
+  const item = element("li");
+  item.append(button);
+  return item;
+}
+
+function boundsOf({ coordinates, geometries }, bounds = new LngLatBounds()) {
+  if (geometries) {
+    geometries.forEach((part) => boundsOf(part, bounds));
+  } else if (typeof coordinates[0] === "number") {
+    bounds.extend([coordinates[0], coordinates[1]]);
+  } else {
+    coordinates.forEach((part) => boundsOf({ coordinates: part }, bounds));
+  }
+  return bounds;
+}
+
+function mark(ids) {
+  for (const [marked, state] of [[chosen, false], [ids, true]]) {
+    for (const id of marked) {
+      map.setFeatureState({ source: "features", sourceLayer: layer, id }, { chosen: state });
+    }
+  }
+  chosen = ids;
+}
+
+function clear() {
+  mark([]);
+  results.replaceChildren();
+  status.textContent = "";
+  map.getSource("box").setData(polygon([]));
+}

@@ -1,0 +1,199 @@
+"""Vector tiles: which rows a tile shows, and how PostGIS makes them a Mapbox Vector Tile, in one statement."""
+
+import math
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from . import bbox, spatial
+from .crs import STORAGE, WORLD, Bounds
+from .geometry import in_srid
+from .queries import GEOMETRY, INDEXED_ROWS, TABLE
+
+#: The CRS of the tiles, WGS 84 / Pseudo-Mercator, and how many of its metres the world measures along a side.
+PSEUDO_MERCATOR = 3857
+WORLD_SIZE = 2 * math.pi * 6378137
+
+#: The zooms that the tile matrix set has, and the last one at which a tile need be fetched: beyond, a client enlarges
+#: a grid of less than a tenth of a millimetre.
+ZOOMS = range(25)
+LAST_ZOOM = 22
+
+#: Units of a tile's own grid, along a side.
+EXTENT = 4096
+
+#: How far beyond its edges a tile shows features, in the same units: outlines would end at the edges otherwise.
+BUFFER = 64
+
+#: Names that no column of the table can have: of the features, and of the column that has their ids.
+FEATURES = "the features"
+FEATURE_ID = "feature id"
+
+#: Whether a geometry of the table can lie across the antimeridian or around a pole. In degrees, and in projections of the
+#: whole world, the antimeridian is where the coordinates end.
+CROSSES_ANTIMERIDIAN = not STORAGE.geographic and (
+    STORAGE.domain.xmin > STORAGE.domain.xmax
+    or (STORAGE.domain.ymin == WORLD.ymin) != (STORAGE.domain.ymax == WORLD.ymax)
+)
+
+#: The dimension of a feature: of points, lines, areas. A column of another type may mix them, a feature of a tile may not.
+DIMENSIONS = {
+    "POINT": 0,
+    "MULTIPOINT": 0,
+    "LINESTRING": 1,
+    "MULTILINESTRING": 1,
+    "POLYGON": 2,
+    "MULTIPOLYGON": 2,
+}
+
+
+class Tile(NamedTuple):
+    """A tile of the tile matrix set WebMercatorQuad: column x from the west, row y from the north."""
+
+    z: int
+    x: int
+    y: int
+
+    @classmethod
+    def at(cls, lon: float, lat: float, z: int) -> "Tile":
+        """The tile of a place."""
+        y = 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
+        return cls(z, math.floor((lon + 180) / 360 * 2**z), math.floor(y * 2**z))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the tile matrix set has it."""
+        return self.z in ZOOMS and 0 <= self.x < 2**self.z and 0 <= self.y < 2**self.z
+
+    @property
+    def box(self) -> Bounds:
+        """What the tile and its buffer show, in WGS 84."""
+        margin = BUFFER / EXTENT
+        west, east = self._longitude(self.x - margin), self._longitude(self.x + 1 + margin)
+        north, south = self._latitude(self.y - margin), self._latitude(self.y + 1 + margin)
+        if self.z == 0:
+            return Bounds(-180, south, 180, north)
+        return Bounds(west + 360 * (west < -180), south, east - 360 * (east > 180), north)
+
+    @property
+    def worlds(self) -> list[int]:
+        """By how many worlds to the east a feature is moved to be seen: the next ones begin at the antimeridian."""
+        at_edge = self.x in (0, 2**self.z - 1)
+        return [-1, 0, 1] if at_edge or CROSSES_ANTIMERIDIAN else [0]
+
+    def _longitude(self, x: float) -> float:
+        return x / float(2**self.z) * 360 - 180
+
+    def _latitude(self, y: float) -> float:
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / 2**self.z))))
+
+
+def select(tile: Tile, limit: int) -> sa.Select[Any]:
+    """The tile, of ``limit`` rows at the most, and whether it is full.
+
+    Where there are more, the largest are shown; of points, a sample that has nothing to do with where they lie. It is
+    the same order everywhere, so what one tile shows is shown by those of every further zoom.
+    """
+    attributes = [column for column in TABLE.columns if column is not GEOMETRY]
+    found = (
+        sa.select(*attributes, _mercator().label(GEOMETRY.name))
+        .where(INDEXED_ROWS, bbox.overlapping(GEOMETRY, tile.box))
+        .order_by(*_largest_first())
+        .limit(limit)
+        .cte("found")
+    )
+    features = _features(found, tile).subquery(FEATURES)
+    names = [TABLE.name, EXTENT, GEOMETRY.name]
+    if FEATURE_ID in features.c:
+        names.append(FEATURE_ID)
+    mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
+    rows = sa.select(sa.func.count()).select_from(found).scalar_subquery()
+    columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), (rows == limit).label("is_full")]
+    return sa.select(*columns)
+
+
+def _largest_first() -> list[sa.ColumnElement[Any]]:
+    shuffled = sa.func.hashtextextended(sa.cast(TABLE.c.id, sa.Text()), 0)
+    if spatial.geometry_type(GEOMETRY) == "POINT":
+        return [shuffled]
+    return [sa.func.ST_Length(sa.func.ST_BoundingDiagonal(GEOMETRY)).desc(), shuffled]
+
+
+def _features(found: sa.CTE, tile: Tile) -> sa.Select[Any]:
+    """The rows in the tile's own grid: one for each world that shows it and each dimension that it has."""
+    envelope = sa.func.ST_TileEnvelope(tile.z, tile.x, tile.y)
+    margin = WORLD_SIZE / 2**tile.z * BUFFER / EXTENT
+    worlds = _values("worlds", "world", tile.worlds)
+    to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
+    geometry: sa.ColumnElement[Any] = found.c[GEOMETRY.name]
+    shown = sa.func.ST_Translate(sa.func.ST_Expand(envelope, margin), -to_the_east, 0)
+    features = found.join(worlds, geometry.bool_op("&&")(shown))
+    geometry = sa.func.ST_Translate(geometry, to_the_east, 0)
+    if spatial.geometry_type(GEOMETRY) not in DIMENSIONS:
+        # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
+        parts = _values("parts", "dimension", [1, 2, 3])
+        geometry = sa.func.ST_CollectionExtract(geometry, parts.c.dimension)
+        features = features.join(parts, sa.true())
+    columns = [
+        _property(column).label(column.name)
+        for column in found.columns
+        if column.name != GEOMETRY.name
+    ]
+    if isinstance(TABLE.c.id.type, sa.Integer):
+        columns.append(found.c.id.label(FEATURE_ID))
+    in_tile = sa.func.ST_AsMVTGeom(geometry, envelope, EXTENT, BUFFER)
+    return sa.select(in_tile.label(GEOMETRY.name), *columns).select_from(features)
+
+
+def _mercator() -> sa.ColumnElement[Any]:
+    """The geometry in the CRS of the tiles.
+
+    What crosses the antimeridian comes out torn, each vertex on its own side. That is mended: the western vertices follow
+    the eastern ones, beyond the edge of the world.
+    """
+    torn = in_srid(GEOMETRY, PSEUDO_MERCATOR)
+    if not CROSSES_ANTIMERIDIAN:
+        return torn
+    degrees = 360 / WORLD_SIZE
+    mended = sa.func.ST_Scale(
+        sa.func.ST_ShiftLongitude(sa.func.ST_Scale(torn, degrees, 1)), 1 / degrees, 1
+    )
+    width = sa.func.ST_XMax(torn) - sa.func.ST_XMin(torn)
+    return sa.case((width > WORLD_SIZE / 2, mended), else_=torn)
+
+
+def _values(name: str, column: str, values: list[int]) -> sa.Values:
+    return sa.values(sa.column(column, sa.Integer()), name=name).data([(each,) for each in values])
+
+
+def properties() -> dict[str, str]:
+    """The properties of a feature: name and type, as JSON Schema calls it."""
+    return {column.name: _type(column) for column in TABLE.columns if column is not GEOMETRY}
+
+
+def _type(column: sa.Column[Any]) -> str:
+    match column.type:
+        case sa.Boolean():
+            return "boolean"
+        case sa.Integer():
+            return "integer"
+        case sa.Numeric() | sa.Float():
+            return "number"
+    return "string"
+
+
+def _property(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column as tiles can have it: a text, a number or a boolean.
+
+    Without the casts an exact number would become a text, a time have PostgreSQL's own spelling, and the members of a
+    JSON object become properties.
+    """
+    match column.type:
+        case sa.Numeric():
+            return sa.cast(column, sa.Double())
+        case sa.Date() | sa.DateTime():
+            return sa.func.to_json(column).op("#>>")(sa.literal_column("'{}'"))
+        case JSONB() | sa.Uuid():
+            return sa.cast(column, sa.Text())
+    return column

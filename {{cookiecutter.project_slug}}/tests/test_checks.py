@@ -1,0 +1,152 @@
+"""The check finds nothing in what was made right, and names what is sabotaged."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from geoalchemy2 import Geometry
+
+from {{ cookiecutter.package_name }} import checks, spatial
+from {{ cookiecutter.package_name }}.crs import STORAGE
+from {{ cookiecutter.package_name }}.database import Database
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }}.settings import Settings
+
+Sabotage = Callable[..., str]
+INDEXES = [*spatial.gist_indexes(GEOMETRY), *spatial.geography_indexes(GEOMETRY)]
+EVERY_INDEX = pytest.mark.parametrize("index", INDEXES, ids=lambda index: index.name)
+
+
+@pytest.fixture
+def found_after(settings: Settings) -> Callable[..., str]:
+    """What the check says after some statements, which are undone at the end."""
+    # One connection for all who ask: the check sees what is not committed.
+    engine = sa.create_engine(settings.database_url, poolclass=sa.StaticPool)
+
+    def check(*statements: str) -> str:
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            found = "\n".join(checks.check_database(engine))
+        engine.dispose()
+        return found
+
+    return check
+
+
+def names(fault: str, findings: Iterator[str]) -> bool:
+    """Whether a fault is among the findings; those after it are not waited for."""
+    return any(fault in finding for finding in findings)
+
+
+def definition(index: sa.Index) -> str:
+    """The key of an index and the rows that it holds, in SQL."""
+    return str(sa.schema.CreateIndex(index).compile(dialect=checks.ALEMBIC)).partition(" USING ")[2]
+
+
+def test_models_and_migrations_agree() -> None:
+    assert list(checks.check_models()) == []
+
+
+def test_the_database_agrees(found_after: Sabotage) -> None:
+    assert found_after() == ""
+
+
+def test_the_check_leaves_the_database_as_it_was(database: Database, client: object) -> None:
+    for _ in range(2):
+        assert list(checks.check_database(database.engine)) == []
+
+
+def test_a_database_that_was_not_migrated_is_named(found_after: Sabotage) -> None:
+    assert "migrate first" in found_after("DELETE FROM alembic_version")
+
+
+@EVERY_INDEX
+def test_a_dropped_index_is_named(found_after: Sabotage, index: sa.Index) -> None:
+    assert f"no index {index.name}," in found_after(f"DROP INDEX {index.name}")
+
+
+@EVERY_INDEX
+def test_a_renamed_index_is_named(found_after: Sabotage, index: sa.Index) -> None:
+    found = found_after(f"ALTER INDEX {index.name} RENAME TO another_name")
+    assert index.name in found
+    assert "another_name" in found
+
+
+@EVERY_INDEX
+def test_a_changed_predicate_is_named(found_after: Sabotage, index: sa.Index) -> None:
+    key = definition(index).partition(" WHERE ")[0]
+    found = found_after(
+        f"DROP INDEX {index.name}",
+        f"CREATE INDEX {index.name} ON {TABLE.name} USING {key} WHERE id IS NOT NULL",
+    )
+    assert f"index {index.name} is" in found
+
+
+@EVERY_INDEX
+def test_an_index_of_another_method_is_named(found_after: Sabotage, index: sa.Index) -> None:
+    found = found_after(
+        f"DROP INDEX {index.name}", f"CREATE INDEX {index.name} ON {TABLE.name} (created_at)"
+    )
+    assert index.name in found
+
+
+@EVERY_INDEX
+def test_a_second_index_for_the_same_purpose_is_named(
+    found_after: Sabotage, index: sa.Index
+) -> None:
+    statement = f"CREATE INDEX one_too_many ON {TABLE.name} USING {definition(index)}"
+    assert "one_too_many" in found_after(statement)
+
+
+def test_another_srid_in_the_database_is_named(found_after: Sabotage) -> None:
+    other = 3857 if STORAGE.srid != 3857 else 4326
+    kind = f"geometry({GEOMETRY.type.geometry_type}, {other})"
+    found = found_after(
+        f"ALTER TABLE {TABLE.name} DROP CONSTRAINT ck_{TABLE.name}_{GEOMETRY.name}_range",
+        f"ALTER TABLE {TABLE.name} ALTER {GEOMETRY.name} TYPE {kind}"
+        f" USING ST_SetSRID({GEOMETRY.name}, {other})",
+    )
+    assert f"its SRID is {STORAGE.srid} in the model and {other} in the database" in found
+
+
+def test_another_geometry_type_in_the_database_is_named(found_after: Sabotage) -> None:
+    other = "POLYGON" if spatial.geometry_type(GEOMETRY) != "POLYGON" else "POINT"
+    kind = f"geometry({other}{'Z' * (spatial.dimension(GEOMETRY) - 2)}, {STORAGE.srid})"
+    found = found_after(f"ALTER TABLE {TABLE.name} ALTER {GEOMETRY.name} TYPE {kind} USING NULL")
+    assert f"{other} in the database" in found
+
+
+def test_another_column_in_the_database_is_named(found_after: Sabotage) -> None:
+    assert "forgotten" in found_after(f"ALTER TABLE {TABLE.name} ADD forgotten text")
+
+
+def test_another_srid_in_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GEOMETRY.type, "srid", 2100)
+    assert names("its SRID is 2100 in the model", checks.check_models())
+
+
+def test_an_index_of_geoalchemy2s_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GEOMETRY.type, "spatial_index", True)
+    assert names("spatial_index=True", checks.check_models())
+
+
+def test_a_format_that_writes_what_is_no_geometry_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    format_ = type(checks.GEOMETRY)
+    monkeypatch.setattr(format_, "write", lambda _self, geometry: geometry.wkb_hex)
+    assert names(f"does not come through {format_.__name__}", checks.check_models())
+
+
+def test_a_table_without_a_geometry_or_with_another_column_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metadata = sa.MetaData()
+    sa.Table("notes", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    assert spatial.geometry_columns(metadata.tables["notes"]) == []
+    with pytest.raises(LookupError, match="notes has 0 geometry columns"):
+        spatial.geometry_column(metadata.tables["notes"])
+    two = sa.Table("two", metadata, *(sa.Column(name, Geometry("POINT", 4326)) for name in "ab"))
+    with pytest.raises(LookupError, match="two has 2 geometry columns"):
+        spatial.geometry_column(two)

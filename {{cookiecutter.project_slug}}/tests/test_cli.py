@@ -1,0 +1,114 @@
+"""The command line: what it prints, and its exit codes."""
+
+from pathlib import Path
+from typing import Any
+
+import postgis
+import psycopg2
+import pytest
+import sqlalchemy as sa
+import uvicorn
+
+from {{ cookiecutter.package_name }} import checks, cli
+from {{ cookiecutter.package_name }}.settings import Settings
+
+DEAD = "postgresql://nobody:s3cret@127.0.0.1:1/nothing"
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder and an environment that do not say where the database is."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+
+
+@pytest.mark.parametrize("arguments", [[], ["check", "--nothing"], ["unknown"]])
+def test_a_command_that_is_none_shows_how_it_is_used(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m {{ cookiecutter.package_name }}" in capsys.readouterr().err
+
+
+def test_check_needs_no_database(no_settings: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check"]) == 0
+    assert "agree" in capsys.readouterr().out
+
+
+@pytest.fixture
+def sound_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a check finds without a database is not looked for again."""
+    monkeypatch.setattr(checks, "check_models", lambda: iter(()))
+
+
+def test_check_of_the_database(
+    settings: Settings, sound_models: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", "--database"]) == 0
+    assert "database" in capsys.readouterr().out
+
+
+def test_check_fails_with_all_that_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "check_models", lambda: iter(["one thing", "another"]))
+    assert cli.main(["check"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "- one thing",
+        "- another",
+        "check: 2 found wrong",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["check", "--database"], ["migrate"], ["serve"]])
+def test_a_missing_setting_is_named(
+    no_settings: None, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 1
+    assert capsys.readouterr().err == "DATABASE_URL: Field required\n"
+
+
+@pytest.mark.parametrize("arguments", [["check", "--database"], ["migrate"]])
+def test_a_dead_database_is_named_in_a_few_lines(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", DEAD)
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("database: ")
+    assert "refused" in error
+    assert "s3cret" not in error
+    assert "Traceback" not in error
+
+
+def test_migrate_brings_a_database_to_a_revision(
+    server: postgis.Server,
+    database_url: str,
+    sound_models: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with server.database() as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        assert cli.main(["check", "--database"]) == 1
+        assert cli.main(["migrate"]) == 0
+        assert cli.main(["check", "--database"]) == 0
+
+
+def test_serve_starts_the_application(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(uvicorn, "run", lambda *args, **options: calls.append((args, options)))
+    assert cli.main(["serve", "--port", "8765", "--workers", "2"]) == 0
+    ((app,), options) = calls[0]
+    assert app == "{{ cookiecutter.package_name }}.main:create_app"
+    assert options | {"factory": True, "host": "127.0.0.1", "port": 8765, "workers": 2} == options
+
+
+@pytest.mark.parametrize("code", cli.POSTGIS_MISSING)
+def test_a_database_without_postgis_is_explained(code: str) -> None:
+    class Refused(psycopg2.Error):
+        pgcode = code
+
+    error = sa.exc.ProgrammingError("CREATE EXTENSION IF NOT EXISTS postgis", {}, Refused())
+    assert cli._reason(error) == cli.POSTGIS_MISSING[code]

@@ -1,0 +1,71 @@
+"""Connections: what each kind is for, and what becomes of them."""
+
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from rows import PATH
+
+from {{ cookiecutter.package_name }}.database import Database
+from {{ cookiecutter.package_name }}.main import create_app
+from {{ cookiecutter.package_name }}.settings import Settings
+
+
+def setting(connection: sa.Connection, name: str) -> str:
+    return str(connection.scalar(sa.text("SELECT current_setting(:name)"), {"name": name}))
+
+
+def test_a_sort_has_a_work_mem_of_its_own(settings: Settings) -> None:
+    database = Database(settings.model_copy(update={"work_mem": "77MB"}))
+    with database.sort() as connection:
+        assert setting(connection, "work_mem") == "77MB"
+    for connect in (database.read, database.write):
+        with connect() as connection:
+            assert setting(connection, "work_mem") != "77MB"
+    database.close()
+
+
+def test_every_connection_gives_up_in_the_end_and_counts_in_utc(
+    database: Database, settings: Settings
+) -> None:
+    for connect in (database.read, database.sort, database.write):
+        with connect() as connection:
+            assert setting(connection, "statement_timeout") == f"{settings.statement_timeout}s"
+            assert setting(connection, "TimeZone") == "UTC"
+
+
+def test_a_write_is_undone_where_an_exception_leaves_it(
+    database: Database, connection: sa.Connection
+) -> None:
+    with pytest.raises(KeyError), database.write() as writing:
+        rows.insert(writing, rows.spread(1))
+        raise KeyError
+    assert rows.count(connection) == 0
+
+
+def test_connections_that_the_server_closed_are_replaced(client: TestClient) -> None:
+    database = client.app.state.database
+    assert client.get(PATH).status_code == 200
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    engine = sa.create_engine(database.engine.url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"{others} AND datname = current_database()")
+    for _ in range(2):
+        assert client.get(PATH).status_code == 200
+
+
+def test_the_pool_is_as_large_as_the_settings_say(settings: Settings) -> None:
+    small = settings.model_copy(update={"pool_size": 1, "max_overflow": 1, "pool_timeout": 0.01})
+    with TestClient(create_app(small)) as client:
+        database = client.app.state.database
+        with database.read():
+            assert client.get(PATH).status_code == 200
+            with database.read():
+                refused = client.get(PATH)
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"].isdigit()
+        assert client.get(PATH).status_code == 200
+
+
+def test_an_app_connects_when_it_is_first_asked() -> None:
+    create_app(Settings(database_url="postgresql://nobody@localhost:1/nothing"))

@@ -1,0 +1,219 @@
+"""Faults of the database: each has its answer, passes by itself, and leaves nothing behind."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from rows import PATH
+
+from {{ cookiecutter.package_name }} import database as database_module
+from {{ cookiecutter.package_name }}.database import Database
+from {{ cookiecutter.package_name }}.queries import TABLE
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def other(connection: sa.Connection) -> Iterator[sa.Connection]:
+    """A session that is none of the service's."""
+    engine = sa.create_engine(connection.engine.url, poolclass=sa.NullPool)
+    with engine.connect() as other:
+        yield other
+
+
+@pytest.fixture
+def row(client: TestClient) -> str:
+    """The path of a row."""
+    return f"{PATH}{client.post(PATH, json=rows.body()).json()['id']}"
+
+
+def assert_problem(response: Response, status: int, reason: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert reason in response.json()["detail"]
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def assert_nothing_left(client: TestClient) -> None:
+    """See that the service works, and that every connection is back."""
+    assert client.get(PATH).status_code == 200
+    database: Database = client.app.state.database
+    assert database.usage(database.engine)["in_use"] == 0
+    assert database.waiting == 0
+    assert database.liveness._waiting == {}
+
+
+def lock(other: sa.Connection) -> None:
+    other.execute(sa.text(f'LOCK TABLE "{TABLE.name}"'))
+
+
+def terminate(other: sa.Connection) -> None:
+    """End every session of this database but this one."""
+    other.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    )
+
+
+def in_thread(request: Callable[[], Response]) -> tuple[threading.Thread, list[Response]]:
+    answers: list[Response] = []
+    thread = threading.Thread(target=lambda: answers.append(request()))
+    thread.start()
+    return thread, answers
+
+
+def wait_for_lock(other: sa.Connection) -> None:
+    """Wait until somebody waits for a lock."""
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(200):
+        if other.scalar(waiting):
+            return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
+def test_a_statement_that_takes_too_long(serve: Serve, other: sa.Connection, row: str) -> None:
+    client = serve(statement_timeout=1)
+    lock(other)
+    assert_problem(client.get(row), 504, "too long")
+    assert_problem(client.delete(row), 504, "too long")
+    other.rollback()
+    assert client.get(row).status_code == 200
+    assert_nothing_left(client)
+
+
+def test_sessions_that_end_under_their_statements(
+    serve: Serve, other: sa.Connection, row: str
+) -> None:
+    client = serve()
+    lock(other)
+    for request in (lambda: client.get(row), lambda: client.delete(row)):
+        thread, answers = in_thread(request)
+        wait_for_lock(other)
+        terminate(other)
+        thread.join()
+        assert_problem(answers[0], 503, "unavailable")
+    other.rollback()
+    assert client.get(row).status_code == 200
+    assert_nothing_left(client)
+
+
+def test_sessions_that_end_between_requests(serve: Serve, other: sa.Connection, row: str) -> None:
+    client = serve()
+    for _ in range(3):
+        assert client.get(row).status_code == 200
+        terminate(other)
+    assert client.patch(row, json={}).status_code == 200
+    assert_nothing_left(client)
+
+
+def test_a_server_that_stops_answering(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, connection: sa.Connection
+) -> None:
+    """Its machine still takes what is sent to it, so TCP sees nothing wrong."""
+    with Stopping(connection.engine.url) as between:
+        client = serve(database_url=between.url)
+        database: Database = client.app.state.database
+        with client:
+            assert client.get(PATH).status_code == 200
+            database.liveness.patience = 0.5
+            between.stopped.set()
+            began = time.monotonic()
+            assert_problem(client.get(PATH), 503, "unavailable")
+            assert time.monotonic() - began < 5
+            between.stopped.clear()
+            assert_nothing_left(client)
+
+
+def test_a_server_that_takes_no_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, connection: sa.Connection
+) -> None:
+    monkeypatch.setitem(database_module.NETWORK, "connect_timeout", "2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        client = serve(database_url=connection.engine.url.set(host="127.0.0.1", port=port))
+        assert_problem(client.get(PATH), 503, "unavailable")
+
+
+def test_a_deadlock(client: TestClient, other: sa.Connection) -> None:
+    first, second = (client.post(PATH, json=rows.full_body(n)).json()["id"] for n in (1, 2))
+    touch = sa.update(TABLE).values(updated_at=sa.func.now())
+    # Of two that wait for each other PostgreSQL ends the one that notices it first: that shall be the service's.
+    other.execute(sa.text("SET deadlock_timeout = '60s'"))
+    other.execute(touch.where(TABLE.c.id == second))
+    database: Database = client.app.state.database
+
+    @client.app.post("/deadlock")
+    def deadlock() -> None:
+        with database.write() as connection:
+            connection.execute(touch.where(TABLE.c.id == first))
+            connection.execute(touch.where(TABLE.c.id == second))
+
+    thread, answers = in_thread(lambda: client.post("/deadlock"))
+    wait_for_lock(other)
+    other.execute(touch.where(TABLE.c.id == first))
+    other.rollback()
+    thread.join()
+    assert_problem(answers[0], 409, "same rows")
+    assert_nothing_left(client)
+
+
+def test_a_server_that_only_reads(serve: Serve, connection: sa.Connection) -> None:
+    name = connection.engine.url.database
+    connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    try:
+        client = serve()
+        assert client.get(PATH).status_code == 200
+        assert_problem(client.post(PATH, json=rows.body()), 503, "no writes")
+    finally:
+        undo = f'SET LOCAL transaction_read_only = off; ALTER DATABASE "{name}" RESET ALL'
+        connection.exec_driver_sql(undo)
+    assert_nothing_left(client)
+
+
+class Stopping:
+    """A way to the database that stops passing anything on, while ``stopped`` is set."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.stopped = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._to = (url.host or "127.0.0.1", url.port or 5432)
+        self._ends: list[socket.socket] = []
+        self.url = url.set(host="127.0.0.1", port=self._server.getsockname()[1])
+
+    def __enter__(self) -> "Stopping":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for end in (self._server, *self._ends):
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                ours, _ = self._server.accept()
+            except OSError:
+                return
+            theirs = socket.create_connection(self._to)
+            self._ends += [ours, theirs]
+            for ends in ((ours, theirs), (theirs, ours)):
+                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                while self.stopped.is_set():
+                    time.sleep(0.01)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return

@@ -1,0 +1,446 @@
+"""OGC API - Features, parts 1 and 2: what is there can be found, in every CRS, format and order."""
+
+import csv
+import datetime
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rows
+import shapely
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from rows import NO_ID
+
+from {{ cookiecutter.package_name }} import geometry, samples, spatial
+from {{ cookiecutter.package_name }}.api.search import COLUMNS, TIME
+from {{ cookiecutter.package_name }}.crs import (
+    CRS84,
+    DEFAULT,
+    LATLON,
+    MERCATOR,
+    REFERENCES,
+    STORAGE,
+    STORED,
+    Reference,
+)
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    INDEXED_ROWS,
+    TABLE,
+)
+
+COLLECTION = f"/collections/{TABLE.name}"
+ITEMS = f"{COLLECTION}/items"
+GEOJSON = "application/geo+json"
+FORMATS = ["geojson", "html", "csv", "jsonseq"]
+#: What a browser sends.
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+EVERY_CRS = pytest.mark.parametrize("crs", REFERENCES.values(), ids=lambda crs: crs.name)
+RESOURCES = ["/", "/conformance", "/collections", COLLECTION, f"{COLLECTION}/queryables", ITEMS]
+
+
+@pytest.fixture
+def connection(spread: TestClient) -> Iterator[sa.Connection]:
+    with spread.app.state.database.read() as connection:
+        yield connection
+
+
+def found(client: TestClient, **parameters: Any) -> dict[str, Any]:
+    """The FeatureCollection that the service answers with."""
+    names = {
+        name.replace("_", "-") if "crs" in name else name: parameters[name] for name in parameters
+    }
+    response = client.get(ITEMS, params={"limit": 10_000} | names)
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == GEOJSON
+    return response.json()
+
+
+def ids(collection: dict[str, Any]) -> list[str]:
+    return [str(feature["id"]) for feature in collection["features"]]
+
+
+def every_id(connection: sa.Connection) -> list[str]:
+    return list(map(str, rows.indexed_ids(connection)))
+
+
+def links(resource: dict[str, Any], rel: str) -> list[dict[str, Any]]:
+    return [link for link in resource["links"] if link["rel"] == rel]
+
+
+def refused(client: TestClient, location: str, **parameters: Any) -> None:
+    """Assert that a parameter is refused as OGC API - Features says, with its place."""
+    response = client.get(ITEMS, params=parameters)
+    assert response.status_code == 400, (parameters, response.text)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert [each["location"] for each in response.json()["errors"]] == [f"query.{location}"]
+
+
+def in_order(feature: dict[str, Any], crs: Reference) -> shapely.Geometry:
+    """The geometry of a feature, x before y."""
+    shape = shapely.set_srid(shapely.from_geojson(json.dumps(feature["geometry"])), crs.srid)
+    return shapely.transform(shape, lambda xy: xy[:, ::-1]) if crs.swapped else shape
+
+
+# Resources
+
+
+def test_the_landing_page_leads_to_everything(spread: TestClient) -> None:
+    landing = spread.get("/").json()
+    types = {link["rel"]: link["type"] for link in landing["links"]}
+    assert types["service-desc"] == "application/vnd.oai.openapi+json;version=3.0"
+    assert types["service-doc"] == types["alternate"] == "text/html"
+    assert types["conformance"] == types["data"] == types["self"] == "application/json"
+    for link in landing["links"]:
+        assert spread.get(link["href"]).status_code == 200, link
+
+
+def test_the_collection_says_where_its_features_are(spread: TestClient) -> None:
+    collection = spread.get(COLLECTION).json()
+    assert collection["id"] == TABLE.name
+    assert collection["storageCrs"] == STORED.uri
+    assert collection["storageCrs"] in collection["crs"]
+    assert CRS84.uri in collection["crs"]
+    first = links(collection, "items")[0]
+    assert (first["type"], "?" in first["href"]) == (GEOJSON, False)
+    for link in collection["links"]:
+        response = spread.get(link["href"])
+        assert response.headers["Content-Type"].partition(";")[0] == link["type"]
+    (listed,) = spread.get("/collections").json()["collections"]
+    assert listed.keys() == collection.keys()
+
+
+def test_the_extent_holds_every_feature(spread: TestClient) -> None:
+    extent = spread.get(COLLECTION).json()["extent"]
+    west, south, east, north = extent["spatial"]["bbox"][0]
+    collection = found(spread)
+    for feature in collection["features"]:
+        xmin, ymin, xmax, ymax = in_order(feature, CRS84).bounds
+        assert west <= xmin <= xmax <= east
+        assert south <= ymin <= ymax <= north
+    ((first, last),) = extent["temporal"]["interval"]
+    interval = f"{first or '..'}/{last or '..'}"
+    assert ids(found(spread, datetime=interval)) == ids(collection)
+
+
+@pytest.mark.parametrize("path", RESOURCES)
+def test_every_resource_is_a_page_for_people_too(spread: TestClient, path: str) -> None:
+    for response in (spread.get(path, headers=BROWSER), spread.get(path, params={"f": "html"})):
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "<script" not in response.text
+        assert "<h1>" in response.text
+    assert spread.get(path).headers["Content-Type"].endswith("json")
+    assert spread.get(path).headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("path", RESOURCES)
+def test_unknown_parameters_and_formats_are_refused(spread: TestClient, path: str) -> None:
+    for parameters in ({"unknown": "1"}, {"f": "pdf"}, {"F": "json"}, {"f": ""}):
+        response = spread.get(path, params=parameters)
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["location"] == f"query.{next(iter(parameters))}"
+
+
+@pytest.mark.parametrize("path", [*RESOURCES, f"{ITEMS}/{NO_ID}", "/openapi.json", "/docs", "/map"])
+def test_head_is_get_without_the_body(spread: TestClient, path: str) -> None:
+    get, head = spread.get(path), spread.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+def test_options_tell_what_can_be_done(spread: TestClient) -> None:
+    for path, methods in {
+        ITEMS: "GET, HEAD, POST, OPTIONS",
+        f"{ITEMS}/1": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+        COLLECTION: "GET, HEAD, OPTIONS",
+    }.items():
+        response = spread.options(path)
+        assert (response.status_code, response.headers["Allow"]) == (200, methods)
+        assert spread.request("TRACE", path).headers["Allow"] == methods
+    assert spread.options("/nowhere").status_code == 404
+
+
+def test_a_collection_that_is_not_there_is_not_found(spread: TestClient) -> None:
+    response = spread.get("/collections/another/items")
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+# Features
+
+
+def test_every_feature_is_found_and_is_the_one_of_its_id(
+    spread: TestClient, connection: sa.Connection
+) -> None:
+    collection = found(spread)
+    assert ids(collection) == every_id(connection)
+    assert collection["numberReturned"] == len(collection["features"]) > 0
+    assert "numberMatched" not in collection
+    for feature in collection["features"][:5]:
+        response = spread.get(f"{ITEMS}/{feature['id']}")
+        single = response.json()
+        assert response.headers["Content-Crs"] == f"<{DEFAULT.uri}>"
+        assert {link["rel"] for link in single.pop("links")} == {"self", "alternate", "collection"}
+        assert single == feature
+
+
+@pytest.mark.parametrize("id", [NO_ID, "x", "1.0", "01", " 1", "1e3", "-", "9" * 30, "%00", "é"])
+def test_an_id_that_no_feature_has_is_not_found(spread: TestClient, id: Any) -> None:
+    response = spread.get(f"{ITEMS}/{id}")
+    assert response.status_code == 404, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+@EVERY_CRS
+def test_coordinates_are_in_the_crs_asked_for_in_its_order(
+    spread: TestClient, connection: sa.Connection, crs: Reference
+) -> None:
+    response = spread.get(ITEMS, params={"crs": crs.uri, "limit": 5})
+    assert response.headers["Content-Crs"] == f"<{crs.uri}>"
+    for feature in response.json()["features"]:
+        single = spread.get(f"{ITEMS}/{feature['id']}", params={"crs": crs.uri})
+        assert single.headers["Content-Crs"] == f"<{crs.uri}>"
+        assert single.json()["geometry"] == feature["geometry"]
+        transformed = sa.func.ST_AsBinary(
+            geometry.in_srid(GEOMETRY, crs.srid), type_=sa.LargeBinary()
+        )
+        stored = connection.scalar(sa.select(transformed).where(TABLE.c.id == feature["id"]))
+        expected = shapely.get_coordinates(shapely.from_wkb(bytes(stored)))
+        given = shapely.get_coordinates(in_order(feature, crs))
+        assert np.allclose(given, expected, rtol=0, atol=10.0**-crs.decimals)
+
+
+@pytest.mark.parametrize("name", ["crs", "bbox-crs"])
+def test_other_crss_are_refused(spread: TestClient, name: str) -> None:
+    for uri in ("", "EPSG:4326", f"{LATLON.uri}0", CRS84.uri.replace("http:", "https:")):
+        refused(spread, name, **{"bbox": "0,0,1,1", name: uri})
+
+
+@EVERY_CRS
+def test_a_box_finds_what_meets_it_in_every_crs(
+    spread: TestClient, connection: sa.Connection, crs: Reference
+) -> None:
+    features = found(spread, crs=crs.uri)["features"]
+    shapes = {str(feature["id"]): in_order(feature, crs) for feature in features}
+    # A box around a feature or two: halfway through one of them.
+    for shape in list(shapes.values())[:10]:
+        x, y = shapely.get_coordinates(shape)[0]
+        size = (shape.bounds[2] - shape.bounds[0]) or abs(x) / 1e4 + 1e-3
+        box = shapely.box(x - size, y - size, x, y)
+        if crs.srid != STORAGE.srid and not _in_degrees(box, crs):
+            continue
+        corners = np.array(box.bounds).reshape(2, 2)[:, ::-1] if crs.swapped else box.bounds
+        text = ",".join(repr(float(each)) for each in np.ravel(corners))
+        given = set(ids(found(spread, bbox=text, bbox_crs=crs.uri)))
+        # Rounded coordinates may be on the other side of an edge.
+        inner, outer = (
+            box.buffer(-size / 1e3, join_style="mitre"),
+            box.buffer(size / 1e3, join_style="mitre"),
+        )
+        assert {id for id in shapes if shapes[id].intersects(inner)} <= given
+        assert given <= {id for id in shapes if shapes[id].intersects(outer)}
+
+
+def _in_degrees(box: shapely.Geometry, crs: Reference) -> bool:
+    west, south, east, north = box.bounds
+    limit = (180, 90) if crs is not MERCATOR else (20_037_508, 20_037_508)
+    return -limit[0] <= west and east <= limit[0] and -limit[1] <= south and north <= limit[1]
+
+
+def test_a_box_may_hold_the_world_or_cross_the_antimeridian(
+    spread: TestClient, connection: sa.Connection
+) -> None:
+    everything = every_id(connection)
+    assert ids(found(spread, bbox="-180,-90,180,90")) == everything
+    assert ids(found(spread, bbox="-180,-90,-1e4,180,90,1e4")) == everything
+    middle = samples.middle()[0]
+    beyond = set(ids(found(spread, bbox=f"{middle},-90,180,90")))
+    before = set(ids(found(spread, bbox=f"-180,-90,{middle - 1},90")))
+    across = found(spread, bbox=f"{middle},-90,{middle - 1},90")
+    assert set(ids(across)) == beyond | before
+    size = 20_037_508
+    world = f"{-size},{-size * 20},{size},{size * 20}"
+    assert ids(found(spread, bbox=world, bbox_crs=MERCATOR.uri)) == everything or STORED == MERCATOR
+
+
+def test_heights_are_asked_for_where_there_are_any(spread: TestClient) -> None:
+    low = found(spread, bbox="-180,-90,-1000,180,90,-999")
+    assert (ids(low) == []) == (spatial.dimension(GEOMETRY) == 3)
+
+
+@pytest.mark.parametrize(
+    "bbox",
+    ["", "0", "0,0,1", "0,0,1,1,1", "a,0,1,1", "0,0,nan,1", "0,0,inf,1", "0,1,1,0", "0,0,,1"],
+)
+def test_what_is_no_box_is_refused(spread: TestClient, bbox: str) -> None:
+    refused(spread, "bbox", bbox=bbox)
+    if STORED.srid != 4326:
+        refused(
+            spread,
+            "bbox",
+            **{"bbox": bbox if bbox != "0,1,1,0" else "1,1,0,0", "bbox-crs": STORED.uri},
+        )
+
+
+def test_degrees_beyond_the_world_are_refused(spread: TestClient) -> None:
+    for bbox in ("-181,0,0,1", "0,0,181,1", "0,-91,1,0", "0,0,1,91"):
+        refused(spread, "bbox", bbox=bbox)
+
+
+def test_a_time_finds_what_is_in_its_interval(
+    spread: TestClient, connection: sa.Connection
+) -> None:
+    wanted = sa.select(TABLE.c.id, TIME).where(INDEXED_ROWS).order_by(TABLE.c.id)
+    moments = {str(id): _moment(value) for id, value in connection.execute(wanted)}
+    known = sorted(filter(None, moments.values())) or [datetime.datetime.now(datetime.UTC)]
+    unknown = {id for id, moment in moments.items() if not moment}
+    start, end = (each.isoformat().replace("+00:00", "Z") for each in (known[0], known[-1]))
+    after = (known[-1] + datetime.timedelta(days=2)).isoformat().replace("+00:00", "Z")
+    for text in (
+        f"{start}/{end}",
+        f"{start}/..",
+        f"../{end}",
+        f"{start}/",
+        f"/{end}",
+        "../..",
+        start[:10] + "/" + end[:10],
+    ):
+        assert set(ids(found(spread, datetime=text))) == moments.keys(), text
+    assert set(ids(found(spread, datetime=f"{after}/.."))) == unknown
+    once = {id for id, moment in moments.items() if moment == known[0]}
+    assert set(ids(found(spread, datetime=start))) == once | unknown
+
+
+def _moment(value: Any) -> datetime.datetime | None:
+    if isinstance(value, datetime.datetime) or value is None:
+        return value
+    return datetime.datetime.combine(value, datetime.time(), datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "yesterday", "2020", "2020-01-01T00:00:00", "2020-02-30", "2021-01-01/2020-01-01"),
+        *("2020-01-01/2020-01-02/2020-01-03", "0001-01-01T00:00:00+14:00", "2020-01-01T25:00:00Z"),
+    ],
+)
+def test_what_is_no_time_is_refused(spread: TestClient, text: str) -> None:
+    refused(spread, "datetime", datetime=text)
+
+
+def test_each_column_is_a_parameter(spread: TestClient, connection: sa.Connection) -> None:
+    collection = found(spread)
+    for name in COLUMNS:
+        for feature in collection["features"][:3]:
+            value = feature["id"] if name == "id" else feature["properties"][name]
+            if value is not None:
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                given = found(spread, **{name: text})["features"]
+                same = [
+                    each
+                    for each in collection["features"]
+                    if (each["id"] if name == "id" else each["properties"][name]) == value
+                ]
+                assert given == same, name
+
+
+def test_a_value_that_its_column_cannot_have_is_refused(spread: TestClient) -> None:
+    for name, column in COLUMNS.items():
+        if not isinstance(column.type, sa.String):
+            for value in ("x", "", "NaN;"):
+                refused(spread, name, **{name: value})
+        else:
+            refused(spread, name, **{name: "\0"})
+
+
+def test_counts_are_exact_or_have_another_name(
+    spread: TestClient, connection: sa.Connection
+) -> None:
+    everything = len(every_id(connection))
+    assert found(spread, count="exact", limit=1)["numberMatched"] == everything
+    assert found(spread, count="exact", bbox="-180,-90,180,90")["numberMatched"] == everything
+    estimated = found(spread, count="estimated")
+    assert "numberMatched" not in estimated
+    assert estimated["numberEstimated"] > 0
+    assert not {"numberMatched", "numberEstimated"} & found(spread, count="none").keys()
+    refused(spread, "count", count="yes")
+
+
+# Formats
+
+
+def test_csv_has_a_line_for_each_feature(spread: TestClient) -> None:
+    features = found(spread)["features"]
+    for wanted in ({"params": {"f": "csv"}}, {"headers": {"Accept": "text/csv"}}):
+        response = spread.get(ITEMS, **wanted)
+        lines = list(csv.DictReader(io.StringIO(response.text)))
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        for line, feature in zip(lines, features, strict=False):
+            assert line["id"] == str(feature["id"])
+            shape = shapely.from_wkt(line[GEOMETRY.name])
+            assert rows.same_place(shape, in_order(feature, CRS84))
+            for name, value in feature["properties"].items():
+                if value is None or isinstance(value, str):
+                    assert line[name] == (value or "")
+
+
+def test_a_sequence_has_a_text_for_each_feature(spread: TestClient) -> None:
+    response = spread.get(
+        ITEMS, params={"limit": 5}, headers={"Accept": "application/geo+json-seq"}
+    )
+    assert response.headers["Content-Type"] == "application/geo+json-seq"
+    empty, *texts = response.content.split(b"\x1e")
+    assert (empty, all(text.endswith(b"\n") for text in texts)) == (b"", True)
+    assert [json.loads(text) for text in texts] == found(spread, limit=5)["features"]
+
+
+def test_each_format_leads_to_the_others_and_to_the_next_page(spread: TestClient) -> None:
+    for name in FORMATS:
+        response = spread.get(ITEMS, params={"limit": 1, "f": name})
+        following = response.links.get("next", {}).get("url")
+        if name == "geojson":
+            page = response.json()
+            assert len(links(page, "self")) == len(links(page, "next")) == 1
+            assert {link["type"] for link in links(page, "alternate")} == {
+                "text/html",
+                "text/csv",
+                "application/geo+json-seq",
+            }
+            for link in page["links"]:
+                answer = spread.get(link["href"])
+                assert answer.headers["Content-Type"].partition(";")[0] == link["type"]
+        elif name != "html":
+            assert spread.get(following).headers["Content-Type"] == response.headers["Content-Type"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", GEOJSON),
+        ("application/json", GEOJSON),
+        ("application/geo+json;q=0.5, text/csv", "text/csv"),
+        ("text/csv;q=0.1, text/html;q=0.2", "text/html"),
+        ("text/html;q=0, */*", GEOJSON),
+        ("image/png", GEOJSON),
+        ("nonsense;q=x,,;", GEOJSON),
+        ("", GEOJSON),
+    ],
+)
+def test_accept_chooses_the_format(spread: TestClient, accept: str, media_type: str) -> None:
+    response = spread.get(ITEMS, params={"limit": 1}, headers={"Accept": accept})
+    assert response.headers["Content-Type"].partition(";")[0] == media_type
+
+
+def test_queryables_are_the_columns(spread: TestClient) -> None:
+    response = spread.get(f"{COLLECTION}/queryables", params={"f": "json"})
+    schema = response.json()
+    assert response.headers["Content-Type"] == "application/schema+json"
+    assert schema["$id"].endswith(f"{COLLECTION}/queryables")
+    assert schema["properties"].keys() == set(TABLE.columns.keys())
+    assert "type" not in schema["properties"][GEOMETRY.name]
+    assert schema["properties"][GEOMETRY.name]["format"].startswith("geometry-")

@@ -1,0 +1,287 @@
+"""OGC API - Features, part 4: what is sent is stored, and nobody undoes what another has done."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import rows
+import shapely
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from rows import NO_ID
+from shapely.geometry.base import BaseGeometry
+
+from {{ cookiecutter.package_name }} import geometry, samples
+from {{ cookiecutter.package_name }}.crs import DEFAULT, REFERENCES, Reference
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+
+ITEMS = f"/collections/{TABLE.name}/items"
+GEOJSON = "application/geo+json"
+MERGE_PATCH = "application/merge-patch+json"
+
+EVERY_GEOMETRY = pytest.mark.parametrize(
+    "sample", samples.geometries(GEOMETRY), ids=lambda sample: sample.geom_type
+)
+EVERY_CRS = pytest.mark.parametrize("crs", REFERENCES.values(), ids=lambda crs: crs.name)
+
+
+def feature(number: int = 1, **members: Any) -> dict[str, Any]:
+    """What a client sends of a feature."""
+    properties = rows.full_body(number)
+    shape = properties.pop(GEOMETRY.name)
+    return {"type": "Feature", "geometry": shape, "properties": properties} | members
+
+
+def send(
+    client: TestClient,
+    method: str,
+    path: str,
+    content: Any,
+    media_type: str = GEOJSON,
+    **headers: str,
+) -> Any:
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    headers |= {"Content-Type": media_type}
+    return client.request(method, path, content=text, headers=headers)
+
+
+def created(client: TestClient, content: dict[str, Any]) -> dict[str, Any]:
+    response = send(client, "POST", ITEMS, content)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def read(client: TestClient, id: Any) -> dict[str, Any]:
+    found = client.get(f"{ITEMS}/{id}").json()
+    del found["links"]
+    return found
+
+
+def placed(connection: sa.Connection, sample: BaseGeometry, crs: Reference) -> dict[str, Any]:
+    """The GeoJSON of a sample in a CRS and its order of the axes."""
+    shape = sa.func.ST_AsBinary(geometry.bind(sample, crs.srid), type_=sa.LargeBinary())
+    found = shapely.from_wkb(bytes(connection.scalar(sa.select(shape))))
+    if crs.swapped:
+        found = shapely.transform(
+            found, lambda xyz: xyz[:, [1, 0, 2][: xyz.shape[1]]], include_z=found.has_z
+        )
+    return json.loads(shapely.to_geojson(found))
+
+
+@EVERY_GEOMETRY
+@EVERY_CRS
+@pytest.mark.parametrize("brackets", ["<{}>", "{}"])
+def test_a_feature_is_stored_whatever_crs_it_is_sent_in(
+    client: TestClient,
+    connection: sa.Connection,
+    sample: BaseGeometry,
+    crs: Reference,
+    brackets: str,
+) -> None:
+    content = feature(geometry=placed(connection, sample, crs))
+    response = send(client, "POST", ITEMS, content, Content_Crs=brackets.format(crs.uri))
+    assert response.status_code == 201, response.text
+    new = response.json()
+    assert response.headers["Location"].endswith(f"{ITEMS}/{new['id']}")
+    assert response.headers["Content-Crs"] == f"<{DEFAULT.uri}>"
+    assert rows.same_place(rows.in_wgs84(connection, new["geometry"]), sample)
+    assert read(client, new["id"]) == new
+    path = f"{ITEMS}/{new['id']}"
+    moved = send(client, "PATCH", path, {"geometry": content["geometry"]}, Content_Crs=crs.uri)
+    assert rows.same_place(rows.in_wgs84(connection, moved.json()["geometry"]), sample)
+
+
+def test_properties_come_back_as_they_were_sent(client: TestClient) -> None:
+    content = feature(3)
+    new = created(client, content)
+    again = created(client, feature(4) | {"properties": new["properties"] | rows_unique(4)})
+    for name in content["properties"].keys() - rows.UNIQUE:
+        assert again["properties"][name] == new["properties"][name]
+    assert again["id"] != new["id"]
+
+
+def rows_unique(number: int) -> dict[str, Any]:
+    """Other values for the columns that tell rows apart."""
+    return {name: feature(number)["properties"][name] for name in rows.UNIQUE}
+
+
+def test_a_collection_is_stored_whole_or_not_at_all(
+    client: TestClient, connection: sa.Connection
+) -> None:
+    features = [feature(number) for number in range(3)]
+    wrong = [*features, feature(geometry=None)]
+    response = send(client, "POST", ITEMS, {"type": "FeatureCollection", "features": wrong})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["location"] == "body.features.3.geometry"
+    assert rows.count(connection) == 0
+    response = send(client, "POST", ITEMS, {"type": "FeatureCollection", "features": features})
+    assert response.status_code == 201, response.text
+    assert rows.count(connection) == len(response.json()["features"]) == 3
+
+
+def test_null_is_what_the_database_has_as_the_default(client: TestClient) -> None:
+    content = feature(2)
+    required = rows.body(2).keys()
+    properties = {
+        name: value if name in required else None for name, value in content["properties"].items()
+    }
+    new = created(client, content | {"properties": properties})
+    for column in rows.WRITABLE:
+        if not column.nullable:
+            assert new["properties"][column.name] is not None
+
+
+def test_put_replaces_a_feature_and_keeps_its_id(client: TestClient) -> None:
+    before = created(client, feature(2))
+    path = f"{ITEMS}/{before['id']}"
+    response = send(client, "PUT", path, feature(3, id="another"))
+    after = response.json()
+    assert (response.status_code, after["id"]) == (200, before["id"])
+    assert after["properties"]["created_at"] == before["properties"]["created_at"]
+    assert after == read(client, before["id"])
+    again = send(client, "PUT", path, after)
+    assert again.json()["properties"].keys() == after["properties"].keys()
+
+
+@pytest.mark.parametrize("media_type", [MERGE_PATCH, "application/json", GEOJSON])
+def test_patch_changes_what_it_names(client: TestClient, media_type: str) -> None:
+    row = created(client, feature(2))
+    for name, value in feature(3)["properties"].items():
+        path = f"{ITEMS}/{row['id']}"
+        response = send(client, "PATCH", path, {"properties": {name: value}}, media_type)
+        assert response.status_code == 200, response.text
+        after = response.json()
+        assert after["geometry"] == row["geometry"]
+        changed = {
+            each for each, value in after["properties"].items() if value != row["properties"][each]
+        }
+        assert changed <= {name, "updated_at"}
+        row = after
+
+
+def test_patch_with_null_unsets_a_property(client: TestClient) -> None:
+    row = created(client, feature(2))
+    path = f"{ITEMS}/{row['id']}"
+    for column in rows.WRITABLE:
+        if column.name not in rows.body():
+            response = send(client, "PATCH", path, {"properties": {column.name: None}}, MERGE_PATCH)
+            assert response.status_code == 200, response.text
+    for patch in ({}, {"type": "Feature"}, {"properties": {"id": 5, "updated_at": None}}):
+        assert send(client, "PATCH", path, patch, MERGE_PATCH).json() == read(client, row["id"])
+
+
+def test_delete_removes_a_feature(client: TestClient) -> None:
+    row = created(client, feature())
+    response = client.delete(f"{ITEMS}/{row['id']}")
+    assert (response.status_code, response.content) == (204, b"")
+    assert client.get(f"{ITEMS}/{row['id']}").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("id", [NO_ID, "x"])
+def test_a_feature_that_is_not_there_is_not_found(
+    client: TestClient, connection: sa.Connection, method: str, id: Any
+) -> None:
+    response = send(client, method, f"{ITEMS}/{id}", feature())
+    assert response.status_code == 404
+    assert rows.count(connection) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "location"),
+    [
+        (b"{", 400, None),
+        (b"", 400, None),
+        (b"[NaN]", 400, None),
+        (b"\xff", 400, None),
+        ([], 422, "body"),
+        ({}, 422, "body"),
+        ({"type": "Point", "coordinates": [0, 0]}, 422, "body"),
+        ({"type": "Feature"}, 422, "body.geometry"),
+        (feature(geometry=None), 422, "body.geometry"),
+        (feature(geometry="POINT (0 0)"), 422, "body.geometry"),
+        (feature(geometry={"type": "Circle"}), 422, "body.geometry"),
+        (feature(properties=[]), 422, "body.properties"),
+        (
+            feature(properties={"unknown": 1} | feature()["properties"]),
+            422,
+            "body.properties.unknown",
+        ),
+        (feature(properties={GEOMETRY.name: 1}), 422, f"body.properties.{GEOMETRY.name}"),
+        ({"type": "FeatureCollection"}, 422, "body.features"),
+        ({"type": "FeatureCollection", "features": [1]}, 422, "body.features.0"),
+    ],
+)
+def test_what_is_no_feature_is_refused_with_its_place(
+    client: TestClient, connection: sa.Connection, content: Any, status: int, location: str | None
+) -> None:
+    response = send(client, "POST", ITEMS, content)
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    if location is not None:
+        assert response.json()["errors"][0]["location"] == location
+    assert rows.count(connection) == 0
+
+
+def test_other_media_types_and_crss_are_refused(client: TestClient) -> None:
+    assert send(client, "POST", ITEMS, feature(), "text/plain").status_code == 415
+    assert send(client, "POST", ITEMS, feature(), MERGE_PATCH).status_code == 415
+    assert send(client, "POST", ITEMS, feature(), Content_Crs="<EPSG:4326>").status_code == 400
+
+
+# Versions
+
+
+def test_every_change_is_a_new_version(client: TestClient) -> None:
+    response = send(client, "POST", ITEMS, feature(2))
+    path = f"{ITEMS}/{response.json()['id']}"
+    tags = [response.headers["ETag"], client.get(path).headers["ETag"]]
+    assert tags[0] == tags[1]
+    for method, content in (("PUT", feature(3)), ("PATCH", {"geometry": feature()["geometry"]})):
+        tags.append(send(client, method, path, content).headers["ETag"])
+        assert client.get(path).headers["ETag"] == tags[-1]
+    assert len(set(tags)) == 3
+
+
+def test_what_the_client_has_is_not_sent_again(client: TestClient) -> None:
+    path = f"{ITEMS}/{created(client, feature())['id']}"
+    tags = {client.get(path, params={"crs": uri}).headers["ETag"] for uri in REFERENCES}
+    tags |= {client.get(path, params={"f": "html"}).headers["ETag"]}
+    assert len(tags) == len(REFERENCES) + 1
+    tag = client.get(path).headers["ETag"]
+    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        response = client.get(path, headers={"If-None-Match": known})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["ETag"] == tag
+    for other in tags - {tag}:
+        assert client.get(path, headers={"If-None-Match": other}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_change_of_another_version_is_refused(client: TestClient, method: str) -> None:
+    path = f"{ITEMS}/{created(client, feature())['id']}"
+    stale = client.get(path).headers["ETag"]
+    send(client, "PUT", path, feature(2))
+    for tag in (stale, '"x"', f"W/{client.get(path).headers['ETag']}"):
+        response = send(client, method, path, feature(3), If_Match=tag)
+        assert response.status_code == 412
+    assert send(client, method, path, feature(3), If_None_Match="*").status_code == 412
+    for uri in REFERENCES:
+        tag = client.get(path, params={"crs": uri}).headers["ETag"]
+    assert send(client, method, path, feature(3), If_Match=f'"x", {tag}').status_code < 300
+    assert send(client, method, f"{ITEMS}/{NO_ID}", feature(), If_Match="*").status_code == 412
+
+
+def test_of_two_writers_at_once_one_is_told(client: TestClient) -> None:
+    path = f"{ITEMS}/{created(client, feature())['id']}"
+    for number in range(5):
+        tag = client.get(path).headers["ETag"]
+
+        def write(each: int, tag: str = tag) -> int:
+            return send(client, "PUT", path, feature(each), If_Match=tag).status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            statuses = list(pool.map(write, range(number, number + 4)))
+        assert sorted(statuses) == [200, 412, 412, 412]

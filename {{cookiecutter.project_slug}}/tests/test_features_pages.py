@@ -1,0 +1,161 @@
+"""OGC API - Features: pages hold each feature once, in the order asked for, up to an end."""
+
+import base64
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }} import queries
+from {{ cookiecutter.package_name }}.api.search import COLUMNS
+from {{ cookiecutter.package_name }}.queries import TABLE
+
+ITEMS = f"/collections/{TABLE.name}/items"
+
+
+@pytest.fixture
+def some_rows(client: TestClient, connection: sa.Connection) -> list[str]:
+    """A few rows; the ids of those that are features, in their order."""
+    rows.insert(connection, rows.spread(9))
+    return list(map(str, rows.indexed_ids(connection)))
+
+
+def pages(client: TestClient, **parameters: Any) -> Iterator[dict[str, Any]]:
+    """A page and all that follow it."""
+    response = client.get(ITEMS, params=parameters)
+    while True:
+        assert response.status_code == 200, response.text
+        page = response.json()
+        yield page
+        following = [link["href"] for link in page["links"] if link["rel"] == "next"]
+        if not following:
+            return
+        response = client.get(following[0])
+
+
+def ids(found: Iterator[dict[str, Any]]) -> list[str]:
+    return [str(feature["id"]) for page in found for feature in page["features"]]
+
+
+def token_of(client: TestClient, **parameters: Any) -> str:
+    """The token of the second page."""
+    page = client.get(ITEMS, params={"limit": 1} | parameters).json()
+    (following,) = [link["href"] for link in page["links"] if link["rel"] == "next"]
+    return following.partition("token=")[2].partition("&")[0]
+
+
+@pytest.mark.parametrize("limit", range(1, 11))
+def test_pages_hold_each_feature_once_and_end(
+    client: TestClient, some_rows: list[str], limit: int
+) -> None:
+    found = list(pages(client, limit=limit))
+    assert ids(iter(found)) == some_rows
+    assert len(found) == max(1, -(-len(some_rows) // limit))
+
+
+def test_a_box_is_paged_alike_whichever_way_it_is_found(
+    client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for few in (0, 10_000):
+        monkeypatch.setattr(queries, "FEW", few)
+        assert ids(pages(client, limit=2, bbox="-180,-90,180,90")) == some_rows
+
+
+@pytest.mark.parametrize("sign", ["", "+", "-"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_features_are_sorted_by_any_column(
+    client: TestClient, some_rows: list[str], name: str, sign: str
+) -> None:
+    (everything,) = pages(client, limit=100, sortby=sign + name)
+    found = list(pages(client, limit=2, sortby=sign + name))
+    assert [each for page in found for each in page["features"]] == everything["features"]
+    assert sorted(ids(iter(found))) == sorted(some_rows)
+    if isinstance(COLUMNS[name].type, sa.Integer | sa.Float | sa.DateTime):
+        values = [
+            each["id"] if name == "id" else each["properties"][name]
+            for each in everything["features"]
+        ]
+        for one, other in pairwise(values[::-1] if sign == "-" else values):
+            assert one is None or other is None or one <= other
+
+
+def test_null_is_last_and_pages_go_on_through_it(
+    client: TestClient, connection: sa.Connection, some_rows: list[str]
+) -> None:
+    for column in rows.WRITABLE:
+        if column.nullable and column.name in COLUMNS:
+            connection.execute(sa.update(TABLE).values({column.name: None}))
+            for sign in ("", "-"):
+                assert sorted(ids(pages(client, limit=2, sortby=sign + column.name))) == sorted(
+                    map(str, rows.indexed_ids(connection))
+                )
+
+
+@pytest.mark.parametrize("names", ["", "unknown", ",", "id,id", "id,-id", "--id", "id desc"])
+def test_what_is_no_order_is_refused(client: TestClient, names: str) -> None:
+    response = client.get(ITEMS, params={"sortby": names})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["location"] == "query.sortby"
+
+
+def test_an_offset_passes_over_features(client: TestClient, some_rows: list[str]) -> None:
+    for offset in range(len(some_rows) + 2):
+        assert ids(pages(client, limit=2, offset=offset)) == some_rows[offset:]
+
+
+@pytest.mark.parametrize("limit", [10**4 + 1, 10**30])
+def test_a_limit_above_the_maximum_is_the_maximum(
+    client: TestClient, some_rows: list[str], limit: int
+) -> None:
+    assert ids(pages(client, limit=limit)) == some_rows
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("limit", value) for value in ("0", "-1", "x", "1.5", "", "9" * 5000)),
+        *(("offset", value) for value in ("-1", "x", "1.5", "", str(2**63))),
+        *(("token", value) for value in ("", "x", "xx", "é", "W10", "WzFd", "bnVsbA", "=" * 9)),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(client: TestClient, name: str, value: str) -> None:
+    response = client.get(ITEMS, params={name: value})
+    assert response.status_code == 400
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert [each["location"] for each in response.json()["errors"]] == [f"query.{name}"]
+
+
+def test_a_token_goes_with_its_order(client: TestClient, some_rows: list[str]) -> None:
+    if len(some_rows) < 2:
+        return
+    token = token_of(client)
+    content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    digest, *values = orjson.loads(content)
+    wrong: list[dict[str, Any]] = [
+        {"token": token, "sortby": "created_at"},
+        {"token": token, "sortby": "-id"},
+        {"token": token_of(client, sortby="-created_at")},
+        {"token": token, "offset": 1},
+        {"token": token[:-1]},
+        {"token": base64.urlsafe_b64encode(orjson.dumps([digest, "5"])).decode()},
+        {"token": base64.urlsafe_b64encode(orjson.dumps([digest, *values, None])).decode()},
+    ]
+    for parameters in wrong:
+        response = client.get(ITEMS, params=parameters)
+        assert response.status_code == 400, parameters
+        assert response.json()["errors"][0]["location"] == "query.token"
+
+
+def test_features_that_come_and_go_do_not_move_the_pages(
+    client: TestClient, some_rows: list[str]
+) -> None:
+    walk = pages(client, limit=2)
+    first = [str(feature["id"]) for feature in next(walk)["features"]]
+    for id in first:
+        assert client.delete(f"{ITEMS}/{id}").status_code == 204
+    assert ids(walk) == some_rows[2:]

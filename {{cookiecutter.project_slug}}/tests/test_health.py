@@ -1,0 +1,113 @@
+"""Whether the service lives and can serve."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from httpx2 import Client, ConnectError, Response
+from rows import PATH
+
+from {{ cookiecutter.package_name }} import migrations
+from {{ cookiecutter.package_name }}.api import health
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def fresh(serve: Serve) -> TestClient:
+    """A client of an application that has not been asked yet."""
+    return serve()
+
+
+def not_ready(response: Response, reason: str) -> None:
+    assert response.status_code == 503
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Retry-After"] == "1"
+    assert reason in response.json()["detail"]
+
+
+def test_ready(fresh: TestClient) -> None:
+    found = fresh.get("/health/ready").json()
+    assert found["status"] == "ready"
+    assert found["revision"] == migrations.revisions()[0]
+    assert found["postgis"][0].isdigit() and found["postgresql"][0].isdigit()
+
+
+def test_without_its_database_it_lives_and_is_not_ready(serve: Serve) -> None:
+    client = serve(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    assert client.get("/health/live").status_code == 200
+    not_ready(client.get("/health/ready"), "unavailable")
+
+
+def test_what_was_found_holds_for_a_second(fresh: TestClient) -> None:
+    seen = []
+    engine = fresh.app.state.database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *_: seen.append(1))
+    for _ in range(5):
+        assert fresh.get("/health/ready").status_code == 200
+    assert len(seen) == 1
+
+
+def test_a_database_that_is_not_migrated(
+    fresh: TestClient, connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = migrations.revisions()[0]
+    monkeypatch.setattr(health, "LIFETIME", 0.0)
+    monkeypatch.setattr(health, "_older_revisions", lambda: frozenset({"older"}))
+    change = "UPDATE alembic_version SET version_num = '{}'"
+    try:
+        connection.exec_driver_sql(change.format("older"))
+        not_ready(fresh.get("/health/ready"), "not been migrated")
+        # The next version of the service has been here first.
+        connection.exec_driver_sql(change.format("newer"))
+        assert fresh.get("/health/ready").status_code == 200
+    finally:
+        connection.exec_driver_sql(change.format(revision))
+
+
+def test_a_service_with_every_connection_in_use_is_ready(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LIFETIME", 0.0)
+    client = serve(pool_size=1, max_overflow=0)
+    assert client.get("/health/ready").status_code == 200
+    with client.app.state.database.read():
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_a_service_that_ends_says_so_first_and_finishes(database_url: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "{{ cookiecutter.package_name }}", "serve", "--port", str(port)]
+    environment = os.environ | {"DATABASE_URL": database_url, "DRAIN_SECONDS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        with Client(base_url=f"http://127.0.0.1:{port}") as client:
+            wait_for(client)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            not_ready(client.get("/health/ready"), "ending")
+            assert client.get(PATH).status_code == 200
+            assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(client: Client) -> None:
+    for _ in range(200):
+        try:
+            assert client.get("/health/ready").status_code == 200
+            return
+        except ConnectError:
+            time.sleep(0.1)
+    raise AssertionError("the service does not start")

@@ -1,0 +1,104 @@
+"""What a client may ask for has limits; beyond them it is told which."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import rows
+import shapely
+from fastapi.testclient import TestClient
+from rows import PATH
+
+from {{ cookiecutter.package_name }} import samples
+from {{ cookiecutter.package_name }}.queries import GEOMETRY
+
+Serve = Callable[..., TestClient]
+
+SAMPLE = samples.geometries(GEOMETRY)[-1]
+
+
+def test_vertices(serve: Serve) -> None:
+    vertices = int(shapely.get_num_coordinates(SAMPLE))
+    body = rows.body(**{GEOMETRY.name: SAMPLE})
+    assert serve(max_vertices=vertices).post(PATH, json=body).status_code == 201
+    if vertices > 1:
+        response = serve(max_vertices=vertices - 1).post(PATH, json=body)
+        rows.refused(response, f"body.{GEOMETRY.name}", "are the most")
+
+
+def test_radius(serve: Serve) -> None:
+    client = serve(max_radius=1000)
+    lon, lat = samples.middle()
+    query = {"lon": lon, "lat": lat, "radius": 1000}
+    assert client.get(f"{PATH}nearby", params=query).status_code == 200
+    response = client.get(f"{PATH}nearby", params=query | {"radius": 1000.1})
+    rows.refused(response, "query.radius", "at most 1000 metres")
+
+
+@pytest.mark.parametrize("path", [PATH, f"/collections{PATH}items"])
+def test_width_of_a_box(serve: Serve, path: str) -> None:
+    client = serve(max_bbox_width=10)
+    for box in ("0,0,10,10", "175,0,-175,1", "5,5,5,5"):
+        assert client.get(path, params={"bbox": box}).status_code == 200
+    for box in ("0,0,10.1,1", "170,0,-170,1", "-180,-90,180,90"):
+        response = client.get(path, params={"bbox": box})
+        assert response.status_code in (400, 422)
+        assert "wider than 10 degrees" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("depth", [33, 10_000, 200_000])
+def test_geometry_that_is_nested_too_deeply(client: TestClient, depth: int) -> None:
+    wkt = "GEOMETRYCOLLECTION (" * depth + "POINT (0 0)" + ")" * depth
+    geojson = '{"type": "GeometryCollection", "geometries": [' * depth + "]}" * depth
+    for value in (json.dumps(wkt), geojson):
+        body = json.dumps(rows.body() | {GEOMETRY.name: 0}).replace("0}", f"{value}}}")
+        response = client.post(PATH, content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code in (400, 413, 422), response.text
+        assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_patch_that_is_nested_too_deeply(client: TestClient) -> None:
+    row = client.post(PATH, json=rows.body()).json()
+    for depth in (200, 900, 5000):
+        body = '{"a": ' * depth + "1" + "}" * depth
+        response = client.patch(
+            f"{PATH}{row['id']}", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code in (400, 422), response.text
+
+
+def test_hosts(serve: Serve) -> None:
+    client = serve(allowed_hosts="places.example.org, *.test")
+    for host, status in {
+        "places.example.org": 200,
+        "PLACES.example.org:8000": 200,
+        "a.test": 200,
+        "example.org": 421,
+        "places.example.org.evil": 421,
+        "xtest": 421,
+        "": 421,
+    }.items():
+        response = client.get(PATH, headers={"Host": host})
+        assert response.status_code == status, host
+        assert client.get("/health/live", headers={"Host": host}).status_code == 200
+
+
+def test_pages_from_elsewhere(client: TestClient, serve: Serve) -> None:
+    origin = {"Origin": "https://example.org"}
+    assert "Access-Control-Allow-Origin" not in client.get(PATH, headers=origin).headers
+    shared = serve(cors_origins="https://example.org")
+    assert (
+        shared.get(PATH, headers=origin).headers["Access-Control-Allow-Origin"] == origin["Origin"]
+    )
+    preflight = origin | {"Access-Control-Request-Method": "PUT"}
+    assert shared.options(PATH, headers=preflight).status_code == 200
+    other = shared.get(PATH, headers={"Origin": "https://other.org"}).headers
+    assert "Access-Control-Allow-Origin" not in other
+
+
+@pytest.mark.parametrize("path", [PATH, "/", "/map", "/docs", "/nowhere", "/health/live"])
+def test_every_answer_protects_the_browser(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer"

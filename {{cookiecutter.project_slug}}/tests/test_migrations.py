@@ -1,0 +1,77 @@
+"""The migrations: they make what the models say, and can be undone."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import postgis
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from {{ cookiecutter.package_name }} import checks, migrations
+from {{ cookiecutter.package_name }}.models import Base
+from {{ cookiecutter.package_name }}.settings import Settings
+
+
+@pytest.fixture
+def engine(
+    server: postgis.Server, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sa.Engine]:
+    """A database that no migration has seen; DATABASE_URL names it."""
+    with server.database() as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        engine = sa.create_engine(Settings().database_url)
+        yield engine
+        engine.dispose()
+
+
+def tables(engine: sa.Engine) -> set[str]:
+    """The tables that are there, without those of PostGIS and Alembic."""
+    return set(sa.inspect(engine).get_table_names()) & set(Base.metadata.tables)
+
+
+def test_they_make_what_the_models_say(settings: Settings) -> None:
+    command.check(migrations.config())
+
+
+def test_they_go_down_and_up_again(engine: sa.Engine) -> None:
+    migrations.upgrade()
+    assert tables(engine) == set(Base.metadata.tables)
+    command.downgrade(migrations.config(), "base")
+    assert tables(engine) == set()
+    migrations.upgrade()
+    assert list(checks.check_database(engine)) == []
+
+
+def test_they_can_be_run_again(engine: sa.Engine) -> None:
+    for _ in range(2):
+        migrations.upgrade()
+    assert tables(engine) == set(Base.metadata.tables)
+
+
+def test_of_two_processes_one_migrates_and_the_other_waits(engine: sa.Engine) -> None:
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    lock = sa.text(
+        "SELECT pg_advisory_xact_lock(hashtext('alembic'), hashtext(current_database()))"
+    )
+    other = threading.Thread(target=migrations.upgrade)
+    script = migrations.sql().replace("BEGIN;", "").replace("COMMIT;", "")
+    with engine.begin() as connection:
+        connection.execute(lock)
+        other.start()
+        while connection.scalar(waiting) == 0:
+            assert other.is_alive(), "it did not wait"
+            time.sleep(0.01)
+        connection.exec_driver_sql(script)
+    other.join()
+    assert list(checks.check_database(engine)) == []
+
+
+def test_their_sql_can_be_had_without_a_database() -> None:
+    script = migrations.sql()
+    for name in Base.metadata.tables:
+        assert f"CREATE TABLE {name} " in script

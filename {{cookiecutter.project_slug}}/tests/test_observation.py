@@ -1,0 +1,168 @@
+"""What is logged and counted, and that a request can be followed into PostgreSQL."""
+
+import json
+import logging
+import logging.config
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+from rows import PATH
+
+from {{ cookiecutter.package_name }}.context import Context, current
+from {{ cookiecutter.package_name }}.observation import JsonFormatter, logging_config
+from {{ cookiecutter.package_name }}.settings import Settings
+
+Serve = Callable[..., TestClient]
+
+
+def numbers(client: TestClient) -> dict[tuple[str, ...], float]:
+    """What /metrics says: names with the values of their labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def access(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The fields of what was logged about requests."""
+    return [vars(record)["fields"] for record in caplog.records if record.name == "access"]
+
+
+@pytest.mark.parametrize("given", ["a", "0d5f.1-e_2", "x" * 64])
+def test_a_request_keeps_the_id_that_it_has(client: TestClient, given: str) -> None:
+    for path in (PATH, "/nowhere", "/health/live"):
+        assert client.get(path, headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "*/ SELECT 1 --", "%s", "é", "a\tb"])
+def test_a_request_gets_an_id_for_one_that_might_do_harm(client: TestClient, given: str) -> None:
+    answers = [client.get(PATH, headers={"X-Request-ID": given.encode()}) for _ in range(2)]
+    ids = {answer.headers["X-Request-ID"] for answer in answers}
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{16}", each) for each in ids)
+
+
+def test_the_id_reaches_postgresql(client: TestClient) -> None:
+    seen: list[str] = []
+    engine = client.app.state.database.engine
+    listener = lambda _, cursor, *__: seen.append(cursor.query.decode())  # noqa: E731
+    sa.event.listen(engine, "after_cursor_execute", listener)
+    client.post(PATH, json=rows.body(), headers={"X-Request-ID": "followed"})
+    client.get(PATH, headers={"X-Request-ID": "followed"})
+    sa.event.remove(engine, "after_cursor_execute", listener)
+    assert len(seen) >= 2
+    assert all(statement.startswith("/* request followed */ ") for statement in seen)
+
+
+def test_every_request_is_logged_with_what_became_of_it(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "access")
+    client.get(f"{PATH}?limit=5")
+    client.get(f"{PATH}{rows.NO_ID}")
+    client.post(PATH, json={})
+    client.get("/health/live")
+    assert [(each["method"], each["path"], each["status"]) for each in access(caplog)] == [
+        ("GET", PATH, 200),
+        ("GET", f"{PATH}{rows.NO_ID}", 404),
+        ("POST", PATH, 422),
+    ]
+    assert access(caplog)[0]["query"] == "limit=5"
+    assert 0 < access(caplog)[0]["seconds"] < 60
+
+
+def test_an_unexpected_error_is_logged_with_its_request_and_told_to_nobody(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    for debug in (False, True):
+        client = serve(debug=debug)
+        client.app.add_api_route("/broken", lambda: 1 / 0)
+        response = client.get("/broken", headers={"X-Request-ID": "unlucky"})
+        assert response.status_code == 500
+        assert response.headers["X-Request-ID"] == "unlucky"
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert ("ZeroDivisionError" in response.text) == debug
+        assert numbers(client)["http_request_duration_seconds_count", "GET", "/broken", "500"] == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_requests_are_counted_by_the_template_of_their_path(serve: Serve) -> None:
+    client = serve()
+    for number in range(3):
+        client.get(f"{PATH}{rows.NO_ID}")
+        client.get(f"/nowhere/{number}")
+        client.request(f"METHOD{number}", PATH)
+        client.head(PATH)
+    counted = {
+        labels: value
+        for (name, *labels), value in numbers(client).items()
+        if name == "http_request_duration_seconds_count"
+        for labels in [tuple(labels)]
+    }
+    assert counted == {
+        ("GET", PATH + "{id}", "404"): 3,
+        ("GET", "none", "404"): 3,
+        ("OTHER", "none", "405"): 3,
+        ("HEAD", PATH, "200"): 3,
+    }
+
+
+def test_rows_are_counted(serve: Serve) -> None:
+    client = serve()
+    client.post(PATH, json=rows.body())
+    before = numbers(client)["database_rows_total",]
+    client.get(f"/collections{PATH}items")
+    client.get(PATH)
+    assert numbers(client)["database_rows_total",] > before
+
+
+def test_the_pool_is_counted(serve: Serve) -> None:
+    client = serve(pool_size=1, max_overflow=1, pool_timeout=20)
+    database = client.app.state.database
+
+    def pool(state: str) -> float:
+        return numbers(client)["database_pool_connections", "primary", state]
+
+    with database.read(), database.read():
+        assert (pool("in_use"), pool("idle"), pool("limit")) == (2, 0, 2)
+        waiting = threading.Thread(target=client.get, args=(PATH,))
+        waiting.start()
+        while not numbers(client)["database_pool_waiting",]:
+            pass
+    waiting.join()
+    assert (pool("in_use"), pool("idle")) == (0, 1)
+    assert numbers(client)["database_pool_waiting",] == 0
+
+
+def test_a_record_is_an_object_of_one_line() -> None:
+    record = logging.LogRecord("a.b", logging.ERROR, "", 1, "%s\nis \u2028 odd", ("this",), None)
+    record.fields = {"status": 200}
+    token = current.set(Context("followed"))
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+        line = JsonFormatter().format(record)
+    finally:
+        current.reset(token)
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert entry["message"] == "this\nis \u2028 odd"
+    assert entry["request_id"] == "followed" and entry["status"] == 200
+    assert "ZeroDivisionError" in entry["exception"]
+    assert entry["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_configuration_of_logging_is_one(settings: Settings, form: str) -> None:
+    config = logging_config(settings.model_copy(update={"log_format": form}))
+    logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["chosen"])

@@ -1,0 +1,92 @@
+"""The OpenAPI document: of version 3.0, with the table's own paths, parameters and answers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from openapi_spec_validator import OpenAPIV30SpecValidator
+
+from {{ cookiecutter.package_name }}.api.search import COLUMNS
+from {{ cookiecutter.package_name }}.queries import TABLE
+from {{ cookiecutter.package_name }}.settings import Settings
+
+ITEMS = f"/collections/{TABLE.name}/items"
+MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    return client.get("/openapi.json").json()
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(node, dict):
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(each)
+
+
+def test_the_document_is_valid_in_version_3_0(client: TestClient, document: dict[str, Any]) -> None:
+    assert client.get("/openapi.json").headers["Content-Type"] == MEDIA_TYPE
+    assert document["openapi"].startswith("3.0.")
+    assert list(OpenAPIV30SpecValidator(document).iter_errors()) == []
+
+
+def test_no_schema_is_in_a_later_dialect(document: dict[str, Any]) -> None:
+    for node in nodes(document):
+        assert node.get("type") != "null"
+        assert (
+            not isinstance(node.get("exclusiveMinimum"), int | float)
+            or node["exclusiveMinimum"] is True
+        )
+
+
+def test_paths_are_literal_and_limit_is_looked_up(
+    document: dict[str, Any], settings: Settings
+) -> None:
+    parameters = document["paths"][ITEMS]["get"]["parameters"]
+    assert {"$ref": "#/components/parameters/limit"} in parameters
+    limit = document["components"]["parameters"]["limit"]["schema"]
+    assert limit["maximum"] == settings.max_page_size
+    assert 1 == limit["minimum"] <= limit["default"] <= limit["maximum"]
+
+
+def test_every_parameter_of_the_items_is_documented(document: dict[str, Any]) -> None:
+    parameters = {
+        each["name"]: each
+        for each in document["paths"][ITEMS]["get"]["parameters"]
+        if "name" in each
+    }
+    names = {"f", "crs", "bbox", "bbox-crs", "datetime", "offset", "token", "sortby", "count"}
+    names |= {"filter", "filter-lang", "filter-crs"}
+    assert parameters.keys() == names | COLUMNS.keys()
+    for each in parameters.values():
+        assert (each["in"], each["style"], each["explode"]) == ("query", "form", False)
+        assert not each["required"]
+    assert parameters["bbox"]["schema"]["type"] == "array"
+
+
+def test_every_answer_of_every_operation_is_documented(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            statuses = operation["responses"].keys()
+            assert {"500", "503", "504"} <= statuses, (method, path)
+            if path.startswith(ITEMS):
+                assert {"200", "201", "204"} & statuses
+                assert "400" in statuses or method == "delete"
+                assert ("412" in statuses) == (method != "get")
+                assert ("404" in statuses) == (path != ITEMS or method == "post")
+            for status in statuses:
+                if status >= "400":
+                    content = operation["responses"][status]["content"]
+                    assert content.keys() == {"application/problem+json"}
+
+
+def test_the_page_of_the_document_takes_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/docs/assets/{name}" in page
+        assert client.get(f"/docs/assets/{name}").status_code == 200

@@ -1,0 +1,169 @@
+"""Errors are problem details (RFC 9457), and never tell how the service works inside."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from rows import PATH
+
+from {{ cookiecutter.package_name }}.api import problems
+from {{ cookiecutter.package_name }}.database import Database
+from {{ cookiecutter.package_name }}.main import create_app
+from {{ cookiecutter.package_name }}.queries import TABLE
+from {{ cookiecutter.package_name }}.settings import Settings
+
+
+def assert_problem(response: Response, status: int) -> None:
+    """See that a response is a problem, and no more than one."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["type"] and problem["title"] and problem["detail"]
+    for word in ("Traceback", "psycopg2", "sqlalchemy", "SELECT", "INSERT", ".py"):
+        assert word not in response.text
+
+
+@pytest.fixture
+def dead() -> Iterator[TestClient]:
+    """A client of an application whose database is not there."""
+    settings = Settings(database_url="postgresql://nobody:s3cret@127.0.0.1:1/nothing")
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def failing(database: Database) -> TestClient:
+    """A client of an application that has an error of PostgreSQL for each error code."""
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/{code}")
+    def fail(code: str) -> None:
+        with database.write() as connection:
+            statement = f"DO $$ BEGIN RAISE EXCEPTION 'hidden' USING ERRCODE = '{code}'; END $$"
+            connection.exec_driver_sql(statement)
+
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def test_a_path_that_is_not_there(client: TestClient) -> None:
+    assert_problem(client.get("/nowhere/at/all"), 404)
+
+
+def test_a_method_that_is_not_there(client: TestClient) -> None:
+    response = client.delete(PATH)
+    assert_problem(response, 405)
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_body_that_is_too_large(settings: Settings) -> None:
+    small = settings.model_copy(update={"max_body_size": 100})
+    with TestClient(create_app(small)) as client:
+        assert client.post(PATH, json={"x": "x" * 100}).status_code == 413
+        assert_problem(client.post(PATH, content=iter([b"x" * 101])), 413)
+
+
+def test_every_error_of_a_body_is_listed(client: TestClient) -> None:
+    response = client.post(PATH, json={"unknown": 1})
+    assert_problem(response, 422)
+    errors = response.json()["errors"]
+    assert {error["location"] for error in errors} > {"body.unknown"}
+    assert all(error["detail"] in response.json()["detail"] for error in errors)
+
+
+def test_a_value_that_must_be_unique(client: TestClient, connection: sa.Connection) -> None:
+    connection.exec_driver_sql(f"CREATE UNIQUE INDEX only_one ON {TABLE.name} ((true))")
+    try:
+        assert client.post(PATH, json=rows.body(1)).status_code == 201
+        assert_problem(client.post(PATH, json=rows.body(2)), 409)
+    finally:
+        connection.exec_driver_sql("DROP INDEX only_one")
+
+
+def test_a_value_of_a_unique_column_that_another_row_has(client: TestClient) -> None:
+    first = client.post(PATH, json=rows.full_body(1)).json()
+    for name in rows.UNIQUE:
+        assert_problem(client.post(PATH, json=rows.full_body(2) | {name: first[name]}), 409)
+    other = client.post(PATH, json=rows.full_body(2)).json()
+    for name in rows.UNIQUE:
+        assert_problem(client.patch(f"{PATH}{other['id']}", json={name: first[name]}), 409)
+        assert client.patch(f"{PATH}{first['id']}", json={name: first[name]}).status_code == 200
+
+
+@pytest.mark.parametrize(("code", "status"), [(c, s) for c, (s, _) in problems.SQLSTATES.items()])
+def test_an_error_code_of_postgresql_has_its_status(
+    failing: TestClient, code: str, status: int
+) -> None:
+    assert_problem(failing.get(f"/{code}"), status)
+
+
+@pytest.mark.parametrize("code", ["22003", "22P02", "22021"])
+def test_a_value_that_postgresql_cannot_store(failing: TestClient, code: str) -> None:
+    assert_problem(failing.get(f"/{code}"), 422)
+
+
+@pytest.mark.parametrize("code", ["53300", "57P01", "57P03", "53200"])
+def test_a_database_that_cannot_serve_now(failing: TestClient, code: str) -> None:
+    response = failing.get(f"/{code}")
+    assert_problem(response, 503)
+    assert response.headers["Retry-After"] == problems.RETRY_AFTER
+
+
+@pytest.mark.parametrize("code", ["42P01", "XX000", "P0001"])
+def test_an_error_that_nobody_foresaw_is_logged_and_not_shown(
+    failing: TestClient, caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    response = failing.get(f"/{code}")
+    assert_problem(response, 500)
+    assert "hidden" not in response.text
+    assert "hidden" in caplog.text
+
+
+def test_an_exception_that_nobody_foresaw_is_logged_and_not_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    def fail() -> None:
+        raise ZeroDivisionError("hidden")
+
+    response = TestClient(app, raise_server_exceptions=False).get("/")
+    assert_problem(response, 500)
+    assert "hidden" not in response.text
+    assert "ZeroDivisionError: hidden" in caplog.text
+
+
+def test_a_dead_database(dead: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    requests = [
+        dead.get(PATH),
+        dead.post(PATH, json=rows.body()),
+        dead.get(f"{PATH}nearby?lon=0&lat=0&radius=1"),
+        *(dead.request(method, f"{PATH}{rows.NO_ID}") for method in ("GET", "DELETE")),
+        dead.put(f"{PATH}{rows.NO_ID}", json=rows.body()),
+        dead.patch(f"{PATH}{rows.NO_ID}", json={}),
+    ]
+    for response in requests:
+        assert_problem(response, 503)
+        assert response.headers["Retry-After"] == problems.RETRY_AFTER
+        assert "s3cret" not in response.text
+    assert "s3cret" not in caplog.text
+    assert {record.levelno for record in caplog.records} <= {
+        logging.ERROR,
+        logging.WARNING,
+        logging.INFO,
+    }
+
+
+def test_what_is_wrong_with_a_request_is_said_even_where_the_database_is_dead(
+    dead: TestClient,
+) -> None:
+    assert_problem(dead.get(PATH, params={"limit": 0}), 422)
+    assert_problem(dead.post(PATH, json={}), 422)

@@ -1,0 +1,90 @@
+"""Settings come from the environment; what is wrong with them is said, passwords are not."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from {{ cookiecutter.package_name }}.settings import Settings
+
+SECRET = "s3cret"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment that says nothing, in a folder without a file .env."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_every_spelling_of_a_database_url_is_taken(
+    environment: pytest.MonkeyPatch, scheme: str
+) -> None:
+    environment.setenv(
+        "DATABASE_URL", f"{scheme}://me:{SECRET}@example.org:5433/places?sslmode=require"
+    )
+    url = Settings().database_url
+    assert url.render_as_string(hide_password=False) == (
+        f"postgresql+psycopg2://me:{SECRET}@example.org:5433/places?sslmode=require"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", [f"postgres//{SECRET}", f"mysql://me:{SECRET}@localhost/x", "", f"{SECRET}:x@y/z", "://"]
+)
+def test_what_is_no_database_url_is_refused_without_showing_it(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    environment.setenv("DATABASE_URL", url)
+    with pytest.raises(ValidationError, match="database_url") as caught:
+        Settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_a_missing_database_url_is_named() -> None:
+    with pytest.raises(ValidationError, match=r"database_url\s+Field required"):
+        Settings()
+
+
+def test_a_password_is_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", f"postgresql://me:{SECRET}@localhost/x")
+    assert SECRET not in repr(Settings()) + str(Settings())
+    environment.setenv("POOL_SIZE", "many")
+    with pytest.raises(ValidationError, match="pool_size") as caught:
+        Settings()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("POOL_SIZE", value) for value in ("0", "-1", "x", "")),
+        *(("MAX_OVERFLOW", value) for value in ("-1", "x")),
+        *(("POOL_TIMEOUT", value) for value in ("0", "-1", "x", "nan")),
+        *(("POOL_RECYCLE", value) for value in ("-2", "x")),
+        *(
+            ("WORK_MEM", value)
+            for value in ("32", "0MB", "32 MB", "32mb", "1MB'; DROP TABLE x", "")
+        ),
+        *(("STATEMENT_TIMEOUT", value) for value in ("0", "-1", "x")),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv("DATABASE_URL", "postgresql://localhost/x")
+    environment.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_a_file_says_what_the_environment_does_not(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://localhost/x\nPOOL_SIZE=3\nOTHER=1\n")
+    assert Settings().pool_size == 3
+    environment.setenv("POOL_SIZE", "4")
+    assert Settings().pool_size == 4
