@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 #: Seconds for which a page, or an answer of the browser, is waited for. Without a graphics card maps are drawn slowly.
-PATIENCE = 120
+PATIENCE = 60
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -41,7 +42,9 @@ def chromium() -> str:
         subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
         if found := next(filter(None, map(shutil.which, NAMES)), None):
             return found
-    return pytest.fail(f"the map page is tested in Chromium, which is not there: as root, {command}")
+    return pytest.fail(
+        f"the map page is tested in Chromium, which is not there: as root, {command}"
+    )
 
 
 class Page:
@@ -145,23 +148,28 @@ def browser() -> Iterator[Page]:
     """A browser with one page and a profile of its own, gone at the end."""
     commands_out, commands_in = os.pipe()
     answers_out, answers_in = os.pipe()
-    # The browser reads commands from the descriptor 3 and writes answers to 4.
-    shell = ["sh", "-c", f'exec "$@" 3<&{commands_out} 4>&{answers_in}', "sh"]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-        open(commands_in, "wb", buffering=0) as commands,
-        open(answers_out, "rb", buffering=0) as answers,
+        os.fdopen(commands_in, "wb", buffering=0) as commands,
+        os.fdopen(answers_out, "rb", buffering=0) as answers,
     ):
-        process = subprocess.Popen(
-            [*shell, chromium(), *OPTIONS, f"--user-data-dir={profile}"],
-            pass_fds=(commands_out, answers_in),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        path = chromium()
+        # The browser reads commands from the descriptor 3 and writes answers to 4, which subprocess cannot arrange.
+        process = os.posix_spawn(
+            path,
+            [path, *OPTIONS, f"--user-data-dir={profile}"],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+                (os.POSIX_SPAWN_DUP2, commands_out, 3),
+                (os.POSIX_SPAWN_DUP2, answers_in, 4),
+            ],
         )
         os.close(commands_out)
         os.close(answers_in)
         try:
             yield Page(commands, answers)
         finally:
-            process.terminate()
-            process.wait()
+            os.kill(process, signal.SIGTERM)
+            os.waitpid(process, 0)

@@ -489,3 +489,18 @@ def test_partitions(shell: Any, database: str, bake: Bake, primary_key: str) -> 
     (identifier,) = execute(database, "SELECT id FROM facilities LIMIT 1")[0]
     plan = execute(database, f"EXPLAIN SELECT * FROM facilities WHERE id = '{identifier}'")
     assert len(re.findall(r"on facilities_\d", str(plan))) == 1
+
+
+def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
+    """The revision that the document shows, run by several at once."""
+    project = bake()
+    upgrade = block(project, "docs/operations.md", "autocommit_block")
+    head = (
+        '"""An index."""\nfrom alembic import op\n'
+        'revision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n\n'
+    )
+    (project.path / "migrations/versions/0002_index.py").write_text(head + upgrade, encoding="utf-8")
+    shell(f"{MIGRATE} & {MIGRATE} & {MIGRATE}; wait", project.path, DATABASE_URL=database)
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_facilities_created_at'::regclass"
+    assert execute(database, valid) == [(True,)]
+    assert execute(database, "SELECT version_num FROM alembic_version") == [("0002",)]

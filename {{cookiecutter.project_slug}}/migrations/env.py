@@ -1,5 +1,7 @@
 """How Alembic reaches the database, and what it compares it with: the service's settings and models."""
 
+import time
+
 import sqlalchemy as sa
 from alembic import context
 
@@ -8,7 +10,10 @@ from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.settings import Settings
 
 #: Held while migrating: of several processes that start at once, one migrates and the others wait.
-LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtext('alembic'), hashtext(current_database()))")
+LOCK = sa.text(
+    "SELECT pg_try_advisory_xact_lock(hashtext('alembic'), hashtext(current_database()))"
+    " FROM set_config('idle_in_transaction_session_timeout', '0', true)"
+)
 
 
 def run_offline() -> None:
@@ -21,14 +26,22 @@ def run_offline() -> None:
 def run_online() -> None:
     """Migrate the database that the settings name."""
     engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        connection.execute(LOCK)
+    with engine.connect() as guard, engine.connect() as connection:
+        # Asked again and again: one that waited within a statement would keep CREATE INDEX CONCURRENTLY waiting.
+        while not guard.scalar(LOCK):
+            guard.rollback()
+            time.sleep(0.2)
+        names = include_name(connection)
+        # From here on Alembic begins and ends transactions, so that a migration may leave them (autocommit_block).
+        connection.commit()
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
-            include_name=include_name(connection),
+            include_name=names,
+            transaction_per_migration=True,
         )
-        context.run_migrations()
+        with context.begin_transaction():
+            context.run_migrations()
 
 
 if context.is_offline_mode():

@@ -12,13 +12,14 @@ from rows import PATH, in_sql
 from {{ cookiecutter.package_name }}.crs import STORAGE, Bounds
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, INDEXED_ROWS, TABLE
 
-#: The rows in one of two boxes, by transforming every row. PostGIS makes of the envelope of one point a point.
+#: The rows in one of two boxes, by transforming every row. PostGIS makes a line or a point of a box without an area.
+#: No column has a name that begins with an underscore.
 IN_BOXES = sa.text(
     f"SELECT id FROM {TABLE.name} WHERE {in_sql(INDEXED_ROWS)} AND EXISTS ("
-    " SELECT FROM (VALUES (:west, :east), (:west2, :east2)) AS box (west, east) WHERE ST_Intersects("
-    f"  ST_Transform({GEOMETRY.name}, 4326),"
-    "  ST_SetSRID(ST_Envelope(ST_MakeLine(ST_MakePoint(west, :south), ST_MakePoint(east, :north))), 4326)"
-    ")) ORDER BY id"
+    " SELECT FROM (VALUES (:west, :east), (:west2, :east2)) AS _box (_west, _east)"
+    f" WHERE ST_Intersects(ST_Transform({GEOMETRY.name}, 4326), ST_SetSRID(ST_Envelope("
+    "  ST_MakeLine(ST_MakePoint(_west, :south), ST_MakePoint(_east, :north))), 4326))"
+    ") ORDER BY id"
 )
 
 

@@ -20,10 +20,9 @@ Serve = Callable[..., TestClient]
 
 
 @pytest.fixture
-def other(connection: sa.Connection) -> Iterator[sa.Connection]:
+def other(database: Database) -> Iterator[sa.Connection]:
     """A session that is none of the service's."""
-    engine = sa.create_engine(connection.engine.url, poolclass=sa.NullPool)
-    with engine.connect() as other:
+    with sa.create_engine(database.engine.url, poolclass=sa.NullPool).connect() as other:
         yield other
 
 
@@ -54,13 +53,14 @@ def lock(other: sa.Connection) -> None:
 
 
 def terminate(other: sa.Connection) -> None:
-    """End every session of this database but this one."""
-    other.execute(
-        sa.text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+    """End every session of this database but that one."""
+    others = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), :other)"
     )
+    # A transaction sees the sessions as they were when it first looked.
+    with other.engine.connect() as connection:
+        connection.execute(others, {"other": other.scalar(sa.text("SELECT pg_backend_pid()"))})
 
 
 def in_thread(request: Callable[[], Response]) -> tuple[threading.Thread, list[Response]]:
@@ -71,8 +71,11 @@ def in_thread(request: Callable[[], Response]) -> tuple[threading.Thread, list[R
 
 
 def wait_for_lock(other: sa.Connection) -> None:
-    """Wait until somebody waits for a lock."""
-    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    """Wait until somebody waits for a lock of that session."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
     for _ in range(200):
         if other.scalar(waiting):
             return
@@ -143,7 +146,8 @@ def test_a_server_that_takes_no_connection(
         assert_problem(client.get(PATH), 503, "unavailable")
 
 
-def test_a_deadlock(client: TestClient, other: sa.Connection) -> None:
+def test_a_deadlock(serve: Serve, other: sa.Connection) -> None:
+    client = serve()
     first, second = (client.post(PATH, json=rows.full_body(n)).json()["id"] for n in (1, 2))
     touch = sa.update(TABLE).values(updated_at=sa.func.now())
     # Of two that wait for each other PostgreSQL ends the one that notices it first: that shall be the service's.

@@ -15,13 +15,13 @@ from {{ cookiecutter.package_name }}.queries import GEOMETRY, INDEXED_ROWS, TABL
 #: A geographic CRS has a spheroid of its own to measure on; for a projected one it is that of WGS 84.
 MEASURED_IN = STORAGE.srid if STORAGE.geographic else WGS84
 
-#: All rows with their distance, nearest first.
+#: All rows with their distance, nearest first. No column has a name that begins with an underscore.
 EVERY_ROW = sa.text(
     f"SELECT id, ST_Distance(ST_Transform({GEOMETRY.name}, {MEASURED_IN})::geography,"
-    f"  ST_Transform(place, {MEASURED_IN})::geography) AS distance,"
-    f" ST_Distance(ST_Transform({GEOMETRY.name}, 4326)::geography, place::geography) AS metres"
-    f" FROM {TABLE.name}, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS place"
-    f" WHERE {in_sql(INDEXED_ROWS)} ORDER BY distance, id"
+    f"  ST_Transform(_place, {MEASURED_IN})::geography) AS distance,"
+    f" ST_Distance(ST_Transform({GEOMETRY.name}, 4326)::geography, _place::geography) AS metres"
+    f" FROM {TABLE.name}, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS _place"
+    f" WHERE {in_sql(INDEXED_ROWS)} ORDER BY 2, id"
 )
 
 #: Radius in metres, and limit.

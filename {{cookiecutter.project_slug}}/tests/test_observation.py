@@ -111,7 +111,7 @@ def test_requests_are_counted_by_the_template_of_their_path(serve: Serve) -> Non
     assert counted == {
         ("GET", PATH + "{id}", "404"): 3,
         ("GET", "none", "404"): 3,
-        ("OTHER", "none", "405"): 3,
+        ("OTHER", PATH, "405"): 3,
         ("HEAD", PATH, "200"): 3,
     }
 

@@ -17,7 +17,11 @@ from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from {{ cookiecutter.package_name }}.crs import STORAGE
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, INDEXED_ROWS, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    INDEXED_ROWS,
+    TABLE,
+)
 from {{ cookiecutter.package_name }}.tiles import Tile
 
 #: How many metres the world of Web Mercator measures along a side.

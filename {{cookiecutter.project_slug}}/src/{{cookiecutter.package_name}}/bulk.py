@@ -52,10 +52,10 @@ HAS_Z = spatial.dimension(GEOMETRY) == 3
 def read(shapes: Sequence[dict[str, Any] | None]) -> Geometries:
     """Geometries of GeoJSON; None where there is none or where it is malformed."""
     geometries = np.full(len(shapes), None)
-    kinds: dict[Any, list[int]] = defaultdict(list)
+    kinds: dict[str, list[int]] = defaultdict(list)
     for index, shape in enumerate(shapes):
         if shape is not None:
-            kinds[shape.get("type")].append(index)
+            kinds[str(shape.get("type"))].append(index)
     for kind, indices in kinds.items():
         if kind in GEOJSON_TYPES.values():
             geometries[indices] = _read(kind, [shapes[index] for index in indices])

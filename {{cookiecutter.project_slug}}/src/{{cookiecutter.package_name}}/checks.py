@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from . import migrations, nearby, queries, samples, spatial, tiles, writes
+from . import cql, migrations, nearby, queries, samples, spatial, tiles, writes
 from .crs import STORAGE, WGS84, Bounds
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
 from .main import create_app
@@ -221,7 +221,10 @@ def _searches() -> Iterator[tuple[str, sa.Select[Any], list[sa.Index]]]:
     rows = queries.select(Record(GEOMETRY))
     gist = next(spatial.gist_indexes(COLUMN))
     box = Bounds(lon, lat, lon + 0.001, lat + 0.001)
-    yield "a page in a box", queries.page(rows, limit=10, box=box), [gist]
+    for few in (False, True):
+        yield "a page in a box", queries.page(rows, limit=10, box=box, few=few), [gist]
+    filtered = cql.compile(f"S_WITHIN({COLUMN.name}, BBOX{(*box,)})", "cql2-text")
+    yield "a filtered page", queries.page(rows.where(filtered), limit=10), [gist]
     yield "a tile", tiles.select(tiles.Tile.at(lon, lat, 16), 10), [gist]
     for kind, statement in nearby.statements(rows, COLUMN, place, 100.0, 10):
         yield kind, statement, [gist, *spatial.geography_indexes(COLUMN)]
@@ -429,7 +432,7 @@ def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> 
     stored = connection.execute(writes.insert(Record(GEOMETRY), new)).one()
     for written in (GeoJSON(COLUMN), WKT(COLUMN)):
         record = Record(written)
-        row = connection.execute(queries.by_id(record, stored.id)).one()
+        row = connection.execute(record.by_id, {"id": stored.id}).one()
         member = orjson.loads(orjson.dumps(record.encode(row)))[COLUMN.name]
         name = f"queries: a {sample.geom_type} as {type(written).__name__}"
         try:

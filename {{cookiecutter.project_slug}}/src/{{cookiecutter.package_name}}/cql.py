@@ -1,27 +1,27 @@
 """Filters in CQL2 (OGC 21-065r2), as text and as JSON, over the columns of the table.
 
-A library reads the filter into the tree that CQL2 JSON describes; here the tree becomes a condition in SQL. What a client
-names is looked up among the columns and operators that are known, and what it states is bound as a value: none of
-it is ever SQL.
+A library reads text into the tree that CQL2 JSON is; here the tree becomes a condition in SQL. What a client names is
+looked up among the columns and operators that are known, and what it states is bound as a value: none of it is ever SQL.
 """
 
 import datetime
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import cql2
 import numpy as np
+import orjson
 import shapely
 import sqlalchemy as sa
 from shapely.geometry.base import BaseGeometry
 
 from . import bbox
-from .crs import STORAGE, WGS84, WORLD, Bounds
+from .crs import MERCATOR, STORAGE, WGS84, WORLD, Bounds, lonlat_of_mercator
 from .geometry import bind, boxes, read
 from .queries import GEOMETRY, TABLE
 
@@ -57,7 +57,10 @@ MAX_WORK = 500_000
 #: Levels of the tree: an operator is two of them, itself and its operands.
 MAX_DEPTH = 100
 
-#: Whole numbers up to here are exact where numbers are floating point, as the parser has them.
+#: Powers in a filter, each of which has its operands several times in the SQL.
+MAX_POWERS = 3
+
+#: Whole numbers up to here are exact as floating point, which the parser of text makes of all numbers.
 MAX_NUMBER = 2**53 - 1
 
 Expression = sa.ColumnElement[Any]
@@ -74,7 +77,7 @@ def compile(text: str, lang: str, srid: int = WGS84, *, swapped: bool = False) -
     Args:
         text: The filter.
         lang: ``cql2-text`` or ``cql2-json``.
-        srid: The CRS of its geometries: WGS 84 or the table's.
+        srid: The CRS of its geometries: WGS 84, the table's or Web Mercator.
         swapped: Whether their y stands before x.
 
     Raises:
@@ -90,25 +93,26 @@ def _parsed(text: str, lang: str) -> Any:
     if lang == "cql2-text":
         _verify_parsable(text)
     try:
-        tree = (cql2.parse_text if lang == "cql2-text" else cql2.parse_json)(text).to_json()
+        tree = cql2.parse_text(text).to_json() if lang == "cql2-text" else orjson.loads(text)
     except Exception as error:  # The library has no common class for what it raises.
         raise FilterError(f"not {lang}: {_reason(error)}") from error
-    level, depth = [tree], 0
+    level, depth, powers = [tree], 0, 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH:
-            raise FilterError("the filter is nested too deeply")
+        powers += sum(isinstance(node, dict) and node.get("op") == "^" for node in level)
+        if depth > MAX_DEPTH or powers > MAX_POWERS:
+            raise FilterError("the filter is nested too deeply, or has too many powers")
         level = [child for node in level for child in _children(node)]
     return tree
 
 
-def _children(node: Any) -> list[Any]:
+def _children(node: Any) -> Iterable[Any]:
     match node:
         case dict():
-            return list(node.values())
+            return node.values()
         case list():
             return node
-    return []
+    return ()
 
 
 def _verify_parsable(text: str) -> None:
@@ -133,18 +137,19 @@ def _reason(error: Exception) -> str:
     return f"syntax error at line {place[1]}, column {place[2]}" if place else lines[0]
 
 
+def _shown(node: Any) -> str:
+    """A part of a filter, as CQL2 JSON, for a message; no more of it than tells which it is."""
+    text = orjson.dumps(node).decode()
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 def _power(base: Expression, exponent: Expression) -> Expression:
     """A power where there is one and it is not astronomical; else NULL, where PostgreSQL would raise an error."""
-    names = [sa.column(name, sa.Numeric()) for name in ("base", "exponent")]
-    # A subquery, since powers of powers would repeat their operands without end.
-    given = sa.values(*names, name="given").data([(base, exponent)])
-    base, exponent = given.c
     magnitude = exponent * sa.func.ln(sa.func.greatest(sa.func.abs(base), Decimal("1e-300")))
     defined = sa.and_(
         sa.or_(base >= 0, exponent % 1 == 0), sa.or_(base != 0, exponent >= 0), magnitude < 700
     )
-    power = sa.func.power(base, exponent, type_=sa.Numeric())
-    return sa.select(sa.case((defined, power))).scalar_subquery()
+    return sa.case((defined, sa.func.power(base, exponent, type_=sa.Numeric())))
 
 
 def _without_accents(text: Expression) -> Expression:
@@ -270,11 +275,11 @@ def _string(text: str) -> Expression:
 
 
 def _number(value: float) -> Expression:
-    if not abs(value) <= MAX_NUMBER:
+    if isinstance(value, float) and not abs(value) <= MAX_NUMBER:
         raise FilterError(
             f"the number {value:g} is beyond {MAX_NUMBER}, where numbers are not exact"
         )
-    if value == math.floor(value):
+    if value == math.floor(value) and -(2**63) <= value < 2**63:
         return sa.literal(int(value), sa.BigInteger())
     return sa.literal(Decimal(repr(value)), sa.Numeric())
 
@@ -294,23 +299,14 @@ UNBOUNDED = _Interval(
 )
 
 
-def _timestamps(days: _Interval) -> _Interval:
-    """From the start of the first day in UTC to the end of the last."""
-    start, end = (
-        each if _kind(each) == "timestamp" else sa.cast(each, sa.DateTime()) for each in days
-    )
-    if _kind(days.end) == "date":
-        end = end + sa.literal_column("interval '1 day' - interval '1 microsecond'", sa.Interval())
-    return _Interval(
-        *(
-            edge
-            if _kind(given) == "timestamp"
-            else sa.func.timezone(
-                sa.literal_column("'UTC'"), edge, type_=sa.DateTime(timezone=True)
-            )
-            for given, edge in zip(days, (start, end), strict=True)
-        )
-    )
+def _timestamp(edge: Expression, *, last: bool) -> Expression:
+    """A timestamp, or the first or last instant of a day in UTC."""
+    if _kind(edge) == "timestamp":
+        return edge
+    time: Expression = sa.cast(edge, sa.DateTime())
+    if last:
+        time = time + sa.literal_column("interval '86399.999999 seconds'", sa.Interval())
+    return sa.func.timezone("UTC", time, type_=sa.DateTime(timezone=True))
 
 
 class _Filter(NamedTuple):
@@ -322,13 +318,13 @@ class _Filter(NamedTuple):
     def condition(self, node: Any) -> Condition:
         found = self.expression(node)
         if _kind(found) != "boolean":
-            raise FilterError(f"{node!r:.60} is no condition")
+            raise FilterError(f"{_shown(node)} is no condition")
         return found
 
     def expression(self, node: Any) -> Expression:
         match node:
             case bool():
-                return sa.true() if node else sa.false()
+                return sa.literal(node, sa.Boolean())
             case int() | float():
                 return _number(node)
             case str():
@@ -343,7 +339,7 @@ class _Filter(NamedTuple):
                 return self.operation(op.lower(), args)
             case None:
                 raise FilterError("NULL equals nothing: IS NULL asks for it")
-        raise FilterError(f"{node!r:.60} does not stand where a value or a condition may")
+        raise FilterError(f"{_shown(node)} does not stand where a value or a condition may")
 
     def operation(self, op: str, args: list[Any]) -> Expression:
         match op, args:
@@ -352,12 +348,13 @@ class _Filter(NamedTuple):
             case "or", [_, *_]:
                 return sa.or_(*map(self.condition, args))
             case "not", [arg]:
-                return sa.not_(self.condition(arg))
+                # SQLAlchemy forgets the type where it negates several conditions at once.
+                return sa.type_coerce(sa.not_(self.condition(arg)), sa.Boolean())
             case "isnull", [arg]:
                 return self.expression(arg).is_(None)
             case "between", [_, _, _]:
                 value, low, high = self.comparable(op, args)
-                return value.between(low, high)
+                return sa.and_(value >= low, value <= high)
             case "in", [arg, [_, *_] as choices]:
                 value, *members = self.comparable(op, [arg, *choices])
                 return value.in_(members)
@@ -396,7 +393,7 @@ class _Filter(NamedTuple):
         kinds = {_kind(each) for each in found}
         if len(kinds) > 1 or not kinds <= COMPARABLE:
             raise FilterError(
-                f"{op} does not compare {' and '.join(sorted(kinds))}, as in {nodes!r:.100}"
+                f"{op} does not compare {' and '.join(sorted(kinds))}, as in {_shown(nodes)}"
             )
         return found
 
@@ -404,25 +401,25 @@ class _Filter(NamedTuple):
         """An operand of arithmetic, as an exact number of any size: integers would overflow."""
         found = self.expression(node)
         if _kind(found) != "number":
-            raise FilterError(f"{op} takes numbers, not {node!r:.60}")
+            raise FilterError(f"{op} takes numbers, not {_shown(node)}")
         return sa.cast(found, sa.Numeric())
 
     def text(self, op: str, node: Any) -> Expression:
         found = self.expression(node)
         if _kind(found) != "text":
-            raise FilterError(f"{op} takes text, not {node!r:.60}")
+            raise FilterError(f"{op} takes text, not {_shown(node)}")
         return found
 
     def pattern(self, node: Any) -> Expression:
         """A pattern of LIKE: a string, folded perhaps, and no property (``patternExpression`` of the grammar)."""
         match node:
             case str() if (len(node) - len(node.rstrip("\\"))) % 2:
-                raise FilterError(f"the pattern {node!r:.60} ends with a \\ that escapes nothing")
+                raise FilterError(f"the pattern {_shown(node)} ends with a \\ that escapes nothing")
             case str():
                 return _string(node)
             case {"op": str(op), "args": [arg]} if op.lower() in TEXT:
                 return TEXT[op.lower()](self.pattern(arg))
-        raise FilterError(f"like takes a pattern, not {node!r:.60}")
+        raise FilterError(f"like takes a pattern, not {_shown(node)}")
 
     def spatial(self, function: str, left: Any, right: Any) -> Condition:
         match self.geometry(left), self.geometry(right):
@@ -431,7 +428,10 @@ class _Filter(NamedTuple):
             case None, BaseGeometry() as literal:
                 return bbox.compare(GEOMETRY, function, literal)
             case operands:
-                a, b = (GEOMETRY if each is None else bind(each, self.srid) for each in operands)
+                a, b = (
+                    GEOMETRY if each is None else bind(each, int(shapely.get_srid(each)))
+                    for each in operands
+                )
                 return sa.Function(function, a, b, type_=sa.Boolean())
 
     def geometry(self, node: Any) -> BaseGeometry | None:
@@ -444,36 +444,41 @@ class _Filter(NamedTuple):
             case {"type": str(), **members} if {"coordinates", "geometries"} & members.keys():
                 literal = self.literal(node)
             case _:
-                raise FilterError(f"{node!r:.60} is no geometry")
+                raise FilterError(f"{_shown(node)} is no geometry")
+        srid = self.srid
+        if srid == MERCATOR.srid != STORAGE.srid:
+            literal, srid = shapely.transform(literal, lonlat_of_mercator), WGS84
         coordinates = shapely.get_coordinates(literal)
         if literal.is_empty or shapely.is_empty(shapely.get_parts(literal)).any():
-            raise FilterError(f"the geometry {node!r:.60} is empty")
+            raise FilterError(f"the geometry {_shown(node)} is empty")
         if not np.isfinite(coordinates).all():
-            raise FilterError(f"the geometry {node!r:.60} has a coordinate that is not finite")
-        if self.srid == WGS84 and not WORLD.contain(coordinates):
+            raise FilterError(f"the geometry {_shown(node)} has a coordinate that is not finite")
+        if srid == WGS84 and not WORLD.contain(coordinates):
             raise FilterError(
-                f"the geometry {node!r:.60} is out of range: longitude and latitude are {WORLD}"
+                f"the geometry {_shown(node)} is out of range: longitude and latitude are {WORLD}"
             )
         if not literal.is_valid:
             reason = shapely.is_valid_reason(literal)
-            raise FilterError(f"the geometry {node!r:.60} is invalid: {reason}")
-        return shapely.set_srid(literal, self.srid)
+            raise FilterError(f"the geometry {_shown(node)} is invalid: {reason}")
+        return shapely.set_srid(literal, srid)
 
     def literal(self, node: dict[str, Any]) -> BaseGeometry:
         try:
             found = shapely.force_2d(read(node, default_srid=self.srid))
         except ValueError as error:
-            raise FilterError(f"{node!r:.60}: {error}") from error
+            raise FilterError(f"{_shown(node)}: {error}") from error
         return shapely.transform(found, lambda xy: xy[:, ::-1]) if self.swapped else found
 
     def box(self, numbers: list[Any]) -> BaseGeometry:
         """The area of a box, in two parts where it crosses the antimeridian; heights are passed over."""
-        if len(numbers) not in (4, 6) or not all(isinstance(each, float) for each in numbers):
-            raise FilterError(f"BBOX takes four or six numbers, not {numbers!r:.60}")
+        if len(numbers) not in (4, 6) or not all(
+            type(each) in (int, float) and math.isfinite(each) for each in numbers
+        ):
+            raise FilterError(f"BBOX takes four or six numbers, not {_shown(numbers)}")
         half = len(numbers) // 2
         low, high = numbers[:2], numbers[half : half + 2]
         (west, south), (east, north) = (low[::-1], high[::-1]) if self.swapped else (low, high)
-        degrees = self.srid == WGS84 or STORAGE.geographic
+        degrees = self.srid == WGS84 or (self.srid == STORAGE.srid and STORAGE.geographic)
         if not (south <= north and (degrees or west <= east)):
             raise FilterError(f"BBOX has its corners the wrong way round: {numbers}")
         return shapely.union_all(boxes(Bounds(west, south, east, north)))
@@ -481,7 +486,10 @@ class _Filter(NamedTuple):
     def temporal(self, op: str, left: Any, right: Any) -> Condition:
         intervals = [self.interval(op, node) for node in (left, right)]
         if any(_kind(edge) == "timestamp" for each in intervals for edge in each):
-            intervals = [_timestamps(each) for each in intervals]
+            intervals = [
+                _Interval(_timestamp(start, last=False), _timestamp(end, last=True))
+                for start, end in intervals
+            ]
         return TEMPORAL[op](*intervals)
 
     def interval(self, op: str, node: Any) -> _Interval:
@@ -500,5 +508,5 @@ class _Filter(NamedTuple):
             return _read("date" if len(node) <= len("2024-01-31") else "timestamp", node)
         found = self.expression(node)
         if _kind(found) not in ("date", "timestamp"):
-            raise FilterError(f"{op} takes dates, timestamps and intervals, not {node!r:.60}")
+            raise FilterError(f"{op} takes dates, timestamps and intervals, not {_shown(node)}")
         return found

@@ -118,7 +118,12 @@ def _write_csv(connection: sa.Connection, rows: sa.ColumnElement[bool], file: Bi
     driver: Any = connection.connection
     with driver.cursor() as cursor:
         text = cursor.mogrify(str(compiled), compiled.params).decode()
-        cursor.copy_expert(f"COPY ({text}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')", file)
+        try:
+            cursor.copy_expert(
+                f"COPY ({text}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')", file
+            )
+        except driver.Error as error:
+            raise ExportError(f"database: {str(error).strip()}") from error
 
 
 def _write_flatgeobuf(
@@ -137,31 +142,47 @@ def _write_flatgeobuf(
     schema = pyarrow.schema(list(types.items()))
     query = sa.select(
         *(_for_arrow(column, types[column.name] == pyarrow.string()) for column in TABLE.columns)
-    )
-    batches = (
-        pyarrow.record_batch(
-            [
-                pyarrow.array(values, kind)
-                for values, kind in zip(zip(*chunk, strict=True), schema.types, strict=True)
-            ],
-            schema=schema,
-        )
-        for chunk in _chunks(connection, query.where(rows))
-    )
-    kind = GEOJSON_TYPES.get(spatial.geometry_type(GEOMETRY))
-    suffix = " Z" if spatial.dimension(GEOMETRY) == 3 else ""
+    ).where(rows)
+    failures = []
+
+    def batches() -> Iterator[Any]:
+        try:
+            for chunk in _chunks(connection, query):
+                columns = zip(*chunk, strict=True)
+                yield pyarrow.record_batch(
+                    [
+                        pyarrow.array(values, each.type)
+                        for values, each in zip(columns, schema, strict=True)
+                    ],
+                    schema,
+                )
+        except BaseException as error:
+            # GDAL says only that there was one.
+            failures.append(error)
+            raise
+
+    kind = GEOJSON_TYPES.get(spatial.geometry_type(GEOMETRY), "Unknown")
+    if spatial.dimension(GEOMETRY) == 3:
+        if kind == "Unknown":
+            raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
+        kind += " Z"
     with tempfile.TemporaryDirectory() as folder:
         # GDAL writes files only.
         path = Path(folder, f"{TABLE.name}.fgb")
-        pyogrio.raw.write_arrow(
-            pyarrow.RecordBatchReader.from_batches(schema, batches),
-            path,
-            layer=str(TABLE.name),
-            driver="FlatGeobuf",
-            geometry_name=str(GEOMETRY.name),
-            geometry_type=kind + suffix if kind else "Unknown",
-            crs=f"EPSG:{STORAGE.srid}",
-        )
+        try:
+            pyogrio.raw.write_arrow(
+                pyarrow.RecordBatchReader.from_batches(schema, batches()),
+                path,
+                layer=str(TABLE.name),
+                driver="FlatGeobuf",
+                geometry_name=str(GEOMETRY.name),
+                geometry_type=kind,
+                crs=f"EPSG:{STORAGE.srid}",
+            )
+        except RuntimeError:
+            for failure in failures:
+                raise failure from None
+            raise
         with path.open("rb") as written:
             shutil.copyfileobj(written, file)
 

@@ -31,6 +31,7 @@ class Liveness:
             "checkout": self._check,
             "before_cursor_execute": self._used,
             "checkin": self._returned,
+            "close": self._closed,
         }
         for event, listener in listeners.items():
             sa.event.listen(engine, event, listener)
@@ -69,7 +70,6 @@ class Liveness:
                     cursor.execute("SELECT 1")
                 connection.rollback()
             except connection.Error as error:
-                self._waiting.pop(id(connection), None)
                 raise sa.exc.InvalidatePoolError from error
 
     def _used(self, connection: sa.Connection, cursor: Any, *_: Any) -> None:
@@ -80,6 +80,9 @@ class Liveness:
     def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         self._waiting.pop(id(connection), None)
         entry.info["used"] = time.monotonic()
+
+    def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        self._waiting.pop(id(connection), None)
 
     def _wait(self, connection: Any, patience: float) -> None:
         self._waiting[id(connection)] = (time.monotonic() + patience, connection)

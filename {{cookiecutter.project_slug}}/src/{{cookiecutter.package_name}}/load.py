@@ -507,13 +507,25 @@ class Staging:
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
 
-#: A transformation of coordinates that its CRS does not define is an error; of a row of many it should be a NULL.
+#: Where coordinates lead that their CRS does not define: an error, or a place that is not theirs, which does not lead
+#: back to them. Of a row among many it should be NULL.
 _TRANSFORMED = sa.text(
     """
-    CREATE OR REPLACE FUNCTION pg_temp.transformed(geometry, integer) RETURNS geometry
+    CREATE OR REPLACE FUNCTION pg_temp.transformed(given geometry, srid integer) RETURNS geometry
     LANGUAGE plpgsql AS $$
+    DECLARE
+        placed geometry;
+        back geometry;
+        tolerance float := 1e-6 * (1 + greatest(
+            abs(ST_XMin(given)), abs(ST_XMax(given)), abs(ST_YMin(given)), abs(ST_YMax(given))
+        ));
     BEGIN
-        RETURN ST_Transform($1, $2);
+        placed := ST_Transform(given, srid);
+        back := ST_Transform(placed, ST_SRID(given));
+        IF ST_Expand(given, tolerance) ~ back AND ST_Expand(back, tolerance) ~ given THEN
+            RETURN placed;
+        END IF;
+        RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
         RETURN NULL;
     END

@@ -93,6 +93,8 @@ def source(path: Path, srid: int | None = None, layer: str | None = None) -> Sou
     Raises:
         SourceError: It cannot be opened, or its CRS or layer has to be said.
     """
+    if not path.exists():
+        raise SourceError(f"there is no file {path}")
     # Of a pipe, which cannot be read twice, only GeoJSON can come.
     if not path.is_dir() and (not path.is_file() or _GEOJSON.match(_head(path))):
         if layer is not None:
@@ -121,32 +123,31 @@ class GeoJSON:
         self.size = path.stat().st_size if path.is_file() else None
         self.progress = 0
         self._follows_file = srid is None
-        self._stream = io.BufferedReader(path.open("rb", buffering=0), CHUNK)
 
     def batches(self) -> Iterator[Batch]:
         positions = count(1)
-        with self._stream:
-            features = self._features()
+        with io.BufferedReader(self.path.open("rb", buffering=0), CHUNK) as stream:
+            features = self._features(stream)
             while some := list(islice(features, BATCH)):
                 if self.size is not None:
-                    self.progress = self._stream.tell()
+                    self.progress = stream.tell()
                 yield _batch(list(islice(positions, len(some))), some)
 
-    def _features(self) -> Iterator[Feature]:
-        head = self._stream.peek(CHUNK)
+    def _features(self, stream: "io.BufferedReader[Any]") -> Iterator[Feature]:
+        head = stream.peek(CHUNK)
         if head.startswith(codecs.BOM_UTF8):
             head = head.removeprefix(codecs.BOM_UTF8)
-            self._stream.read(len(codecs.BOM_UTF8))
+            stream.read(len(codecs.BOM_UTF8))
         if head.startswith(RECORD_SEPARATOR):
-            yield from map(_parsed, filter(bytes.strip, _records(self._stream)))
+            yield from map(_parsed, filter(bytes.strip, _records(stream)))
         elif _is_feature(head.partition(b"\n")[0]):
-            yield from map(_parsed, filter(bytes.strip, self._stream))
+            yield from map(_parsed, filter(bytes.strip, stream))
         else:
-            yield from self._documents()
+            yield from self._documents(stream)
 
-    def _documents(self) -> Iterator[Feature]:
+    def _documents(self, stream: BinaryIO) -> Iterator[Feature]:
         """The features of one FeatureCollection, or of several JSON texts one after the other."""
-        parser = _Parser(self._stream)
+        parser = _Parser(stream)
         try:
             while parser.peek():
                 yield from self._document(parser)

@@ -15,8 +15,7 @@ from .queries import GEOMETRY, INDEXED_ROWS, TABLE
 PSEUDO_MERCATOR = 3857
 WORLD_SIZE = 2 * math.pi * 6378137
 
-#: The zooms that the tile matrix set has, and the last one at which a tile need be fetched: beyond, a client enlarges
-#: a grid of less than a tenth of a millimetre.
+#: The zooms that the tile matrix set has, and the last one that a map need fetch: its grid is of 2 mm at the equator.
 ZOOMS = range(25)
 LAST_ZOOM = 22
 

@@ -1,6 +1,6 @@
 """Features as clients send them: JSON of the right type, in a CRS of their choice, that the table can store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -59,10 +59,10 @@ PatchBody = Annotated[Any, _json(*PATCHES)]
 ContentCrs = Annotated[Reference, Depends(_content_crs)]
 
 
-def documented(schema: dict[str, Any], *media_types: str) -> dict[str, Any]:
-    """A request's body and its CRS as the OpenAPI document has them."""
+def documented(schema: dict[str, Any], media_types: Sequence[str], *names: str) -> dict[str, Any]:
+    """A request's body and its headers as the OpenAPI document has them."""
     return {
-        "parameters": headers("Content-Crs"),
+        "parameters": headers(*names),
         "requestBody": {
             "required": True,
             "content": {media_type: {"schema": schema} for media_type in media_types},

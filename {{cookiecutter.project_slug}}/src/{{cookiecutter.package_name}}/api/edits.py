@@ -15,7 +15,7 @@ from . import bodies, etags, formats
 from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, documented
 from .features import GEOJSON_IN, ITEM, ITEMS, described, known, missing
 from .formats import GEOJSON
-from .openapi import answers, reference
+from .openapi import answers, headers, reference
 from .parameters import Service
 from .patches import merge
 
@@ -43,7 +43,7 @@ REFUSED = (
     responses=answers(
         *REFUSED, success=HTTPStatus.CREATED, formats=[GEOJSON], schema="FeatureOrCollection"
     ),
-    openapi_extra=documented(reference("NewFeatureOrCollection"), *FEATURES),
+    openapi_extra=documented(reference("NewFeatureOrCollection"), FEATURES, "Content-Crs"),
 )
 def create_features(
     request: Request, body: FeatureBody, crs: ContentCrs, database: Service
@@ -54,9 +54,9 @@ def create_features(
         new = bodies.row_of(body, crs)
         with database.write() as connection:
             row = connection.execute(writes.insert(record, new)).one()
-        headers = described(row, GEOJSON, DEFAULT)
-        headers["Location"] = str(request.url_for("read_feature", id=row.id))
-        return formats.json(record.encode(row), GEOJSON.media_type, HTTPStatus.CREATED, headers)
+        said = described(row, GEOJSON, DEFAULT)
+        said["Location"] = str(request.url_for("read_feature", id=row.id))
+        return formats.json(record.encode(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
     features = body.get("features")
     if not isinstance(features, list):
         raise bodies.refused("the features of a FeatureCollection are an array", "features")
@@ -64,15 +64,14 @@ def create_features(
     with database.write() as connection:
         rows = [connection.execute(writes.insert(record, new)).one() for new in news]
     collection = {"type": "FeatureCollection", "features": [record.encode(row) for row in rows]}
-    headers = {"Content-Crs": f"<{DEFAULT.uri}>"}
-    return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+    said = {"Content-Crs": f"<{DEFAULT.uri}>"}
+    return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, said)
 
 
 @router.put(
     ITEM,
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
-    openapi_extra=documented(reference("NewFeature"), *FEATURES),
-    **CONDITIONAL,
+    openapi_extra=documented(reference("NewFeature"), FEATURES, "Content-Crs", "If-Match"),
 )
 def replace_feature(
     request: Request, id: str, body: FeatureBody, crs: ContentCrs, database: Service
@@ -91,7 +90,7 @@ def replace_feature(
 @router.patch(
     ITEM,
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
-    openapi_extra=documented({"type": "object"}, *PATCHES),
+    openapi_extra=documented({"type": "object"}, PATCHES, "Content-Crs", "If-Match"),
 )
 def change_feature(
     request: Request, id: str, body: PatchBody, crs: ContentCrs, database: Service
@@ -107,19 +106,20 @@ def change_feature(
         _lock(connection, request, id)
         # The patch is one of the feature as it is in the CRS of the request.
         before = GEOJSON_IN[crs.uri]
-        row = connection.execute(queries.by_id(before, known(id))).one()
+        row = connection.execute(before.by_id, {"id": known(id)}).one()
         feature = merge(orjson.loads(orjson.dumps(before.encode(row))), body)
         new = bodies.row_of(feature, crs)
         if names:
             row = connection.execute(writes.update(record, row.id, new, names)).one()
         else:
-            row = connection.execute(queries.by_id(record, row.id)).one()
+            row = connection.execute(record.by_id, {"id": row.id}).one()
     return _changed(record, row)
 
 
 @router.delete(
     ITEM,
     status_code=HTTPStatus.NO_CONTENT,
+    openapi_extra={"parameters": headers("If-Match")},
     responses=answers(
         HTTPStatus.NOT_FOUND,
         HTTPStatus.CONFLICT,
@@ -141,5 +141,5 @@ def _lock(connection: sa.Connection, request: Request, id: str) -> None:
 
 
 def _changed(record: queries.Feature, row: sa.Row[Any]) -> Response:
-    headers = described(row, GEOJSON, DEFAULT)
-    return formats.json(record.encode(row), GEOJSON.media_type, headers=headers)
+    said = described(row, GEOJSON, DEFAULT)
+    return formats.json(record.encode(row), GEOJSON.media_type, headers=said)

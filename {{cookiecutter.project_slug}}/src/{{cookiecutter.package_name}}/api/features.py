@@ -18,7 +18,7 @@ from ..keyset import Order
 from ..queries import TABLE, Feature
 from . import etags, formats, pages, tables
 from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
-from .openapi import answers
+from .openapi import answers, headers
 from .parameters import Configuration, Service, clamped, documented, parsed
 from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
 
@@ -80,8 +80,8 @@ def read_features(
     if following:
         links.append(link(following, "next", chosen.media_type, "The next page"))
     page = Page(record, found[:limit], links, following, counts)
-    headers = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
-    return _written(page, chosen, headers)
+    said = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
+    return _written(page, chosen, said)
 
 
 @router.get(
@@ -93,7 +93,7 @@ def read_features(
         formats=formats.FEATURE,
         schema="Feature",
     ),
-    openapi_extra={"parameters": documented(FeatureQuery)},
+    openapi_extra={"parameters": documented(FeatureQuery) + headers("If-None-Match")},
 )
 def read_feature(
     request: Request,
@@ -104,21 +104,20 @@ def read_feature(
     """One feature."""
     chosen = formats.negotiated(request, query.f, formats.FEATURE)
     record = GEOJSON_IN[query.crs.uri]
-    statement = queries.by_id(record, known(id))
     with database.read() as connection:
-        row = connection.execute(statement).one_or_none()
+        row = queries.find(connection, record, known(id))
     if row is None:
         raise missing(id)
-    headers = described(row, chosen, query.crs)
-    if etags.is_known(request, headers["ETag"]):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    said = described(row, chosen, query.crs)
+    if etags.is_known(request, said["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=said)
     links = formats.own_links(request, chosen, formats.FEATURE)
     collection = str(request.url_for("read_collection"))
     links.append(link(collection, "collection", "application/json", "The collection"))
     feature = record.encode(row) | {"links": links}
     if chosen is HTML:
-        return pages.feature(feature, headers)
-    return formats.json(feature, GEOJSON.media_type, headers=headers)
+        return pages.feature(feature, said)
+    return formats.json(feature, GEOJSON.media_type, headers=said)
 
 
 def known(id: str) -> Any:
@@ -190,18 +189,18 @@ def _following(
     return str(request.url.remove_query_params("offset").include_query_params(token=token))
 
 
-def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
+def _written(page: Page, chosen: Format, said: dict[str, str]) -> Response:
     """A page of features in the format that the client wants."""
     if page.following and chosen in (CSV, SEQUENCE):
         # These formats have no place for links.
-        headers["Link"] = f'<{page.following}>; rel="next"; type="{chosen.media_type}"'
+        said["Link"] = f'<{page.following}>; rel="next"; type="{chosen.media_type}"'
     if chosen is HTML:
-        return pages.features(page.record, page.rows, page.links, headers)
+        return pages.features(page.record, page.rows, page.links, said)
     if chosen is CSV:
-        return tables.csv(page.record, page.rows, headers)
+        return tables.csv(page.record, page.rows, said)
     features = [page.record.encode(row) for row in page.rows]
     if chosen is SEQUENCE:
-        return tables.sequence(features, headers)
+        return tables.sequence(features, said)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     collection = {
         "type": "FeatureCollection",
@@ -211,4 +210,4 @@ def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
         "numberReturned": len(features),
         "features": features,
     }
-    return formats.json(collection, GEOJSON.media_type, headers=headers)
+    return formats.json(collection, GEOJSON.media_type, headers=said)

@@ -59,7 +59,7 @@ class Readiness:
         #: Whether the process has been asked to end.
         self.draining = False
         self._database = database
-        self._found: Ready | NotReady = NotReady("the database has not been asked yet")
+        self._found: Ready | NotReady | None = None
         self._until = 0.0
         self._lock = anyio.Lock()
         # Threads of its own: those of the requests may all wait for a database that hangs.
@@ -75,12 +75,14 @@ class Readiness:
             raise NotReady("the service is ending")
         async with self._lock:
             # With every connection in use the service is busy, not broken: what was found last still holds.
-            if time.monotonic() >= self._until and not self._database.full:
+            expired = time.monotonic() >= self._until and not self._database.full
+            if self._found is None or expired:
                 self._found = await self._ask()
                 self._until = time.monotonic() + LIFETIME
-        if isinstance(self._found, NotReady):
-            raise self._found
-        return self._found
+            found = self._found
+        if isinstance(found, NotReady):
+            raise found
+        return found
 
     async def _ask(self) -> Ready | NotReady:
         try:

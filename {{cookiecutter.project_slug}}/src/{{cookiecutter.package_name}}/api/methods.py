@@ -20,7 +20,10 @@ class Methods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope.get("method"):
             case "HEAD":
-                await self.app({**scope, "method": "GET"}, receive, _without_body(send))
+                asked = {**scope, "method": "GET"}
+                await self.app(asked, receive, _without_body(send))
+                # The route that was found, for logs and metrics.
+                scope["route"] = asked.get("route")
             case "OPTIONS" if methods := allowed(scope):
                 response = Response(headers={"Allow": methods})
                 await response(scope, receive, send)

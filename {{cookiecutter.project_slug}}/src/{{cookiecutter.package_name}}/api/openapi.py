@@ -28,13 +28,14 @@ HEADERS = {
     "If-None-Match": "The tag of the version that the client has.",
 }
 
-#: Errors that every route may answer with, and those of the ones that take a body.
+#: Errors that every route may answer with, and those of the ones that take a body, or not everybody.
 ANYWHERE = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
 WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+WITH_ACCESS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 router = APIRouter(include_in_schema=False)
 
@@ -143,7 +144,10 @@ def _limit(settings: Settings) -> dict[str, Any]:
 def _complete(operation: dict[str, Any]) -> None:
     """Say what every operation may answer, and that each error is problem details."""
     responses = operation["responses"]
-    for status in ANYWHERE + (WITH_BODY if "requestBody" in operation else ()):
+    extra = (WITH_BODY if "requestBody" in operation else ()) + (
+        WITH_ACCESS if "security" in operation else ()
+    )
+    for status in ANYWHERE + extra:
         responses.setdefault(str(int(status)), {"description": status.phrase})
     for status, response in responses.items():
         if status >= "400":

@@ -97,11 +97,12 @@ def _table(lines: Iterable[str]) -> str:
 
 def _text(value: Any) -> str:
     """A value as HTML: text as it is, anything else as JSON."""
-    if value is None:
+    written = orjson.dumps(value)
+    plain = orjson.loads(written)
+    if plain is None:
         return ""
-    if isinstance(value, str):
-        return escape(value[:LONGEST] + ("…" if len(value) > LONGEST else ""))
-    return escape(orjson.dumps(value).decode()[:LONGEST])
+    text = plain if isinstance(plain, str) else written.decode()
+    return escape(text[:LONGEST] + "…" * (len(text) > LONGEST))
 
 
 #: Characters of a value that a page shows.

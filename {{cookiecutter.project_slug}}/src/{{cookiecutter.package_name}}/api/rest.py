@@ -143,7 +143,7 @@ def read_nearby(
 def read(request: Request, id: schemas.Id, database: Service) -> Response:
     """One row."""
     with database.read() as connection:
-        row = _found(connection.execute(queries.by_id(RECORD, id)).one_or_none(), id)
+        row = _found(queries.find(connection, RECORD, id), id)
     headers = _tagged(row)
     if etags.is_known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -184,7 +184,7 @@ def change(
     patch = {name: value for name, value in patch.items() if name not in schemas.READ_ONLY}
     with database.write() as connection:
         _lock(connection, request, id)
-        row = connection.execute(queries.by_id(RECORD, id)).one()
+        row = _found(queries.find(connection, RECORD, id), id)
         if patch:
             old = orjson.loads(orjson.dumps(RECORD.encode(row)))
             try:

@@ -230,6 +230,7 @@ function drawBox() {
 }
 
 function setDrawing(drawing) {
+  popup.remove();
   form.draw.ariaPressed = String(drawing);
   main.classList.toggle("drawing", drawing);
   map.dragPan[drawing ? "disable" : "enable"]();

@@ -1,0 +1,156 @@
+"""The map page of rendered services, looked at in a browser: it draws the features, and says what they are."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from browser import Page, browser
+from conftest import Bake
+from rendering import Project
+
+#: Around the middle, which is what people click first.
+PLACES = [(-2.0, 52.0), (-2.2, 51.8), (-1.8, 51.8), (-2.2, 52.2), (-1.8, 52.2)]
+SIZE = 0.03
+
+IDLE = 'document.querySelector("#map")?.ariaBusy === "false"'
+
+#: How many pixels of a picture have about the colour of features.
+PIXELS = """
+(async () => {
+  const picture = await fetch("data:image/png;base64,%s");
+  const image = await createImageBitmap(await picture.blob());
+  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, image.width, image.height);
+  let number = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const far = [11, 92, 173].map((each, channel) => Math.abs(data[i + channel] - each));
+    number += Math.max(...far) < 40;
+  }
+  return number;
+})()
+"""
+
+#: The middle of the map in pixels of the window.
+MIDDLE = """
+(({ x, y, width, height }) => [x + width / 2, y + height / 2])(
+  document.querySelector("#map").getBoundingClientRect()
+)
+"""
+
+
+def around(x: float, y: float, kind: str) -> Any:
+    """The coordinates of a geometry in the middle of which a place is."""
+    west, south, east, north = x - SIZE, y - SIZE, x + SIZE, y + SIZE
+    match kind:
+        case "Point":
+            return [x, y]
+        case "LineString":
+            return [[west, south], [x, y], [east, north]]
+    return [[[[west, south], [east, south], [east, north], [west, north], [west, south]]]]
+
+
+@contextmanager
+def serving(project: Project, database_url: str) -> Iterator[str]:
+    """The address of the project's service, which runs for as long."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {"PYTHONPATH": "src", "DATABASE_URL": database_url, "TILE_MAX_AGE": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", project.package, "serve", "--port", str(port)],
+        cwd=project.path,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            try:
+                urlopen(f"{url}/map", timeout=10).close()
+                break
+            except URLError:
+                assert process.poll() is None, "the service has ended"
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def add(url: str, kind: str) -> None:
+    """Have the service store features."""
+    for number, place in enumerate(PLACES):
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": kind, "coordinates": around(*place, kind)},
+            "properties": {"name": f"<b>number {number}</b>"},
+        }
+        headers = {"Content-Type": "application/geo+json"}
+        urlopen(Request(url, json.dumps(feature).encode(), headers), timeout=30).close()
+
+
+def seen(page: Page, url: str) -> bytes:
+    """What the map looks like when all is drawn."""
+    page.open("about:blank")
+    page.open(url)
+    page.wait(IDLE)
+    return page.screenshot()
+
+
+def pixels(page: Page, picture: bytes) -> int:
+    page.open("about:blank")
+    number: int = page.evaluate(PIXELS % base64.b64encode(picture).decode())
+    return number
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("Point", {}),
+        ("LineString", {"geometry_type": "LINESTRING", "primary_key": "uuid"}),
+        ("MultiPolygon", {"geometry_type": "MULTIPOLYGON", "srid": "27700"}),
+    ],
+)
+def test_the_map_shows_the_features(
+    bake: Bake, database_url: str, kind: str, parameters: dict[str, str]
+) -> None:
+    project = bake(**parameters)
+    migrated = project.service("migrate", DATABASE_URL=database_url)
+    assert migrated.code == 0, migrated
+    with serving(project, database_url) as url, browser() as page:
+        items = f"{url}/collections/{project.table}/items"
+        empty = seen(page, f"{url}/map")
+        add(items, kind)
+        full = seen(page, f"{url}/map")
+
+        # What is clicked is told, as text, with a link to the feature.
+        x, y = page.evaluate(MIDDLE)
+        page.click(x, y)
+        told = page.wait('document.querySelector(".maplibregl-popup-content")?.innerText')
+        assert "<b>number 0</b>" in told
+        link = page.evaluate('document.querySelector(".maplibregl-popup-content a").href')
+        assert link.startswith(f"{items}/")
+
+        # The features in a box that is drawn are listed.
+        page.evaluate('document.querySelector("[name=draw]").click()')
+        page.drag((x - 60, y - 60), (x + 60, y + 60))
+        assert page.wait('document.querySelector("#results").innerText') == "<b>number 0</b>"
+        assert page.evaluate('document.querySelector("#status").innerText') == "1 feature"
+        page.evaluate('document.querySelector("[name=view]").click()')
+        page.wait(f'document.querySelector("#status").innerText === "{len(PLACES)} features"')
+
+        # Nothing was refused by the policy, not found or wrong.
+        assert page.complaints == []
+        assert pixels(page, full) > pixels(page, empty) + 100

@@ -1,0 +1,121 @@
+"""The rendered suite, with PgBouncer in transaction mode between the service and the database."""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from clusters import eventually, free_port
+from conftest import Bake, _postgis
+
+#: Given to the rendered tests: their databases are made on the server, and used through PgBouncer.
+PLUGIN = """
+import contextlib, os, re, postgis
+
+direct = postgis.Server.database
+
+@contextlib.contextmanager
+def pooled(server):
+    with direct(server) as url:
+        yield re.sub(r"@[^/]*/", f"@{os.environ['PGBOUNCER']}/", url)
+
+postgis.Server.database = pooled
+"""
+
+#: What the tests below ask of sessions, which belong to PgBouncer here.
+OF_SESSIONS = "not sessions_that_end and not that_the_server_closed and not only_reads"
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution's PgBouncer, unpacked without root where it is not installed."""
+    postgis = _postgis()
+    folder = postgis._folder() / "pgbouncer"
+    if Path("/usr/sbin/pgbouncer").exists():
+        return Path("/")
+    if not folder.exists():
+        scratch = tmp_path_factory.mktemp("packages")
+        plan = subprocess.run(
+            ["apt-get", "install", "--simulate", "--no-install-recommends", "pgbouncer"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        missing = re.findall(r"^Inst (\S+) ", plan, re.MULTILINE)
+        needed = [
+            name for name in missing if re.match(r"pgbouncer$|libevent|libc-ares|libcares", name)
+        ]
+        subprocess.run(
+            ["apt-get", "download", *needed], cwd=scratch, check=True, capture_output=True
+        )
+        for package in scratch.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    return Path(folder)
+
+
+@pytest.fixture
+def pgbouncer(programs: Path, server: Any) -> Iterator[str]:
+    """The address of a PgBouncer before the server, for every database of it."""
+    postgis = _postgis()
+    parts, port = urlsplit(server.url), free_port()
+    user = postgis._server_user()
+    with tempfile.TemporaryDirectory(dir=postgis._folder(), prefix="faults-") as name:
+        folder = Path(name)
+        (folder / "users").write_text(f'"{parts.username}" "{parts.password}"\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"""
+            [databases]
+            * = host={parts.hostname} port={parts.port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = plain
+            auth_file = {folder}/users
+            pool_mode = transaction
+            default_pool_size = 5
+            server_idle_timeout = 1
+            logfile = {folder}/log
+            """.replace("            ", "")
+        )
+        for path in (folder, *folder.iterdir()):
+            if user:
+                os.chown(path, user["user"], user["group"])
+        libraries = ":".join({str(file.parent) for file in programs.glob("usr/lib/*/lib*.so*")})
+        process = subprocess.Popen(
+            [programs / "usr/sbin/pgbouncer", folder / "pgbouncer.ini"],
+            env={"LD_LIBRARY_PATH": libraries} if programs != Path("/") else {},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **user,
+        )
+        try:
+            eventually(
+                lambda: (
+                    "process up" in (folder / "log").read_text()
+                    if (folder / "log").exists()
+                    else False
+                )
+            )
+            yield f"{parts.username}:{parts.password}@127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_the_rendered_suite_passes(bake: Bake, server: Any, pgbouncer: str) -> None:
+    project = bake()
+    (project.path / "tests" / "pooled.py").write_text(PLUGIN)
+    run = project.python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.pooled", "-k", OF_SESSIONS),
+        TEST_DATABASE_URL=server.url,
+        PGBOUNCER=pgbouncer.rpartition("@")[2],
+        PYTHONPATH="src:tools:.",
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert run.code == 0, run

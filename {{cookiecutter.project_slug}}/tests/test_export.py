@@ -1,0 +1,250 @@
+"""Bulk export: what comes out can be loaded again, in constant memory, as a whole or not at all."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rows
+import shapely
+import sqlalchemy as sa
+from rows import WRITABLE
+
+from {{ cookiecutter.package_name }} import bbox, export, geometry, load, samples, schemas, sources, spatial
+from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84, Bounds
+from {{ cookiecutter.package_name }}.database import Database
+from {{ cookiecutter.package_name }}.export import ExportError
+from {{ cookiecutter.package_name }}.load import Options
+from {{ cookiecutter.package_name }}.queries import EVERY_ROW, GEOMETRY, INDEXED_ROWS, TABLE
+
+#: Whether GDAL can say of the column that it has z.
+FLATGEOBUF = spatial.dimension(GEOMETRY) == 2 or spatial.geometry_type(GEOMETRY) != "GEOMETRY"
+
+
+@pytest.fixture
+def transaction(database: Database) -> Iterator[sa.Connection]:
+    """A connection in a transaction, with rows of all kinds."""
+    with database.write() as connection:
+        rows.insert(connection, rows.spread(30))
+    with database.write() as connection:
+        connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
+        yield connection
+
+
+def features(texts: Iterator[bytes]) -> list[dict[str, Any]]:
+    """The features of an RFC 8142 sequence."""
+    records = b"".join(texts).split(b"\x1e")
+    assert records[0] == b""
+    assert all(record.endswith(b"}\n") for record in records[1:])
+    return [json.loads(record) for record in records[1:]]
+
+
+def state(connection: sa.Connection) -> list[Any]:
+    """What the rows say that a client may write, with their geometries to the last digit where they are in WGS 84."""
+    place: Any = GEOMETRY
+    if STORAGE.srid != WGS84:
+        # Transformed there and back.
+        place = sa.func.ST_SnapToGrid(place, 0.01)
+    columns = [sa.cast(column, sa.Text()) for column in WRITABLE]
+    query = sa.select(*columns, sa.func.ST_AsText(place, 15))
+    return sorted(connection.execute(query), key=repr)
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.geojsonl", "a.json", *["a.fgb"] * FLATGEOBUF])
+def test_what_comes_out_goes_in_again(
+    transaction: sa.Connection, tmp_path: Path, name: str
+) -> None:
+    kind = export.SUFFIXES.get(Path(name).suffix, "geojsonseq")
+    path = tmp_path / name
+    before = state(transaction)
+    export.export(transaction, EVERY_ROW, kind, path)
+    transaction.execute(sa.delete(TABLE))
+    result = load.load(
+        transaction, sources.source(path), Options(), lambda refusal: None, lambda done: None
+    )
+    assert (result.loaded, list(result.unknown)) == (len(before), [])
+    assert state(transaction) == before
+
+
+def test_a_sequence_is_of_features(transaction: sa.Connection) -> None:
+    found = features(export.sequence(transaction, EVERY_ROW))
+    stored = {
+        str(row.id): shapely.from_wkb(bytes(row.place))
+        for row in transaction.execute(
+            sa.select(
+                TABLE.c.id,
+                sa.func.ST_AsBinary(
+                    sa.func.ST_Transform(GEOMETRY, WGS84), type_=sa.LargeBinary()
+                ).label("place"),
+            )
+        )
+    }
+    assert {str(each["id"]) for each in found} == stored.keys()
+    for each in found:
+        assert each["type"] == "Feature"
+        assert each["properties"].keys() == {*TABLE.columns.keys()} - {GEOMETRY.name, "id"}
+        shape = geometry.read(each["geometry"], default_srid=WGS84)
+        assert rows.same_place(shape, stored[str(each["id"])])
+
+
+def test_a_sequence_comes_in_chunks_from_a_cursor(
+    transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CHUNK", 4)
+    total = rows.count(transaction)
+    cursors = sa.text("SELECT count(*) FROM pg_cursors WHERE NOT is_holdable")
+    texts = export.sequence(transaction, EVERY_ROW)
+    sizes = [next(texts).count(b"\n")]
+    assert transaction.scalar(cursors) == 1
+    sizes += [text.count(b"\n") for text in texts]
+    assert sum(sizes) == total
+    assert max(sizes) <= 4
+    assert transaction.scalar(cursors) == 0
+    # Whoever stops reading leaves no cursor.
+    texts = export.sequence(transaction, EVERY_ROW)
+    next(texts)
+    texts.close()
+    assert transaction.scalar(cursors) == 0
+
+
+def test_which_rows_come_out(transaction: sa.Connection) -> None:
+    lon, lat = samples.middle()
+    for chosen in (
+        EVERY_ROW,
+        INDEXED_ROWS,
+        INDEXED_ROWS & bbox.within(GEOMETRY, Bounds(lon - 1, lat - 1, lon + 1, lat + 1)),
+    ):
+        ids = transaction.scalars(sa.select(TABLE.c.id).where(chosen))
+        found = features(export.sequence(transaction, chosen))
+        assert {str(each["id"]) for each in found} == set(map(str, ids))
+
+
+def test_a_collection_is_one_json_text(transaction: sa.Connection) -> None:
+    found = json.loads(b"".join(export.collection(transaction, EVERY_ROW)))
+    assert found == {
+        "type": "FeatureCollection",
+        "features": features(export.sequence(transaction, EVERY_ROW)),
+    }
+    assert json.loads(b"".join(export.collection(transaction, sa.false()))) == {
+        "type": "FeatureCollection",
+        "features": [],
+    }
+
+
+def test_csv_has_the_geometry_as_wkt(transaction: sa.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    box = Bounds(-180, -90, 180, 90)
+    export.export(transaction, EVERY_ROW & bbox.within(GEOMETRY, box), "csv", path)
+    found = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
+    stored = {
+        str(row.id): row
+        for row in transaction.execute(
+            sa.select(TABLE.c.id, sa.func.ST_AsText(GEOMETRY).label("place"))
+        )
+    }
+    assert {each["id"]: each[GEOMETRY.name] for each in found} == {
+        id: row.place for id, row in stored.items()
+    }
+    assert list(found[0]) == TABLE.columns.keys()
+
+
+def test_a_percent_sign_is_one(transaction: sa.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    export.export(transaction, sa.literal_column("'%' = '%'", sa.Boolean()), "csv", path)
+    assert len(list(csv.reader(io.StringIO(path.read_text(), newline="")))) > 1
+
+
+def test_z_is_not_lost_in_silence(transaction: sa.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "a.fgb"
+    if FLATGEOBUF:
+        export.export(transaction, EVERY_ROW, "flatgeobuf", path)
+        assert path.exists()
+    else:
+        with pytest.raises(ExportError, match="has no z"):
+            export.export(transaction, EVERY_ROW, "flatgeobuf", path)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["geojson", "geojsonseq", "csv", *["flatgeobuf"] * FLATGEOBUF])
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(
+    transaction: sa.Connection, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("before")
+    broken = sa.literal_column(f"1 / (length({TABLE.name}::text) * 0) = 1", sa.Boolean())
+    with (
+        pytest.raises((sa.exc.DBAPIError, ExportError), match="division by zero"),
+        transaction.begin_nested(),
+    ):
+        export.export(transaction, broken, kind, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    with transaction.begin_nested():
+        export.export(transaction, EVERY_ROW, kind, path)
+    assert path.read_bytes() != b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", schemas.__package__, "export", *map(str, arguments)],
+        capture_output="stdout" not in options,
+        env={**os.environ, "PYTHONPATH": str(Path(schemas.__file__).parents[1])},
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def written(transaction: sa.Connection, tmp_path: Path) -> Callable[..., list[Any]]:
+    """The ids of the features that a run of the command writes."""
+
+    def written(*arguments: object) -> list[Any]:
+        process = command(*arguments, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr
+        return sorted(str(json.loads(line)["id"]) for line in process.stdout.splitlines())
+
+    return written
+
+
+def test_the_command_writes_a_feature_to_a_line(
+    transaction: sa.Connection, written: Callable[..., list[Any]]
+) -> None:
+    def ids(chosen: sa.ColumnElement[bool]) -> list[str]:
+        return sorted(map(str, transaction.scalars(sa.select(TABLE.c.id).where(chosen))))
+
+    assert written() == ids(INDEXED_ROWS)
+    assert written("--all") == ids(EVERY_ROW)
+    box = bbox.within(GEOMETRY, Bounds(-20.5, 10, 0, 55))
+    assert written("--bbox", "-20.5,10,0,55", "--all") == ids(box)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--bbox", "1,2,3"], b"not a box west,south,east,north in degrees: it has 3 numbers"),
+        (["--format", "gml"], b"invalid choice: 'gml'"),
+        (["missing/a.geojson"], b"No such file or directory"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    written: Callable[..., list[Any]], tmp_path: Path, arguments: list[str], reason: bytes
+) -> None:
+    process = command(*arguments, cwd=tmp_path)
+    assert process.returncode
+    assert reason in process.stderr
+    assert b"Traceback" not in process.stderr
+
+
+def test_a_reader_may_have_enough(written: Callable[..., list[Any]], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = command("--all", stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (0, b"")

@@ -1,0 +1,471 @@
+"""Filters in CQL2: they find the rows that looking at each of them finds, and nothing hostile gets through."""
+
+import datetime
+import json
+import math
+import operator
+from decimal import Decimal
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+import rows
+import shapely
+import sqlalchemy as sa
+
+from {{ cookiecutter.package_name }} import cql, samples
+from {{ cookiecutter.package_name }}.crs import MERCATOR, RADIUS, STORAGE, WGS84
+from {{ cookiecutter.package_name }}.geometry import bind, in_srid
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+
+#: The kinds of values that Python orders as PostgreSQL does; text depends on the collation.
+ORDERED = (sa.Integer, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Uuid, sa.Boolean)
+
+
+def of_type(*types: type[Any]) -> Any:
+    """Run a test for each column of some types."""
+    columns = [column for column in TABLE.columns if isinstance(column.type, types)]
+    return pytest.mark.parametrize("column", columns, ids=lambda column: column.name)
+
+
+def found(
+    connection: sa.Connection, text: str, lang: str = "cql2-text", **options: Any
+) -> set[Any]:
+    """The ids of the rows that a filter finds."""
+    query = sa.select(TABLE.c.id).where(cql.compile(text, lang, **options))
+    return set(connection.scalars(query))
+
+
+def stored(connection: sa.Connection, column: sa.Column[Any], values: list[Any]) -> dict[Any, Any]:
+    """What a column has in rows with these values, by their ids; an id is as it comes."""
+    kinds = [{}] if column.primary_key else [{column.name: value} for value in values]
+    rows.insert(connection, rows.spread(len(values)), kinds)
+    return dict(connection.execute(sa.select(TABLE.c.id, column)).all())
+
+
+def literal(value: Any) -> str:
+    """A value as CQL2 text."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime.datetime():
+            return f"TIMESTAMP('{value.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}')"
+        case datetime.date():
+            return f"DATE('{value}')"
+        case str() | UUID():
+            return f"'{value}'"
+    return str(value)
+
+
+@of_type(*ORDERED, sa.String)
+def test_comparisons(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    sample = [samples.value(column, number) for number in range(9)]
+    values = stored(connection, column, sample + [None] * column.nullable)
+    there = {id: value for id, value in values.items() if value is not None}
+    name, some = column.name, sorted({*there.values()})[::3]
+    comparisons = {"=": operator.eq, "<>": operator.ne}
+    if isinstance(column.type, ORDERED):
+        comparisons |= {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+        low, high = some[0], some[-1]
+        within = {id for id, value in there.items() if low <= value <= high}
+        between = f"{name} BETWEEN {literal(low)} AND {literal(high)}"
+        assert found(connection, between) == within
+        assert found(connection, f"NOT ({between})") == there.keys() - within
+    for value, (sign, compare) in product(some, comparisons.items()):
+        expected = {id for id, other in there.items() if compare(other, value)}
+        assert found(connection, f"{name} {sign} {literal(value)}") == expected
+    listed = ", ".join(map(literal, some))
+    among = {id for id, value in there.items() if value in some}
+    assert found(connection, f"{name} IN ({listed})") == among
+    assert found(connection, f"{name} NOT IN ({listed})") == there.keys() - among
+    assert found(connection, f"{name} IS NULL") == values.keys() - there.keys()
+    assert found(connection, f"{name} IS NOT NULL AND {name} = {name}") == there.keys()
+
+
+@of_type(sa.Date, sa.DateTime, sa.Uuid)
+def test_strings_stand_for_times_and_ids(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    values = stored(connection, column, [samples.value(column, number) for number in range(3)])
+    id, value = next(iter(values.items()))
+    text = value.isoformat() if isinstance(value, datetime.date) else str(value)
+    assert id in found(connection, f"{column.name} = '{text}'")
+    with pytest.raises(cql.FilterError, match="nonsense"):
+        cql.compile(f"{column.name} = 'nonsense'", "cql2-text")
+
+
+@of_type(sa.Integer, sa.Numeric, sa.Float)
+def test_arithmetic(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    values = stored(connection, column, [samples.value(column, number) for number in range(9)])
+    exact = {id: Decimal(str(value)) for id, value in values.items() if value is not None}
+    name = column.name
+    for text, compute in {
+        f"{name} + 2 * 3 - 1 > 8": lambda x: x + 5 > 8,
+        f"({name} + 1) / 2 <= 2.5": lambda x: (x + 1) / 2 <= Decimal("2.5"),
+        f"{name} div 2 = 1": lambda x: x // 2 == 1,
+        f"{name} % 3 < 1": lambda x: x % 3 < 1,
+        f"{name} ^ 2 >= 4": lambda x: x**2 >= 4,
+        f"-{name} < {name} - 1": lambda x: -x < x - 1,
+        f"10 / {name} > 2": lambda x: x != 0 and 10 / x > 2,
+    }.items():
+        assert found(connection, text) == {id for id, x in exact.items() if compute(x)}, text
+
+
+@of_type(sa.Integer, sa.Numeric, sa.Float)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{} / 0 = 1 OR {} % 0 = 1 OR {} div 0 = 1",
+        "{} ^ 9007199254740991 > 1",
+        "0 ^ (0 - {}) > 1",
+        "(0 - {}) ^ 0.5 > 1",
+        "({} + 2) ^ (9 ^ (9 ^ 9)) > 1",
+        "{} * 9007199254740991 * 9007199254740991 < 0",
+        "{} = 9007199254740991 OR {} = 0.0000000001",
+    ],
+)
+def test_numbers_do_not_make_the_database_fail(
+    connection: sa.Connection, column: sa.Column[Any], text: str
+) -> None:
+    stored(connection, column, [samples.value(column, number) for number in range(9)])
+    assert found(connection, text.replace("{}", column.name)) == set()
+
+
+@of_type(sa.String)
+def test_text(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    length = column.type.length or 9
+    words = [
+        word for word in ("a%b", "a_b", "axb", "AXB", "áxb", "a\\b", "a'b") if len(word) <= length
+    ]
+    values = stored(connection, column, words)
+    name = column.name
+    for text, expected in {
+        f"{name} LIKE 'a%'": {"a%b", "a_b", "axb", "a\\b", "a'b"},
+        f"{name} LIKE 'a_b'": {"a%b", "a_b", "axb", "a\\b", "a'b"},
+        rf"{name} LIKE 'a\%b'": {"a%b"},
+        rf"{name} LIKE 'a\_b'": {"a_b"},
+        rf"{name} LIKE 'a\\b'": {"a\\b"},
+        f"{name} = 'a''b'": {"a'b"},
+        f"casei({name}) = casei('Axb')": {"axb", "AXB"},
+        f"CASEI({name}) LIKE CASEI('AX%')": {"axb", "AXB"},
+        f"accenti({name}) = accenti('àxb')": {"axb", "áxb"},
+        f"casei(accenti({name})) IN (casei(accenti('ÀXB')))": {"axb", "AXB", "áxb"},
+    }.items():
+        known = {id for id, value in values.items() if value in expected}
+        assert found(connection, text) == known, text
+
+
+def day(number: int) -> datetime.datetime:
+    return datetime.datetime(2024, 1, number, tzinfo=datetime.UTC)
+
+
+@of_type(sa.Date, sa.DateTime)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("T_AFTER({}, <3-6>)", {7, 8, 9}),
+        ("T_BEFORE({}, <3-6>)", {1, 2}),
+        ("T_DURING({}, <3-6>)", {4, 5}),
+        ("T_CONTAINS(<3-6>, {})", {4, 5}),
+        ("T_INTERSECTS({}, <3-6>)", {3, 4, 5, 6}),
+        ("T_DISJOINT({}, <3-6>)", {1, 2, 7, 8, 9}),
+        ("T_STARTS({}, <3-6>)", {3}),
+        ("T_STARTEDBY(<3-6>, {})", {3}),
+        ("T_FINISHES({}, <3-6>)", {6}),
+        ("T_FINISHEDBY(<3-6>, {})", {6}),
+        ("T_MEETS({}, <3-6>)", {3}),
+        ("T_METBY({}, <3-6>)", {6}),
+        ("T_EQUALS({}, <3-6>)", set()),
+        ("T_EQUALS({}, <3-3>)", {3}),
+        ("T_OVERLAPS({}, <3-6>)", set()),
+        ("T_OVERLAPPEDBY({}, <3-6>)", set()),
+        ("T_INTERSECTS({}, INTERVAL('..', '..'))", {*range(1, 10)}),
+        ("T_DURING({}, INTERVAL('2024-01-07', '..'))", {8, 9}),
+        ("T_INTERSECTS({}, INTERVAL('..', '2024-01-02'))", {1, 2}),
+        ("T_AFTER({}, DATE('2024-01-07'))", {8, 9}),
+        ("T_BEFORE({}, TIMESTAMP('2024-01-02T00:00:00Z'))", {1}),
+        ("T_EQUALS(INTERVAL({}, {}), INTERVAL('2024-01-02', '2024-01-02'))", {2}),
+    ],
+)
+def test_times(
+    connection: sa.Connection, column: sa.Column[Any], text: str, expected: set[int]
+) -> None:
+    timestamps = isinstance(column.type, sa.DateTime)
+    days = {number: day(number) if timestamps else day(number).date() for number in range(1, 10)}
+    values = stored(connection, column, [*days.values()])
+    suffix = "T00:00:00Z" if timestamps else ""
+    if timestamps and text.startswith("T_EQUALS(INTERVAL"):
+        # An instant is no day.
+        expected = set()
+    for first, last in ((3, 6), (3, 3)):
+        interval = f"INTERVAL('2024-01-0{first}{suffix}', '2024-01-0{last}{suffix}')"
+        text = text.replace(f"<{first}-{last}>", interval)
+    known = {id for id, value in values.items() if value in [days[number] for number in expected]}
+    assert found(connection, text.replace("{}", column.name)) == known
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        ("t_meets", {1}),
+        ("t_overlaps", {2}),
+        ("t_starts", {3}),
+        ("t_during", {4, 5}),
+        ("t_finishes", {6}),
+        ("t_overlappedBy", {7}),
+        ("t_metBy", {8}),
+        ("t_after", {9}),
+        ("t_before", set()),
+        ("t_disjoint", {9}),
+        ("t_intersects", {1, 2, 3, 4, 5, 6, 7, 8}),
+    ],
+)
+def test_intervals(connection: sa.Connection, operator: str, expected: set[int]) -> None:
+    """Intervals of two days, of which one begins each day, and another from the third to the eighth."""
+    kinds = [{"created_at": day(number), "updated_at": day(number + 2)} for number in range(1, 10)]
+    rows.insert(connection, rows.spread(9), kinds)
+    there = connection.execute(sa.select(TABLE.c.id, TABLE.c.created_at))
+    known = {id for id, start in there if start in map(day, expected)}
+    own = {"interval": [{"property": "created_at"}, {"property": "updated_at"}]}
+    other = {"interval": ["2024-01-03T00:00:00Z", "2024-01-08T00:00:00Z"]}
+    text = json.dumps({"op": operator, "args": [own, other]})
+    assert found(connection, text, "cql2-json") == known
+
+
+def places() -> list[str]:
+    """Geometries in longitude and latitude, in and around the area of the CRS, as CQL2 text."""
+    (x, y), domain = samples.middle(), STORAGE.domain
+    x, y = round(x, 6), round(y, 6)
+    far, high = round(min(x + 30, 179), 6), round(min((y + domain.ymax) / 2, 89), 6)
+    triangle = f"({x} {y}, {far} {y}, {x} {high}, {x} {y})"
+    return [
+        f"POINT({x} {y})",
+        f"LINESTRING({x} {y}, {far} {high}, {far} {y})",
+        f"POLYGON({triangle})",
+        f"MULTIPOINT(({x} {y}), ({far} {high}))",
+        f"MULTIPOLYGON(({triangle}), (({x} -90, {far} -90, {x} -89, {x} -90)))",
+        f"GEOMETRYCOLLECTION(POINT({x} {y}), LINESTRING({x} {y}, {far} {high}))",
+        f"BBOX({x}, {y}, {far}, {high})",
+        f"BBOX({x}, {y}, {far}, {y})",
+        f"BBOX({x}, {y}, 0, {far}, {high}, 9)",
+        "BBOX(-180, -90, 180, 90)",
+        f"BBOX({x}, -90, {x - 1}, 90)",
+    ]
+
+
+def wkt(place: str) -> str:
+    """A geometry of CQL2 text as PostGIS reads it."""
+    if not place.startswith("BBOX"):
+        return place
+    numbers = [float(number) for number in place[5:-1].split(",")]
+    half = len(numbers) // 2
+    (west, south), (east, north) = numbers[:2], numbers[half : half + 2]
+    if south == north:
+        return f"LINESTRING({west} {south}, {east} {north})"
+    spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    return shapely.union_all([shapely.box(x, south, xx, north) for x, xx in spans]).wkt
+
+
+def brute_force(connection: sa.Connection, function: str, other: Any) -> list[set[Any]]:
+    """The rows of which PostGIS says that they are so to a geometry, or that it is so to them, without an index."""
+    own = sa.func.ST_Transform(sa.func.ST_Force2D(GEOMETRY), WGS84)
+    other = sa.func.ST_SetSRID(other, WGS84)
+    return [
+        set(connection.scalars(sa.select(TABLE.c.id).where(sa.Function(function, *operands))))
+        for operands in ((own, other), (other, own))
+    ]
+
+
+@pytest.mark.parametrize(("function", "name"), cql.SPATIAL.items())
+def test_geometries(connection: sa.Connection, function: str, name: str) -> None:
+    rows.insert(connection, rows.spread(300))
+    for place in places():
+        one, other = brute_force(connection, name, sa.func.ST_GeomFromText(wkt(place)))
+        assert found(connection, f"{function}({GEOMETRY.name}, {place})") == one, place
+        assert found(connection, f"{function}({place}, {GEOMETRY.name})") == other, place
+
+
+@pytest.mark.parametrize(("function", "name"), cql.SPATIAL.items())
+def test_geometries_of_rows(connection: sa.Connection, function: str, name: str) -> None:
+    rows.insert(connection, rows.spread(50))
+    own = sa.func.ST_AsGeoJSON(in_srid(GEOMETRY, WGS84), 15, 0, type_=sa.Text())
+    everything = set(connection.scalars(sa.select(TABLE.c.id)))
+    for place in connection.scalars(sa.select(own).order_by(TABLE.c.id).limit(8)).all():
+        one, other = brute_force(
+            connection, name, sa.func.ST_Force2D(sa.func.ST_GeomFromGeoJSON(place))
+        )
+        operands = [{"property": GEOMETRY.name}, json.loads(place)]
+        for args, expected in ((operands, one), (operands[::-1], other)):
+            text = json.dumps({"op": function, "args": args})
+            assert found(connection, text, "cql2-json") == expected, place
+        with_itself = json.dumps({"op": function, "args": operands[1:] * 2})
+        assert found(connection, with_itself, "cql2-json") in (everything, set())
+    to_itself = (
+        everything if name in ("ST_Intersects", "ST_Within", "ST_Contains", "ST_Equals") else set()
+    )
+    assert found(connection, f"{function}({GEOMETRY.name}, {GEOMETRY.name})") == to_itself
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("function", ["s_intersects", "s_within", "s_disjoint"])
+def test_geometries_in_the_crs_of_the_table(
+    connection: sa.Connection, function: str, swapped: bool
+) -> None:
+    rows.insert(connection, rows.spread(300))
+    xmin, ymin, xmax, ymax = STORAGE.extent
+    box = (xmin, ymin, (xmin + xmax) / 2, (ymin + ymax) / 2)
+    area = shapely.set_srid(shapely.box(*box), STORAGE.srid)
+    compare = sa.Function(cql.SPATIAL[function], GEOMETRY, bind(area, STORAGE.srid))
+    known = set(connection.scalars(sa.select(TABLE.c.id).where(compare)))
+    options = {"srid": STORAGE.srid, "swapped": swapped}
+    order = (1, 0, 3, 2) if swapped else (0, 1, 2, 3)
+    bounds = ", ".join(f"{box[axis]:f}" for axis in order)
+    assert found(connection, f"{function}({GEOMETRY.name}, BBOX({bounds}))", **options) == known
+    corners = [point[::-1] if swapped else point for point in area.exterior.coords]
+    polygon = ", ".join(f"{x:f} {y:f}" for x, y in corners)
+    text = f"{function}({GEOMETRY.name}, POLYGON(({polygon})))"
+    assert found(connection, text, **options) == known
+
+
+def test_geometries_in_web_mercator(connection: sa.Connection) -> None:
+    rows.insert(connection, rows.spread(300))
+    (west, south), domain = samples.middle(), STORAGE.domain
+    east, north = min(west + 20, 180), min(domain.ymax, south + 20, 85)
+    x = [math.radians(lon) * RADIUS for lon in (west, east)]
+    y = [math.atanh(math.sin(math.radians(lat))) * RADIUS for lat in (south, north)]
+    box = f"BBOX({x[0]:f}, {y[0]:f}, {x[1]:f}, {y[1]:f})"
+    lonlat = f"BBOX({west}, {south}, {east}, {north})"
+    known = found(connection, f"s_intersects({GEOMETRY.name}, {lonlat})")
+    text = f"s_intersects({GEOMETRY.name}, {box})"
+    assert found(connection, text, srid=MERCATOR.srid) == known
+
+
+def test_logic_and_both_languages(connection: sa.Connection) -> None:
+    rows.insert(connection, rows.spread(20))
+    ids = sorted(set(connection.scalars(sa.select(TABLE.c.id))), key=str)
+    one, two = (json.loads(json.dumps(id, default=str)) for id in ids[:2])
+
+    def equal(value: Any) -> dict[str, Any]:
+        return {"op": "=", "args": [{"property": "id"}, value]}
+
+    tree = {"op": "or", "args": [equal(one), equal(two)]}
+    text = f"id = {literal(ids[0])} OR id = {literal(ids[1])}"
+    assert found(connection, json.dumps(tree), "cql2-json") == {*ids[:2]}
+    assert found(connection, text) == {*ids[:2]}
+    assert found(connection, f"NOT ({text})") == {*ids[2:]}
+    assert found(connection, f"({text}) AND NOT id = {literal(ids[1])}") == {ids[0]}
+    assert found(connection, "true") == {*ids}
+    assert found(connection, "NOT true") == set()
+    assert found(connection, f"(id = {literal(ids[0])}) = true") == {ids[0]}
+
+
+GEOMETRY_NAME = GEOMETRY.name
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "syntax error at line 1, column 1"),
+        ("id =", "syntax error at line 1, column 5"),
+        ("id = 1; SELECT 1", "syntax error"),
+        ("pg_sleep(1) IS NULL", "'pg_sleep'"),
+        ("nothing = 1", "there is no property 'nothing'; there are id,"),
+        ('"id""" = 1', "there is no property"),
+        ("ctid = '(0,1)'", "'ctid'"),
+        ("id = NaN", "'NaN'"),
+        ("1 = 1e400", "beyond"),
+        ("1 = 99999999999999999999", "beyond"),
+        ("created_at = NULL", "IS NULL"),
+        ("created_at = 1", "does not compare"),
+        ("created_at > DATE('2024-01-01')", "does not compare date and timestamp"),
+        ("created_at = '2024-01-01T00:00:00'", "offset"),
+        ("created_at = TIMESTAMP('2024-02-30T00:00:00Z')", "no timestamp"),
+        ("created_at + 1 = 2", "takes numbers"),
+        ("casei(created_at) = 'x'", "takes text"),
+        ("casei('a', 'b') = 'x'", "operands"),
+        ("created_at LIKE '2024%'", "takes text"),
+        ("casei('a') LIKE created_at", "takes a pattern"),
+        ("'a' LIKE 'a\\'", "escapes nothing"),
+        ("'a\0' = 'a'", "NUL"),
+        ("created_at", "no condition"),
+        ("'a'", "no condition"),
+        (f"{GEOMETRY_NAME} = {GEOMETRY_NAME}", "does not compare"),
+        (f"s_buffer({GEOMETRY_NAME}, 1)", "'s_buffer'"),
+        ("s_intersects(created_at, POINT(0 0))", "no geometry"),
+        (f"s_intersects({GEOMETRY_NAME}, 'POINT(0 0)')", "no geometry"),
+        (f"s_intersects({GEOMETRY_NAME}, POINT(181 0))", "out of range"),
+        (f"s_intersects({GEOMETRY_NAME}, POINT(0 -91))", "out of range"),
+        (f"s_intersects({GEOMETRY_NAME}, POLYGON((0 0, 1 1, 0 1, 1 0, 0 0)))", "invalid"),
+        (f"s_intersects({GEOMETRY_NAME}, POLYGON((0 0, 1 1)))", "malformed"),
+        (f"s_intersects({GEOMETRY_NAME}, BBOX(0, 1, 1, 0))", "wrong way round"),
+        (f"s_intersects({GEOMETRY_NAME}, BBOX(0, 0, 1))", "four or six"),
+        (f"s_intersects({GEOMETRY_NAME}, BBOX(0, 0, 1, 1e999))", "four or six"),
+        (f"s_intersects({GEOMETRY_NAME})", "operands"),
+        (f"t_after({GEOMETRY_NAME}, DATE('2024-01-01'))", "takes dates"),
+        ("t_after(created_at, DATE('yesterday'))", "no date"),
+        ("(" * 8000 + "1 = 1" + ")" * 8000, "parentheses"),
+        ("(" * 20 + "1 = ", "parentheses"),
+        ("casei(" * 30 + "'a'" + ")" * 30 + " = 'a'", "parentheses"),
+        ("((((1, 1), 1), 1), 1) = 1", "does not stand"),
+        ("NOT " * 4000 + "true", "operators"),
+        ("1 = " + "-" * 9000 + "1", "operators"),
+        ("1 = 1" + " + 1" * 300, "nested too deeply"),
+        ("2 ^ 2 ^ 2 ^ 2 ^ 2 = 2", "powers"),
+        ("(" * 10_000 + "1 = 1" + ")" * 10_000, "16,384 characters"),
+    ],
+)
+def test_refusals(text: str, reason: str) -> None:
+    with pytest.raises(cql.FilterError) as refused:
+        cql.compile(text, "cql2-text")
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not JSON",
+        "null",
+        "[]",
+        "{}",
+        '{"op": "=", "args": [{"property": ["id"]}, 1]}',
+        '{"op": "=", "args": []}',
+        '{"op": "in", "args": [{"property": "id"}, []]}',
+        '{"op": "=", "args": ["\\ud800", "a"]}',
+        '{"op": "=", "args": ["\\u0000", "a"]}',
+        '{"op": "=", "args": [1e400, 1]}',
+        '{"op": "t_after", "args": [{"interval": [1, 2]}, {"interval": [".."]}]}',
+        '{"op": "t_after", "args": [{"date": 5}, {"timestamp": []}]}',
+        '{"op": "not", "args": [' * 2000 + "true" + "]}" * 2000,
+        '{"op": "not", "args": [' * 60 + "true" + "]}" * 60,
+        "[" * 16_000,
+    ],
+)
+def test_refusals_of_json(text: str) -> None:
+    with pytest.raises(cql.FilterError):
+        cql.compile(text, "cql2-json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id IS NULL" + " AND id IS NULL" * 190,
+        "(" * 10 + "1 = 1" + ")" * 10,
+        "1 IN (" + ", ".join(map(str, range(2, 1500))) + ")",
+        "1 = 2" + " + 1" * 40,
+        "NOT NOT NOT NOT true = true",
+    ],
+    ids=len,
+)
+def test_long_filters(connection: sa.Connection, text: str) -> None:
+    rows.insert(connection, rows.spread(3))
+    assert len(found(connection, text)) in (0, rows.count(connection))
+
+
+@of_type(sa.String)
+def test_what_a_client_says_is_bound(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    rows.insert(connection, rows.spread(3))
+    hostile = "' OR 1=1; DROP TABLE x; -- %s %(a)s :a $1 \\"
+    escaped = hostile.replace("'", "''")
+    condition = cql.compile(f"{column.name} = '{escaped}'", "cql2-text")
+    assert "DROP" not in str(condition)
+    assert condition.compile().params == {"param_1": hostile}
+    assert found(connection, f"{column.name} = '{escaped}'") == set()
