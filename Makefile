@@ -6,13 +6,22 @@ COOKIECUTTER_ARGS ?=
 ENVIRONMENT = .venv/ready
 PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
+PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help demo test lint clean
+# A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.
+PRESETS ?=
+BASE ?= HEAD~1
+
+.PHONY: help demo test variants render-diff test-faults bench lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
 	@echo "make test   test the template, and every variant's own suite against PostGIS"
+	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file"
+	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
+	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
+	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make lint   lint and types of the template's own code"
 
 # One environment for the template and for all that it renders.
@@ -29,7 +38,26 @@ demo: $(ENVIRONMENT)
 	$(PYTHON) scripts/demo.py --port $(PORT) $(COOKIECUTTER_ARGS)
 
 test: $(ENVIRONMENT)
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml
+
+variants: $(ENVIRONMENT)
+	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/variants.xml tests/test_variants.py::test_variant \
+		$(if $(PRESETS),--presets "$(PRESETS)")
+
+render-diff: $(ENVIRONMENT)
+	@$(PYTHON) scripts/render_diff.py $(BASE)
+
+test-faults: $(ENVIRONMENT)
+	$(PYTHON) -m pytest tests/test_faults.py tests/test_pgbouncer.py
+
+bench: $(ENVIRONMENT) build/bench/peers/ready
+	$(PYTHON) benchmarks/bench.py $(BENCH_ARGS)
+
+# The peers want other versions of the same packages.
+build/bench/peers/ready: benchmarks/requirements.txt
+	python3 -m venv build/bench/peers
+	$(PYTHON) -m uv pip install --quiet --python build/bench/peers/bin/python --requirement $<
+	touch $@
 
 lint: $(ENVIRONMENT)
 	$(PYTHON) -m ruff check .

@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import platform
 import random
-import shutil
 import statistics
 import sys
 import threading
@@ -22,8 +20,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import BUILD, Operations, Peer, Request, peers, versions
-from rows import prepare
+from peers import Peer, Request, peers, versions
+from rows import BUILD, prepare
 
 RESULTS = BUILD / "results.md"
 
@@ -53,7 +51,7 @@ def main() -> int:
     for shape in options.shapes:
         with ExitStack() as stack:
             database = stack.enter_context(prepare(shape, options.rows))
-            servers = [stack.enter_context(peer) for peer in peers(database)]
+            servers = stack.enter_context(peers(database))
             report.append(f"\n## {shape}, {options.rows:,} rows\n")
             report.append(table(servers, options))
             print(report[-1], flush=True)
@@ -81,7 +79,7 @@ def table(servers: Sequence[Peer], options: argparse.Namespace) -> str:
 def cell(server: Peer, ours: Peer, samples: dict[str, list[Sample]]) -> str:
     """CPU, its ratio to ours with the quartiles, requests per second, p50 and p99."""
     if server.name not in samples:
-        return "–"
+        return "-"
     mine = samples[server.name]
     ratios = [a.cpu_ms / b.cpu_ms for a, b in zip(mine, samples[ours.name], strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
@@ -89,7 +87,9 @@ def cell(server: Peer, ours: Peer, samples: dict[str, list[Sample]]) -> str:
     p50, p99 = (latencies[int(len(latencies) * share)] for share in (0.50, 0.99))
     cpu = statistics.median(sample.cpu_ms for sample in mine)
     rate = statistics.median(sample.per_second for sample in mine)
-    ratio = "" if server is ours else f" **×{statistics.median(ratios):.2f}** ({low:.2f}–{high:.2f})"
+    ratio = (
+        "" if server is ours else f" **x{statistics.median(ratios):.2f}** ({low:.2f} to {high:.2f})"
+    )
     return f"{cpu:.2f} ms{ratio}<br>{rate:.0f}/s, {p50:.1f}/{p99:.1f} ms"
 
 
@@ -117,7 +117,8 @@ def run(
     before, start = cpu_seconds(server), time.perf_counter()
     threads = [
         threading.Thread(
-            target=client, args=(server, make, random.Random(f"{seed}/{n}"), start + seconds, latencies)
+            target=client,
+            args=(server, make, random.Random(f"{seed}/{n}"), start + seconds, latencies),
         )
         for n in range(options.clients)
     ]

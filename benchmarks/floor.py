@@ -1,14 +1,11 @@
-"""The floor: the service's own SQL by a psycopg2 pool, behind bare Starlette routes.
+"""The floor: the service's own statements by a psycopg2 pool, behind bare Starlette routes.
 
-No session, no ping, no middleware, no validation: what nobody can go below without another driver. The statements are those
-of the rendered service, compiled once; rows become JSON as they do there.
+No session, no ping, no limits, no middleware, no validation: what nobody can go below without another driver. Rows become JSON as
+they do in the service.
 """
 
 import os
-from collections.abc import Callable
-from contextlib import contextmanager
 from importlib import import_module
-from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
@@ -21,7 +18,104 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-service = os.environ["SERVICE"]
-queries, nearby, schemas, crs, bbox = (
-    import_module(f"{service}.{name}") for name in ("queries", "nearby", "schemas", "crs", "bbox")
+SERVICE = os.environ["SERVICE"]
+queries, nearby, crs, bbox, tiles = (
+    import_module(f"{SERVICE}.{name}") for name in ("queries", "nearby", "crs", "bbox", "tiles")
 )
+DIALECT = PGDialect_psycopg2()
+TABLE, GEOMETRY = queries.TABLE, queries.GEOMETRY
+FEATURE = queries.geojson(next(iter(crs.REFERENCES.values())))
+
+
+class Statement:
+    """A statement of the service as text, compiled once; parameters that differ are given by name."""
+
+    def __init__(self, statement: sa.Select[Any]) -> None:
+        compiled = statement.compile(dialect=DIALECT)
+        self.text, self.defaults = str(compiled), dict(compiled.params)
+
+    def __call__(self, pool: ThreadedConnectionPool, **values: object) -> list[tuple[Any, ...]]:
+        connection = pool.getconn()
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(self.text, self.defaults | values)
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+                return rows
+        finally:
+            pool.putconn(connection)
+
+
+def parameter(name: str, type_: Any = None) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, None, type_, unique=False)
+
+
+def in_box() -> sa.ColumnElement[bool]:
+    corners = [parameter(name, sa.Double()) for name in ("west", "south", "east", "north")]
+    return sa.func.ST_Intersects(GEOMETRY, sa.func.ST_MakeEnvelope(*corners, 4326))
+
+
+ROWS = queries.select(FEATURE)
+PAGE = ROWS.order_by(TABLE.c.id).limit(parameter("limit"))
+ONE = Statement(FEATURE.by_id)
+FIRST = Statement(PAGE)
+DEEP = Statement(PAGE.where(TABLE.c.id > parameter("after")))
+BOX = Statement(
+    ROWS.where(in_box()).order_by(queries.in_order_of_id(few=True)).limit(parameter("limit"))
+)
+FILTERED = Statement(PAGE.where(TABLE.c.status == parameter("status")))
+
+
+def items(request: Request) -> Response:
+    query = request.query_params
+    pool, limit = request.app.state.pool, int(query["limit"])
+    if "bbox" in query:
+        corners = dict(
+            zip(("west", "south", "east", "north"), query["bbox"].split(","), strict=True)
+        )
+        rows = BOX(pool, limit=limit, **{name: float(value) for name, value in corners.items()})
+    elif "status" in query:
+        rows = FILTERED(pool, limit=limit, status=query["status"])
+    elif "after" in query:
+        rows = DEEP(pool, limit=limit, after=int(query["after"]))
+    else:
+        rows = FIRST(pool, limit=limit)
+    features = [FEATURE.encode(row) for row in rows]
+    return json({"type": "FeatureCollection", "features": features})
+
+
+def item(request: Request) -> Response:
+    (row,) = ONE(request.app.state.pool, id=int(request.path_params["id"]))
+    return json(FEATURE.encode(row))
+
+
+def near(request: Request) -> Response:
+    query = request.query_params
+    place = shapely.set_srid(shapely.Point(float(query["lon"]), float(query["lat"])), 4326)
+    statement = nearby.nearest(ROWS, GEOMETRY, place, float(query["radius"]), int(query["limit"]))
+    rows = Statement(statement)(request.app.state.pool)
+    return json({"items": [FEATURE.encode(row) for row in rows]})
+
+
+def tile(request: Request) -> Response:
+    z, y, x = (int(request.path_params[name]) for name in "zyx")
+    rows = Statement(tiles.select(tiles.Tile(z, x, y), 10_000))(request.app.state.pool)
+    return Response(bytes(rows[0][0]), media_type="application/vnd.mapbox-vector-tile")
+
+
+def json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/geo+json")
+
+
+def create_app() -> Starlette:
+    path = f"/collections/{TABLE.name}"
+    app = Starlette(
+        routes=[
+            Route(f"{path}/items", items),
+            Route(f"{path}/items/{{id:int}}", item),
+            Route(f"/{TABLE.name}/nearby", near),
+            Route(f"{path}/tiles/WebMercatorQuad/{{z:int}}/{{y:int}}/{{x:int}}", tile),
+        ]
+    )
+    app.state.pool = ThreadedConnectionPool(10, 45, os.environ["DATABASE_URL"])
+    return app

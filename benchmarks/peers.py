@@ -74,7 +74,9 @@ def tile(dice: random.Random, zoom: int) -> tuple[int, int, int]:
     return zoom, int(side * dice.uniform(0.3, 0.7)), int(side * dice.random())
 
 
-def features(prepared: Prepared, items: str, *, item: str = "{items}/{id}", deep: str) -> Operations:
+def features(
+    prepared: Prepared, items: str, *, item: str = "{items}/{id}", deep: str
+) -> Operations:
     """What every OGC API - Features server can do, under the path of its items."""
     n = prepared.rows
     return {
@@ -119,7 +121,9 @@ def writes(prepared: Prepared) -> Operations:
         return {}
     return {
         "insert": lambda dice: send("POST", "/facilities/", row(dice)),
-        "update": lambda dice: send("PUT", f"/facilities/{dice.randint(1, prepared.rows)}", row(dice)),
+        "update": lambda dice: send(
+            "PUT", f"/facilities/{dice.randint(1, prepared.rows)}", row(dice)
+        ),
     }
 
 
@@ -146,16 +150,20 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
             return stack.enter_context(serve(prepared, name, python, application, environment))
 
         ours = start(prepared.package, sys.executable, f"{prepared.package}.main:create_app")
-        floor = start("floor", sys.executable, "floor:create_app")
+        floor = start("floor", sys.executable, "floor:create_app", SERVICE=prepared.package)
         usual = start("usual way", sys.executable, "source_page:create_app")
         tipg = start("tipg", PEERS_PYTHON, "tipg.main:app", **tipg_settings(prepared))
-        pygeoapi = start("pygeoapi", PEERS_PYTHON, "pygeoapi.starlette_app:APP", **pygeoapi_settings(prepared))
+        pygeoapi = start(
+            "pygeoapi", PEERS_PYTHON, "pygeoapi.starlette_app:APP", **pygeoapi_settings(prepared)
+        )
 
         items, offset = "/collections/facilities/items", f"offset={prepared.rows * 9 // 10}"
         deep = f"token={token(ours, f'{items}?limit=10&{offset}')}"
         shared = searches() | tiles("/collections/facilities/tiles/WebMercatorQuad/{z}/{y}/{x}")
         ours.operations = features(prepared, items, deep=deep) | shared | writes(prepared)
-        floor.operations = features(prepared, items, deep=offset) | shared
+        floor.operations = (
+            features(prepared, items, deep=f"after={prepared.rows * 9 // 10}") | shared
+        )
         usual.operations = source_page(prepared)
         table = "/collections/public.facilities"
         tipg.operations = features(prepared, f"{table}/items", deep=offset)
@@ -221,9 +229,9 @@ def pygeoapi_settings(prepared: Prepared) -> dict[str, str]:
         "PYGEOAPI_CONFIG": str(HERE / "pygeoapi.yml"),
         "PYGEOAPI_OPENAPI": str(folder / "pygeoapi-openapi.yml"),
     }
-    command = ["-m", "pygeoapi", "openapi", "generate", settings["PYGEOAPI_CONFIG"]]
+    command = ["openapi", "generate", settings["PYGEOAPI_CONFIG"]]
     subprocess.run(
-        [str(PEERS_PYTHON), *command, "--output-file", settings["PYGEOAPI_OPENAPI"]],
+        [str(PEERS_PYTHON.with_name("pygeoapi")), *command, "--output-file", settings["PYGEOAPI_OPENAPI"]],
         env=os.environ | settings,
         check=True,
         stdout=subprocess.DEVNULL,

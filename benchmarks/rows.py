@@ -37,7 +37,11 @@ class Prepared:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(self.project / "src"), "DATABASE_URL": self.url, "GEOMETRY_TYPE": self.shape}
+        return os.environ | {
+            "PYTHONPATH": str(self.project / "src"),
+            "DATABASE_URL": self.url,
+            "GEOMETRY_TYPE": self.shape,
+        }
 
 
 @contextmanager
@@ -84,7 +88,7 @@ def fill(prepared: Prepared) -> None:
         cursor.execute("SELECT setseed(0.5)")
         cursor.execute(
             "INSERT INTO facilities (name, status, location)"
-            " SELECT 'facility ' || n, CASE WHEN n % 10 = 0 THEN 'closed' ELSE 'active' END,"
+            " SELECT 'facility ' || n, CASE WHEN n %% 10 = 0 THEN 'closed' ELSE 'active' END,"
             f" {SHAPES[prepared.shape]} FROM generate_series(1, %s) AS n",
             (prepared.rows,),
         )

@@ -27,7 +27,7 @@ def main() -> int:
         run.python(ROOT / "scripts" / "airports.py", package, features)
         run("load", features)
         run("check", "--database")
-        print(f"\n  http://127.0.0.1:{options.port}/docs   (Ctrl-C ends it)\n", flush=True)
+        print(f"\n  http://127.0.0.1:{options.port}/map and /docs   (Ctrl-C ends it)\n", flush=True)
         run("serve", "--port", options.port)
     return 0
 

@@ -2,22 +2,34 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-
+import presets
 import proof
+import pytest
 import rendering
 from rendering import TEMPLATE, Project
+from variants import VARIANTS, Variant
 
 Bake = Callable[..., Project]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--presets", type=Path, help="prove the sets of parameters of this YAML file")
+
+
+CHOSEN = pytest.StashKey[Sequence[Variant]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    file = config.getoption("presets")
+    try:
+        config.stash[CHOSEN] = presets.load(file) if file else VARIANTS
+    except presets.WrongPresets as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,9 +12,9 @@ A set gives what differs from the defaults of the template. `make variants PRESE
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
-
 from rendering import DEFAULTS
 from variants import Variant
 
@@ -46,7 +46,9 @@ def _problems(name: str, given: object) -> list[str]:
     lines = []
     for parameter, value in (given or {}).items():
         if parameter not in DEFAULTS:
-            lines.append(f"{name}: the template has no parameter {parameter}: {', '.join(DEFAULTS)}")
+            lines.append(
+                f"{name}: the template has no parameter {parameter}: {', '.join(DEFAULTS)}"
+            )
         elif not isinstance(value, str):
             lines.append(f"{name}: the value of {parameter} is not a text or a number")
     return lines
@@ -55,10 +57,12 @@ def _problems(name: str, given: object) -> list[str]:
 class _Texts(yaml.SafeLoader):
     """Reads every value as the text that it is written as, and refuses a name that is given twice."""
 
-    yaml_implicit_resolvers: dict[str, list[object]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[object]]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         names = [key.value for key, _ in node.value]
         if twice := {str(name) for name in names if names.count(name) > 1}:
-            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)} given twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{', '.join(twice)} given twice", node.start_mark
+            )
         return super().construct_mapping(node, deep)

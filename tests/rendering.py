@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
 import yaml
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.generate import generate_context
@@ -14,7 +15,6 @@ from cookiecutter.main import cookiecutter
 from cookiecutter.prompt import prompt_for_config
 
 import parameters
-import warm
 
 TEMPLATE = Path(__file__).parents[1]
 
@@ -62,7 +62,14 @@ class Project:
 
     def python(self, *arguments: str, **environment: str) -> warm.Run:
         """Run ``python …`` in the project's folder, its sources on the path."""
-        kept = {"HOME", "LANG", "PATH", "POSTGIS_DIR", "TMPDIR", "XDG_CACHE_HOME"} & os.environ.keys()
+        kept = {
+            "HOME",
+            "LANG",
+            "PATH",
+            "POSTGIS_DIR",
+            "TMPDIR",
+            "XDG_CACHE_HOME",
+        } & os.environ.keys()
         own = {"PYTHONPATH": "src", "PYTHONUTF8": "1"}
         environment = {name: os.environ[name] for name in kept} | own | environment
         return warm.python(*arguments, folder=self.path, environment=environment)

@@ -13,7 +13,11 @@ PARTS = ("cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}", "*.py", 
 
 #: A person for git, which asks for one, and nobody's settings but these.
 GIT = {
-    **{f"GIT_{who}_{what}": "tests@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "tests@localhost"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
 }
@@ -25,7 +29,9 @@ def copy(target: Path) -> Path:
     for pattern in PARTS:
         for part in TEMPLATE.glob(pattern):
             if part.is_dir():
-                shutil.copytree(part, target / part.name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    part, target / part.name, ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy(part, target)
     return target

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
+from cookiecutter.exceptions import FailedHookException
 import templates
 from conftest import Bake
 from rendering import TEMPLATE
@@ -46,6 +46,7 @@ def test_every_problem_is_told_at_once(cookies: Any, capfd: pytest.CaptureFixtur
     result = cookies.bake(template=str(TEMPLATE), extra_context=wrong)
     told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("- ")]
     assert result.exit_code != 0
+    assert isinstance(result.exception, FailedHookException)
     assert result.project_path is None
     assert [line.split()[1] for line in told] == sorted(
         [*wrong, "attributes"], key=list(wrong).index
@@ -105,7 +106,10 @@ def test_what_was_there_before_is_kept(user: User) -> None:
     (user.folder / "a/other/file").touch()
     before = below(user.folder)
     for slug in ("a/b/c", "a/c", "empty"):
-        assert user.cookiecutter(TEMPLATE, "--no-input", f"project_slug={slug}", "srid=0").returncode != 0
+        assert (
+            user.cookiecutter(TEMPLATE, "--no-input", f"project_slug={slug}", "srid=0").returncode
+            != 0
+        )
     assert below(user.folder) >= before - {"a/b"}
 
 
@@ -199,12 +203,18 @@ def test_an_environment_is_made_once_and_outside_of_the_project(user: User, need
 def assert_rendered(folder: Path, bake: Bake, **parameters: str) -> None:
     """The project is there, file by file."""
     expected = bake(**parameters)
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    assert {name: path.read_text(encoding="utf-8") for name, path in found.items()} == expected.files
+    found = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
+    assert {
+        name: path.read_text(encoding="utf-8") for name, path in found.items()
+    } == expected.files
 
 
 def test_in_the_template_s_folder(user: User, bake: Bake) -> None:
-    run = user.cookiecutter(".", "--no-input", "--output-dir", user.folder, "srid=27700", folder=TEMPLATE)
+    run = user.cookiecutter(
+        ".", "--no-input", "--output-dir", user.folder, "srid=27700", folder=TEMPLATE
+    )
     assert run.returncode == 0, run.stderr
     assert_rendered(user.folder / "facilities-service", bake, srid="27700")
 
@@ -243,7 +253,9 @@ def test_replay(user: User, bake: Bake) -> None:
 
 def test_default_config(user: User, bake: Bake) -> None:
     """A user's own defaults are used, but not with --default-config."""
-    (user.home / ".cookiecutterrc").write_text("default_context: {srid: '27700', project_slug: own}\n")
+    (user.home / ".cookiecutterrc").write_text(
+        "default_context: {srid: '27700', project_slug: own}\n"
+    )
     assert user.cookiecutter(TEMPLATE, "--no-input").returncode == 0
     assert user.cookiecutter(TEMPLATE, "--no-input", "--default-config").returncode == 0
     assert_rendered(user.folder / "own", bake, srid="27700", project_slug="own")

@@ -115,7 +115,7 @@ def test_the_rendered_suite_passes(bake: Bake, server: Any, pgbouncer: str) -> N
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.pooled", "-k", OF_SESSIONS),
         TEST_DATABASE_URL=server.url,
         PGBOUNCER=pgbouncer.rpartition("@")[2],
-        PYTHONPATH="src:tools:.",
+        PYTHONPATH=f"{project.path / 'src'}:{project.path}",
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert run.code == 0, run

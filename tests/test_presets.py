@@ -1,11 +1,13 @@
 """The sets of parameters of a platform team: how they are read, and what is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
-
 import presets
+import pytest
 from presets import WrongPresets
+from rendering import TEMPLATE
 from variants import Variant
 
 
@@ -21,7 +23,10 @@ def test_the_documented_example(tmp_path: Path) -> None:
 
 
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
-    (variant,) = load(tmp_path, "no:\n  srid: 04326\n  project_name: Yes\n  pool_size: 1e1\n  description: 2020-01-01\n")
+    (variant,) = load(
+        tmp_path,
+        "no:\n  srid: 04326\n  project_name: Yes\n  pool_size: 1e1\n  description: 2020-01-01\n",
+    )
     assert variant.name == "no"
     assert variant.parameters == {
         "srid": "04326",
@@ -66,5 +71,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         presets.load(tmp_path / "missing.yaml")
 
 
-def test_the_command_refuses_them(pytester: pytest.Pytester) -> None:
-    """`make variants` says what is wrong in a line, and runs nothing."""
+def test_the_command_refuses_them(tmp_path: Path) -> None:
+    """It says what is wrong, and runs nothing."""
+    file = tmp_path / "presets.yaml"
+    file.write_text("a:\n  sird: 4326\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "tests/test_variants.py", "--presets", file]
+    run = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "a: the template has no parameter sird: project_name, " in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 import templates
 from rendering import TEMPLATE
 from templates import User
@@ -37,7 +36,9 @@ def test_a_change_is_shown_as_it_is_rendered(user: User, repository: Path) -> No
     assert run.stdout.count('-    """A row of ``facilities``."""') == len(VARIANTS)
     assert run.stdout.count('+    """One row of ``facilities``."""') == len(VARIANTS)
     for variant in VARIANTS:
-        assert f"+++ now/{variant}/facilities-service/src/facilities_service/models.py" in run.stdout
+        assert (
+            f"+++ now/{variant}/facilities-service/src/facilities_service/models.py" in run.stdout
+        )
     assert templates.git(repository, "worktree", "list").count("\n") == 1
 
 

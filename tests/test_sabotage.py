@@ -14,14 +14,17 @@ from typing import Any
 
 import psycopg2
 import pytest
-
 from conftest import Bake
 from rendering import Project
 
 VARIANTS = {
     "geographic": {"geometry_type": "POINT", "srid": "4326"},
     "projected": {"geometry_type": "POLYGON", "srid": "27700", "primary_key": "uuid"},
-    "partial": {"geometry_type": "LINESTRING", "srid": "4258", "index_predicate": "status = 'active'"},
+    "partial": {
+        "geometry_type": "LINESTRING",
+        "srid": "4258",
+        "index_predicate": "status = 'active'",
+    },
 }
 GIST = "idx_facilities_location_gist"
 GEOGRAPHY = "idx_facilities_location_geog"
@@ -50,9 +53,9 @@ class Service:
         return run.output if run.code else ""
 
     def sql(self, statement: str) -> None:
-        with contextlib.closing(psycopg2.connect(self.url)) as connection:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement)
+        connection = psycopg2.connect(self.url)
+        with contextlib.closing(connection), connection, connection.cursor() as cursor:
+            cursor.execute(statement)
 
     def change(self, file: str, pattern: str, new: str, *, times: int = 1) -> None:
         """Replace what a regular expression finds in a file."""
@@ -71,8 +74,7 @@ def services(bake_once: Bake, server: Any) -> Iterator[dict[str, Service]]:
             services[name] = Service(
                 bake_once(**parameters), databases.enter_context(server.database())
             )
-            run = services[name].project.service("migrate", DATABASE_URL=services[name].url)
-            assert run.code == 0, run
+            services[name].project.service("migrate", DATABASE_URL=services[name].url).passed()
         yield services
 
 
@@ -89,24 +91,20 @@ def copied(services: dict[str, Service], tmp_path: Path) -> Callable[[str], Serv
 
 
 @pytest.fixture
-def fresh(
-    copied: Callable[[str], Service], server: Any
-) -> Iterator[Callable[[str], Service]]:
+def fresh(copied: Callable[[str], Service], server: Any) -> Iterator[Callable[[str], Service]]:
     """The same with a migrated database, which may be changed, too."""
     with contextlib.ExitStack() as databases:
 
         def fresh(name: str) -> Service:
             service = replace(copied(name), url=databases.enter_context(server.database()))
-            assert service.project.service("migrate", DATABASE_URL=service.url).code == 0
+            service.project.service("migrate", DATABASE_URL=service.url).passed()
             return service
 
         yield fresh
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_check_passes_before_anything_is_broken(
-    services: dict[str, Service], variant: str
-) -> None:
+def test_check_passes_before_anything_is_broken(services: dict[str, Service], variant: str) -> None:
     assert services[variant].check("--database") == ""
 
 
@@ -119,17 +117,59 @@ IN_FILES = [
     ("no SRID in the model", EVERY, MODELS, r"\bsrid=\d+", "srid=-1", "SRID is -1"),
     ("SRID in the migration only", EVERY, MIGRATION, r"\bsrid=\d+", "srid=3857", "3857"),
     ("SRID in crs.py only", EVERY, CRS, r"\bsrid=\d+", "srid=3857", "3857 in crs.py"),
-    ("type in the model only", EVERY, MODELS, r'(Geometry\(\s+)"\w+"', r'\1"MULTIPOINT"', "MULTIPOINT"),
-    ("type in the migration only", EVERY, MIGRATION, r'(Geometry\(\s+)"\w+"', r'\1"MULTIPOINT"', "MULTIPOINT"),
+    (
+        "type in the model only",
+        EVERY,
+        MODELS,
+        r'(Geometry\(\s+)"\w+"',
+        r'\1"MULTIPOINT"',
+        "MULTIPOINT",
+    ),
+    (
+        "type in the migration only",
+        EVERY,
+        MIGRATION,
+        r'(Geometry\(\s+)"\w+"',
+        r'\1"MULTIPOINT"',
+        "MULTIPOINT",
+    ),
     ("dimension in the model only", EVERY, MODELS, "dimension=2", "dimension=3", "dimension|Z"),
-    ("spatial_index=True", EVERY, MODELS, "spatial_index=False", "spatial_index=True", "spatial_index=True"),
+    (
+        "spatial_index=True",
+        EVERY,
+        MODELS,
+        "spatial_index=False",
+        "spatial_index=True",
+        "spatial_index=True",
+    ),
     ("index renamed in the model", EVERY, MODELS, GIST, "idx_renamed", "idx_renamed"),
     ("index renamed in the migration", EVERY, MIGRATION, GIST, "idx_renamed", "idx_renamed"),
-    ("index is no GiST index", EVERY, MODELS, f'(?s)("{GIST}".*?)postgresql_using="gist",', r"\1", GIST),
+    (
+        "index is no GiST index",
+        EVERY,
+        MODELS,
+        f'(?s)("{GIST}".*?)postgresql_using="gist",',
+        r"\1",
+        GIST,
+    ),
     ("geography index renamed", AS_GEOGRAPHY, MODELS, GEOGRAPHY, "idx_renamed", "idx_renamed"),
     ("geography index not in the model", AS_GEOGRAPHY, MODELS, r"::geography", "", "geography"),
-    ("predicate changed in the model", PARTIAL, MODELS, "status = 'active'", "status = 'open'", "status = 'open'"),
-    ("predicate changed in the migration", PARTIAL, MIGRATION, "status = 'active'", "status = 'open'", "status = 'open'"),
+    (
+        "predicate changed in the model",
+        PARTIAL,
+        MODELS,
+        "status = 'active'",
+        "status = 'open'",
+        "status = 'open'",
+    ),
+    (
+        "predicate changed in the migration",
+        PARTIAL,
+        MIGRATION,
+        "status = 'active'",
+        "status = 'open'",
+        "status = 'open'",
+    ),
     (
         "predicate dropped from one index",
         PARTIAL,
@@ -150,8 +190,8 @@ IN_FILES = [
         "a query that binds the predicate's value",
         PARTIAL,
         QUERIES,
-        r"\.where\(rows\)",
-        '.where(TABLE.c.status == "active")',
+        r"(select\(\*record\.columns\))\.where\(rows\)",
+        r'\1.where(TABLE.c.status == "active")',
         r"status = 'active'",
     ),
     (
@@ -170,12 +210,33 @@ IN_FILES = [
         "return shapely.to_wkb(geometry, hex=True)",
         "WKT",
     ),
-    ("a column of the schema is not in the table", EVERY, SCHEMAS, r"\bname: Text", "title: Text", "title"),
+    (
+        "a column of the schema is not in the table",
+        EVERY,
+        SCHEMAS,
+        r"\bname: Text",
+        "title: Text",
+        "title",
+    ),
     ("a column is not in the schema", EVERY, SCHEMAS, r"    status: str\n", "", "status"),
-    ("a column of the model is not in the migration", EVERY, MODELS, r"    name: M", "    other: M", "other"),
+    (
+        "a column of the model is not in the migration",
+        EVERY,
+        MODELS,
+        r"    name: M",
+        "    other: M",
+        "other",
+    ),
     ("a longer text in the model", EVERY, MODELS, r"sa.String\(100\)", "sa.String(200)", "200"),
     ("another default in the migration", EVERY, MIGRATION, '"active"', '"open"', "open"),
-    ("the range of coordinates is not in the model", EVERY, MODELS, "location @ ", "true OR location @ ", "range"),
+    (
+        "the range of coordinates is not in the model",
+        EVERY,
+        MODELS,
+        "location @ ",
+        "true OR location @ ",
+        "range",
+    ),
 ]
 
 #: What is changed in a file and shows in the database alone.
@@ -218,7 +279,7 @@ IN_QUERIES = [
         BBOX,
         r'column\.bool_op\("&&"\)',
         'sa.func.ST_Transform(column, 4326).bool_op("&&")',
-        "a box",
+        f"not {GIST}",
     ),
     (
         "a search that does not ask the index",
@@ -226,7 +287,7 @@ IN_QUERIES = [
         BBOX,
         r"return candidates\(column, box\) & ",
         "return ",
-        "a box",
+        f"not {GIST}",
     ),
 ]
 
@@ -234,15 +295,30 @@ IN_QUERIES = [
 IN_DATABASE = [
     ("index renamed", EVERY, f"ALTER INDEX {GIST} RENAME TO renamed", GIST),
     ("index dropped", EVERY, f"DROP INDEX {GIST}", GIST),
-    ("an extra GiST index", EVERY, "CREATE INDEX extra ON facilities USING gist (location)", "extra"),
+    (
+        "an extra GiST index",
+        EVERY,
+        "CREATE INDEX extra ON facilities USING gist (location)",
+        "extra",
+    ),
     (
         "an extra GiST index of several columns",
         EVERY,
         "CREATE INDEX extra ON facilities USING gist (ST_Centroid(location), location)",
         "extra",
     ),
-    ("an extra SP-GiST index", EVERY, "CREATE INDEX extra ON facilities USING spgist (location)", "extra"),
-    ("an index that is not valid", EVERY, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{GIST}'::regclass", f"{GIST}.*invalid"),
+    (
+        "an extra SP-GiST index",
+        EVERY,
+        "CREATE INDEX extra ON facilities USING spgist (location)",
+        "extra",
+    ),
+    (
+        "an index that is not valid",
+        EVERY,
+        f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{GIST}'::regclass",
+        f"{GIST}.*invalid",
+    ),
     ("geography index dropped", AS_GEOGRAPHY, f"DROP INDEX {GEOGRAPHY}", GEOGRAPHY),
     (
         "predicate dropped",
@@ -275,7 +351,12 @@ IN_DATABASE = [
         "ALTER TABLE facilities ALTER location TYPE geometry(POLYGON, 3857) USING ST_SetSRID(location, 3857)",
         "SRID",
     ),
-    ("geometry may be missing", EVERY, "ALTER TABLE facilities ALTER location DROP NOT NULL", "null"),
+    (
+        "geometry may be missing",
+        EVERY,
+        "ALTER TABLE facilities ALTER location DROP NOT NULL",
+        "null",
+    ),
     ("a column may be missing", EVERY, "ALTER TABLE facilities ALTER name DROP NOT NULL", "null"),
     ("another default", EVERY, "ALTER TABLE facilities ALTER status SET DEFAULT 'open'", "status"),
     ("no default", EVERY, "ALTER TABLE facilities ALTER status DROP DEFAULT", "status"),
@@ -292,7 +373,8 @@ IN_DATABASE = [
 
 
 def assert_says(found: str, says: str) -> None:
-    assert re.search(says, found), f"nothing of {says!r} in:\n{found}"
+    if not re.search(says, found):
+        pytest.fail(f"nothing of {says!r} in:\n{found or 'all agree'}", pytrace=False)
 
 
 def cases(table: list[Any]) -> list[Any]:
@@ -359,14 +441,16 @@ def grow(service: Service) -> None:
     """Add a table and a column as a team does: in the model, in the schemas, and by a revision of Alembic's making."""
     path = service.project.path / MODELS
     path.write_text(path.read_text(encoding="utf-8") + DEPOT, encoding="utf-8")
-    phone = r'    phone: Mapped[str | None] = mapped_column(sa.String(30), index=True)\n\g<0>'
+    phone = r"    phone: Mapped[str | None] = mapped_column(sa.String(30), index=True)\n\g<0>"
     service.change(MODELS, r"    location: Mapped\[WKBElement\]", phone)
     service.change(
-        SCHEMAS, r"    location: Annotated", "    phone: str | None = None\n    location: Annotated", times=2
+        SCHEMAS,
+        r"    location: Annotated",
+        "    phone: str | None = None\n    location: Annotated",
+        times=2,
     )
     revise = ("-m", "alembic", "revision", "--autogenerate", "-m", "depots and telephones")
-    run = service.project.python(*revise, DATABASE_URL=service.url)
-    assert run.code == 0, run
+    service.project.python(*revise, DATABASE_URL=service.url).passed()
 
 
 @pytest.fixture
@@ -374,7 +458,7 @@ def grown(fresh: Callable[[str], Service]) -> Callable[[str], Service]:
     def grown(variant: str) -> Service:
         service = fresh(variant)
         grow(service)
-        assert service.project.service("migrate", DATABASE_URL=service.url).code == 0
+        service.project.service("migrate", DATABASE_URL=service.url).passed()
         return service
 
     return grown
@@ -387,8 +471,7 @@ def test_check_passes_after_a_table_and_a_column_are_added(
     service = grown(variant)
     assert service.check() == ""
     assert service.check("--database") == ""
-    run = service.project.python("-m", "alembic", "check", DATABASE_URL=service.url)
-    assert run.code == 0, run
+    service.project.python("-m", "alembic", "check", DATABASE_URL=service.url).passed()
 
 
 @pytest.mark.parametrize("variant", EVERY)
@@ -401,8 +484,18 @@ def test_check_asks_for_the_migration(fresh: Callable[[str], Service], variant: 
 @pytest.mark.parametrize(
     ("file", "pattern", "new", "says"),
     [
-        (MODELS, "Geometry\\(\"MULTIPOLYGON\", srid=3857", 'Geometry("MULTIPOLYGON", srid=3035', "depots.area.*SRID"),
-        (MODELS, "\"POINTZ\", srid=4326, dimension=3", '"POINT", srid=4326', "depots.entrance.*dimension"),
+        (
+            MODELS,
+            'Geometry\\("MULTIPOLYGON", srid=3857',
+            'Geometry("MULTIPOLYGON", srid=3035',
+            "depots.area.*SRID",
+        ),
+        (
+            MODELS,
+            '"POINTZ", srid=4326, dimension=3',
+            '"POINT", srid=4326',
+            "depots.entrance.*dimension",
+        ),
         (MODELS, GIST, "idx_renamed", "idx_renamed"),
         (MODELS, "idx_depots_area_gist", "idx_renamed", "idx_renamed"),
         (MODELS, "status = 'active'", "status = 'open'", "status.*open"),

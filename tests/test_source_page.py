@@ -13,7 +13,6 @@ from typing import Any
 import psycopg2
 import pytest
 import requests
-
 from conftest import Bake
 
 INDEX = """
@@ -69,7 +68,7 @@ def database_url(bake_once: Bake, server: Any) -> Iterator[str]:
 def service(bake_once: Bake, database_url: str) -> Iterator[str]:
     """The URL of the service, as a user starts it."""
     project = bake_once()
-    assert project.service("migrate", DATABASE_URL=database_url).code == 0
+    project.service("migrate", DATABASE_URL=database_url).passed()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", project.package, "serve", "--port", str(port)]
@@ -112,7 +111,9 @@ def test_script(service: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_facility_can_be_read(service: str) -> None:
     """The page's second endpoint."""
-    created = requests.post(f"{service}/facilities/", params={"name": "Pier", "lat": 1, "lon": 2}).json()
+    created = requests.post(
+        f"{service}/facilities/", params={"name": "Pier", "lat": 1, "lon": 2}
+    ).json()
     assert requests.get(f"{service}/facilities/{created['id']}").json() == created
     assert requests.get(f"{service}/facilities/0").status_code == 404
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import presets
-from conftest import Bake
+from conftest import CHOSEN, Bake
 from proof import prove
 from rendering import DEFAULTS, WrongParameters
 from variants import FACTORS, IMPOSSIBLE, ROWS, VARIANTS, Value, Variant, all_pairs, pairs
@@ -16,12 +14,8 @@ from variants import FACTORS, IMPOSSIBLE, ROWS, VARIANTS, Value, Variant, all_pa
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.function is test_variant:
-        file = metafunc.config.getoption("presets")
-        try:
-            variants = presets.load(file) if file else VARIANTS
-        except presets.WrongPresets as error:
-            raise pytest.UsageError(str(error)) from None
-        metafunc.parametrize("variant", variants, ids=[variant.name for variant in variants])
+        chosen = metafunc.config.stash[CHOSEN]
+        metafunc.parametrize("variant", chosen, ids=[variant.name for variant in chosen])
 
 
 def test_variant(

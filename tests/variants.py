@@ -18,6 +18,8 @@ class Variant:
 
     name: str
     parameters: Parameters
+    #: Whether its suite runs whole, or without what no parameter changes (`proof.SAME_IN_ALL`).
+    whole: bool = True
 
 
 #: Every type of column: with NULL, with a value of its own by default, and with one that the database works out.
@@ -54,11 +56,21 @@ FACTORS: dict[str, dict[str, Parameters]] = {
     },
     "key": {name: {"primary_key": name} for name in ("bigint", "uuid")},
     "format": {name: {"output_format": name} for name in ("geojson", "wkt")},
+    "deployment": {name: {"deployment": name} for name in ("compose", "none", "kubernetes")},
+    "auth": {name: {"auth": name} for name in ("api_key", "none", "oidc")},
     "ci": {name: {"ci": name} for name in ("github", "gitlab", "none")},
-    "license": {name: {"license": name} for name in ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")},
+    "license": {
+        name: {"license": name} for name in ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")
+    },
     "pool": {
         "usual": {},
-        "least": {"pool_size": "1", "max_overflow": "0", "pool_timeout": "1", "pool_recycle": "-1", "work_mem": "64kB"},
+        "least": {
+            "pool_size": "1",
+            "max_overflow": "0",
+            "pool_timeout": "1",
+            "pool_recycle": "-1",
+            "work_mem": "64kB",
+        },
         "most": {
             "pool_size": "97",
             "max_overflow": "0",
@@ -113,11 +125,19 @@ NAMED = (
         },
     ),
     # The keys of the indexes are upper case, so PostgreSQL has to have them quoted.
-    Variant("quoted names", {"index_name": "Facilities$Größe", "table_name": "values", "attributes": "time:date?"}),
+    Variant(
+        "quoted names",
+        {"index_name": "Facilities$Größe", "table_name": "values", "attributes": "time:date?"},
+    ),
     Variant("south pole", {"srid": "3031"}),
     Variant("antimeridian", {"srid": "2193", "geometry_type": "POLYGON"}),
-    Variant("world in metres", {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"}),
-    Variant("geographic NAD27", {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"}),
+    Variant(
+        "world in metres",
+        {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"},
+    ),
+    Variant(
+        "geographic NAD27", {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"}
+    ),
 )
 
 
@@ -143,7 +163,10 @@ def all_pairs() -> set[tuple[Value, Value]]:
 
 def covering_rows() -> list[Row]:
     """Rows in which every pair occurs that can be."""
-    rows = [tuple(row) for row in AllPairs([list(each) for each in FACTORS.values()], filter_func=possible)]
+    rows = [
+        tuple(row)
+        for row in AllPairs([list(each) for each in FACTORS.values()], filter_func=possible)
+    ]
     # With a filter the library leaves some pairs out: they get rows of their own.
     while left := all_pairs().difference(*map(pairs, rows)):
         fixed = dict(min(left))
@@ -158,8 +181,9 @@ ROWS = covering_rows()
 def of(row: Row) -> Variant:
     """The variant of a row: of a value of each factor."""
     given = [FACTORS[factor][value] for factor, value in zip(FACTORS, row, strict=True)]
-    # Named by what tells the variants apart; ci, license and pool come along.
-    return Variant(" ".join(row[:7]), {name: value for each in given for name, value in each.items()})
+    # Named by the factors that meet the database; the rest comes along.
+    parameters = {name: value for each in given for name, value in each.items()}
+    return Variant(" ".join(row[:7]), parameters, whole=False)
 
 
 VARIANTS = (*NAMED, *map(of, ROWS))

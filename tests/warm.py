@@ -36,6 +36,11 @@ class Run:
     code: int
     output: str
 
+    def passed(self) -> None:
+        """Fail with what it printed, unless it has exited with 0."""
+        if self.code:
+            raise AssertionError(f"{self}")
+
     def __str__(self) -> str:
         return f"{shlex.join(self.command)}\nexit code {self.code}\n{self.output}"
 

@@ -1,5 +1,7 @@
 """Connections: what each kind is for, and what becomes of them."""
 
+import time
+
 import pytest
 import rows
 import sqlalchemy as sa
@@ -46,10 +48,12 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
 def test_connections_that_the_server_closed_are_replaced(client: TestClient) -> None:
     database = client.app.state.database
     assert client.get(PATH).status_code == 200
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     engine = sa.create_engine(database.engine.url, poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"{others} AND datname = current_database()")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) {others}")
+        while connection.scalar(sa.text(f"SELECT count(*) {others}")):
+            time.sleep(0.01)
     for _ in range(2):
         assert client.get(PATH).status_code == 200
 

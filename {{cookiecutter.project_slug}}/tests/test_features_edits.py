@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import rows
 import shapely
@@ -14,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from {{ cookiecutter.package_name }} import geometry, samples
 from {{ cookiecutter.package_name }}.crs import DEFAULT, REFERENCES, Reference
+from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 
 ITEMS = f"/collections/{TABLE.name}/items"
@@ -285,3 +287,33 @@ def test_of_two_writers_at_once_one_is_told(client: TestClient) -> None:
         with ThreadPoolExecutor(4) as pool:
             statuses = list(pool.map(write, range(number, number + 4)))
         assert sorted(statuses) == [200, 412, 412, 412]
+
+
+def test_what_this_process_writes_is_in_the_extent_at_once(
+    client: TestClient, database: Database
+) -> None:
+    path = f"/collections/{TABLE.name}"
+    assert "extent" not in client.get(path).json()
+    places = rows.spread(40)
+    for some in (places[:10], places[10:]):
+        with database.write() as connection:
+            connection.execute(sa.delete(TABLE))
+            rows.insert(connection, some)
+        (box,) = client.get(path).json()["extent"]["spatial"]["bbox"]
+        features = client.get(ITEMS, params={"limit": 100}).json()["features"]
+        shapes = [shapely.from_geojson(json.dumps(each["geometry"])) for each in features]
+        assert np.allclose(box, shapely.total_bounds(shapes), rtol=0, atol=1e-6)
+
+
+def test_text_does_not_become_a_part_of_a_page(client: TestClient) -> None:
+    texts = {
+        column.name: "<b>&"[: column.type.length]
+        for column in rows.WRITABLE
+        if isinstance(column.type, sa.String)
+    }
+    content = feature()
+    row = created(client, content | {"properties": content["properties"] | texts})
+    for path in (ITEMS, f"{ITEMS}/{row['id']}"):
+        page = client.get(path, params={"f": "html"}).text
+        assert "<b>" not in page
+    assert ("&lt;" in page) == bool(texts)

@@ -11,7 +11,7 @@ import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }} import queries
+from {{ cookiecutter.package_name }} import queries, samples
 from {{ cookiecutter.package_name }}.api.search import COLUMNS
 from {{ cookiecutter.package_name }}.queries import TABLE
 
@@ -87,13 +87,16 @@ def test_features_are_sorted_by_any_column(
 def test_null_is_last_and_pages_go_on_through_it(
     client: TestClient, connection: sa.Connection, some_rows: list[str]
 ) -> None:
+    # Every second one; a partial index holds the same rows as before, or none.
+    unset = sa.cast(TABLE.c.id, sa.Text()).in_(some_rows[::2])
     for column in rows.WRITABLE:
-        if column.nullable and column.name in COLUMNS:
-            connection.execute(sa.update(TABLE).values({column.name: None}))
+        if column.nullable and column.name in COLUMNS.keys() - rows.UNIQUE:
+            value = sa.case((unset, sa.null()), else_=samples.value(column))
+            connection.execute(sa.update(TABLE).values({column.name: value}))
+            present = set(map(str, rows.indexed_ids(connection)))
             for sign in ("", "-"):
-                assert sorted(ids(pages(client, limit=2, sortby=sign + column.name))) == sorted(
-                    map(str, rows.indexed_ids(connection))
-                )
+                found = ids(pages(client, limit=2, sortby=sign + column.name))
+                assert found == [id for id in [*some_rows[1::2], *some_rows[::2]] if id in present]
 
 
 @pytest.mark.parametrize("names", ["", "unknown", ",", "id,id", "id,-id", "--id", "id desc"])

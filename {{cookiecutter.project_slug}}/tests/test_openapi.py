@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from {{ cookiecutter.package_name }}.api import openapi30
 from {{ cookiecutter.package_name }}.api.search import COLUMNS
 from {{ cookiecutter.package_name }}.queries import TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
@@ -41,6 +42,27 @@ def test_no_schema_is_in_a_later_dialect(document: dict[str, Any]) -> None:
             not isinstance(node.get("exclusiveMinimum"), int | float)
             or node["exclusiveMinimum"] is True
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"const": 1}, {"enum": [1]}),
+        ({"exclusiveMinimum": 0}, {"minimum": 0, "exclusiveMinimum": True}),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "x"},
+            {"type": "string", "title": "x", "nullable": True},
+        ),
+        (
+            {"anyOf": [{"$ref": "#/x"}, {"type": "null"}]},
+            {"anyOf": [{"$ref": "#/x"}], "nullable": True},
+        ),
+        ({"properties": {"const": {"const": 1}}}, {"properties": {"const": {"enum": [1]}}}),
+        ({"type": "array", "prefixItems": [{}]}, {"type": "array", "items": {}}),
+    ],
+)
+def test_schemas_are_rewritten(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert openapi30.schema(given) == expected
 
 
 def test_paths_are_literal_and_limit_is_looked_up(

@@ -43,7 +43,7 @@ def failing(database: Database) -> TestClient:
     app = FastAPI()
     problems.install(app)
 
-    @app.get("/{code}")
+    @app.api_route("/{code}", methods=["GET", "POST"])
     def fail(code: str) -> None:
         with database.write() as connection:
             statement = f"DO $$ BEGIN RAISE EXCEPTION 'hidden' USING ERRCODE = '{code}'; END $$"
@@ -104,8 +104,11 @@ def test_an_error_code_of_postgresql_has_its_status(
 
 
 @pytest.mark.parametrize("code", ["22003", "22P02", "22021"])
-def test_a_value_that_postgresql_cannot_store(failing: TestClient, code: str) -> None:
-    assert_problem(failing.get(f"/{code}"), 422)
+def test_a_value_that_postgresql_cannot_store_or_compare_with(
+    failing: TestClient, code: str
+) -> None:
+    assert_problem(failing.post(f"/{code}"), 422)
+    assert_problem(failing.get(f"/{code}"), 400)
 
 
 @pytest.mark.parametrize("code", ["53300", "57P01", "57P03", "53200"])

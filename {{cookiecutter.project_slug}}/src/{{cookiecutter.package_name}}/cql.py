@@ -52,13 +52,17 @@ MAX_OPERATORS = 400
 
 #: Characters that the parser may have to read: it tries each pair of parentheses as an expression and again as a list,
 #: so that it reads up to 2**n times what stands in n of them.
-MAX_WORK = 500_000
+MAX_WORK = 300_000
 
 #: Levels of the tree: an operator is two of them, itself and its operands.
 MAX_DEPTH = 100
 
 #: Powers in a filter, each of which has its operands several times in the SQL.
 MAX_POWERS = 3
+
+#: Parts of a geometry for which the index is asked one by one, such as the two of a box across the antimeridian; for
+#: more, it is asked for their common box.
+MAX_PARTS = 8
 
 #: Whole numbers up to here are exact as floating point, which the parser of text makes of all numbers.
 MAX_NUMBER = 2**53 - 1
@@ -309,6 +313,14 @@ def _timestamp(edge: Expression, *, last: bool) -> Expression:
     return sa.func.timezone("UTC", time, type_=sa.DateTime(timezone=True))
 
 
+def _compared(function: str, literal: BaseGeometry) -> Condition:
+    """The table's geometry compared with another."""
+    parts = shapely.get_parts(literal)
+    if function == "ST_Intersects" and len(parts) <= MAX_PARTS:
+        return sa.or_(*(bbox.compare(GEOMETRY, function, part) for part in parts))
+    return bbox.compare(GEOMETRY, function, literal)
+
+
 class _Filter(NamedTuple):
     """How a filter is read: the CRS of its geometries, and the order of their axes."""
 
@@ -424,9 +436,9 @@ class _Filter(NamedTuple):
     def spatial(self, function: str, left: Any, right: Any) -> Condition:
         match self.geometry(left), self.geometry(right):
             case BaseGeometry() as literal, None:
-                return bbox.compare(GEOMETRY, CONVERSE.get(function, function), literal)
+                return _compared(CONVERSE.get(function, function), literal)
             case None, BaseGeometry() as literal:
-                return bbox.compare(GEOMETRY, function, literal)
+                return _compared(function, literal)
             case operands:
                 a, b = (
                     GEOMETRY if each is None else bind(each, int(shapely.get_srid(each)))

@@ -48,7 +48,9 @@ class Database:
         self._work_mem = f"SET LOCAL work_mem = '{settings.work_mem}'; "
         # A server that still runs gives a statement up by itself.
         self.liveness = Liveness(settings.statement_timeout + 5)
-        self.engine = self._engine(settings.database_url, settings)
+        self._primary = self._engine(settings.database_url, settings)
+        #: The primary server, in transactions.
+        self.engine = self._primary.execution_options(isolation_level="READ COMMITTED")
         self.engines = {"primary": self.engine}
         self.replica: Replica | None = None
         if settings.database_read_url is not None:
@@ -63,6 +65,8 @@ class Database:
     def _engine(self, url: sa.URL, settings: Settings) -> sa.Engine:
         engine = sa.create_engine(
             url,
+            # A single SELECT is its own transaction: BEGIN and ROLLBACK would be two more round trips.
+            isolation_level="AUTOCOMMIT",
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
             pool_timeout=settings.pool_timeout,
@@ -71,28 +75,27 @@ class Database:
             connect_args={name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
         )
         self.liveness.watch(engine)
-        sa.event.listen(engine, "before_cursor_execute", self._prefixed, retval=True)
+        sa.event.listen(engine, "do_execute", self._execute)
         return engine
 
-    def _prefixed(
-        self, connection: sa.Connection, cursor: Any, statement: str, parameters: Any, *_: Any
-    ) -> tuple[str, Any]:
-        """A statement with the id of the request and, where it begins a transaction, its limits."""
+    def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Send a statement with the id of the request and, where it begins a transaction, its limits."""
         # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
         if cursor.name is None:
             if cursor.connection.status == STATUS_READY:
-                sorting = connection.get_execution_options().get("sorting", False)
-                statement = f"{self._limits}{self._work_mem if sorting else ''}{statement}"
+                work_mem = self._work_mem if context.execution_options.get("sorting") else ""
+                statement = f"{self._limits}{work_mem}{statement}"
             if request_id := current.get().request_id:
                 statement = f"/* request {request_id} */ {statement}"
-        return statement, parameters
+        cursor.execute(statement, parameters)
+        # It is done; SQLAlchemy would do it again.
+        return True
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for statements that read, each of which is a transaction of its own."""
         with self._to_read() as connection:
-            # BEGIN and ROLLBACK would be two more round trips.
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
 
     @contextmanager
     def sort(self) -> Iterator[sa.Connection]:
@@ -114,7 +117,7 @@ class Database:
                 return self._checked_out(self.replica.engine)
             except sa.exc.DBAPIError as error:
                 self.replica.lose(error)
-        return self._checked_out(self.engine)
+        return self._checked_out(self._primary)
 
     def _checked_out(self, engine: sa.Engine) -> sa.Connection:
         thread = threading.get_ident()

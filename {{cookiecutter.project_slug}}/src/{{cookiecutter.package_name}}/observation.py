@@ -134,4 +134,7 @@ def trace_statements(database: Database) -> None:
         from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
     except ImportError:
         return
-    SQLAlchemyInstrumentor().instrument(engines=list(database.engines.values()))
+    # It asks for SQLAlchemy below 2.1, but works with that.
+    SQLAlchemyInstrumentor().instrument(
+        engines=list(database.engines.values()), skip_dep_check=True
+    )

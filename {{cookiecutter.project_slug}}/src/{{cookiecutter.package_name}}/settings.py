@@ -202,6 +202,7 @@ class Settings(AccessSettings):
 def _is_guessed(url: URL) -> bool:
     """Whether a connection over the network is not proved by more than a well-known password."""
     proved = {"sslcert", "passfile", "service"} & url.query.keys() or "PGPASSFILE" in os.environ
-    on_this_machine = not url.host and not url.query.get("host")
+    hosts = filter(None, [url.host, *url.normalized_query.get("host", ())])
+    on_this_machine = all(host.startswith("/") for host in hosts)
     password = str(url.password or os.environ.get("PGPASSWORD", ""))
     return not (proved or on_this_machine) and password.lower() in GUESSED | {str(url.username)}

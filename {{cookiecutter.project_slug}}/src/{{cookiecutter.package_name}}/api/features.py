@@ -112,7 +112,7 @@ def read_feature(
     if etags.is_known(request, said["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=said)
     links = formats.own_links(request, chosen, formats.FEATURE)
-    collection = str(request.url_for("read_collection"))
+    collection = str(request.base_url).rstrip("/") + COLLECTION
     links.append(link(collection, "collection", "application/json", "The collection"))
     feature = record.encode(row) | {"links": links}
     if chosen is HTML:

@@ -77,18 +77,21 @@ def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:
     """The links of a resource to itself and to its other formats."""
-    url = request.url
-    others = [
-        link(
-            str(url.include_query_params(f=each.name)),
-            "alternate",
-            each.media_type,
-            f"This resource as {each.name}",
-        )
-        for each in offered
-        if each is not chosen
+    url = str(request.url)
+    others = [each for each in offered if each is not chosen]
+    return [
+        link(url, "self", chosen.media_type, "This resource"),
+        *(
+            link(_with_format(request, each), "alternate", each.media_type, f"It as {each.name}")
+            for each in others
+        ),
     ]
-    return [link(str(url), "self", chosen.media_type, "This resource"), *others]
+
+
+def _with_format(request: Request, other: Format) -> str:
+    if not request.url.query:
+        return f"{request.url}?f={other.name}"
+    return str(request.url.include_query_params(f=other.name))
 
 
 def json(

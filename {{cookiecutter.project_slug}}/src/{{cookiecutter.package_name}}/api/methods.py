@@ -3,13 +3,13 @@
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Methods:
-    """Answers HEAD as GET without the body, and OPTIONS with the methods that the path has.
+    """Answers HEAD as GET, of which the server sends the headers only, and OPTIONS with the methods that the path has.
 
     Clients look: QGIS lets people edit where OPTIONS lists the methods for it.
     """
@@ -21,7 +21,7 @@ class Methods:
         match scope.get("method"):
             case "HEAD":
                 asked = {**scope, "method": "GET"}
-                await self.app(asked, receive, _without_body(send))
+                await self.app(asked, receive, send)
                 # The route that was found, for logs and metrics.
                 scope["route"] = asked.get("route")
             case "OPTIONS" if methods := allowed(scope):
@@ -42,12 +42,3 @@ def allowed(scope: Scope) -> str:
 
 def _has(routes: list[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
-
-
-def _without_body(send: Send) -> Send:
-    async def send_head(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return send_head

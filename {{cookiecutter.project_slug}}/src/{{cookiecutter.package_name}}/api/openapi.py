@@ -79,11 +79,12 @@ def answers(
         each.media_type: {"schema": body if each.is_json else {"type": "string"}}
         for each in formats
     }
-    documented: dict[int | str, dict[str, Any]] = {
-        int(status): {"description": status.phrase} for status in errors
-    }
-    documented[int(success)] = {"description": success.phrase, "content": content}
-    return documented
+    return {int(success): {"description": success.phrase, "content": content}, **refusals(*errors)}
+
+
+def refusals(*errors: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route other than its success."""
+    return {int(status): {"description": status.phrase} for status in errors}
 
 
 def headers(*names: str) -> list[dict[str, Any]]:
@@ -115,8 +116,12 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas |= resources.SCHEMAS
     components["parameters"] = {"limit": _limit(settings)}
+    if not settings.asks_who:
+        components.pop("securitySchemes", None)
     for path in made["paths"].values():
         for operation in path.values():
+            if not settings.asks_who:
+                operation.pop("security", None)
             _complete(operation)
     components["schemas"] = {name: openapi30.schema(each) for name, each in schemas.items()}
     made["paths"] = openapi30.schemas_within(made["paths"])

@@ -98,10 +98,10 @@ def _table(lines: Iterable[str]) -> str:
 def _text(value: Any) -> str:
     """A value as HTML: text as it is, anything else as JSON."""
     written = orjson.dumps(value)
-    plain = orjson.loads(written)
-    if plain is None:
+    found = orjson.loads(written)
+    if found is None:
         return ""
-    text = plain if isinstance(plain, str) else written.decode()
+    text = found if isinstance(found, str) else written.decode()
     return escape(text[:LONGEST] + "…" * (len(text) > LONGEST))
 
 

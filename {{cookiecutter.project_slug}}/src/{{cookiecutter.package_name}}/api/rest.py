@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Body, {{ 'Depends, ' if cookiecutter.__is_point else '' }}Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from .. import nearby, queries, schemas, writes
 from ..crs import WGS84
 from . import etags
 from .auth import WRITER
+from .openapi import refusals
 from .parameters import BBox, Configuration, Latitude, Limit, Longitude, Service, clamped
 from .patches import merge
 {% if cookiecutter.__is_point %}
@@ -27,6 +29,23 @@ from .problems import too_large
 RECORD = queries.Record(schemas.GEOMETRY)
 
 router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
+
+#: Why a change is refused, beside what is wrong with its members.
+REFUSED = refusals(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+)
+
+
+class _RowName(StringConvertor):
+    """What stands for a row in a path: any name but that of the route beside it."""
+
+    regex = "(?!nearby$)[^/]+"
+
+
+register_url_convertor("row", _RowName())
 
 
 class PageQuery(BaseModel):
@@ -60,6 +79,7 @@ class NearbyQuery(BaseModel):
     "/",
     status_code=HTTPStatus.CREATED,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
     openapi_extra={"parameters": QUERY_PARAMETERS},
     dependencies=[WRITER],
 )
@@ -74,6 +94,7 @@ def create(
     "/",
     status_code=HTTPStatus.CREATED,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
     dependencies=[WRITER],
 )
 def create(
@@ -137,8 +158,9 @@ def read_nearby(
 
 
 @router.get(
-    "/{id}",
+    "/{id:row}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
 )
 def read(request: Request, id: schemas.Id, database: Service) -> Response:
     """One row."""
@@ -151,8 +173,9 @@ def read(request: Request, id: schemas.Id, database: Service) -> Response:
 
 
 @router.put(
-    "/{id}",
+    "/{id:row}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=REFUSED,
     dependencies=[WRITER],
 )
 def replace(
@@ -170,8 +193,9 @@ def replace(
 
 
 @router.patch(
-    "/{id}",
+    "/{id:row}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=REFUSED,
     dependencies=[WRITER],
 )
 def change(
@@ -195,7 +219,9 @@ def change(
     return _json(RECORD.encode(row), headers=_tagged(row))
 
 
-@router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT, dependencies=[WRITER])
+@router.delete(
+    "/{id:row}", status_code=HTTPStatus.NO_CONTENT, responses=REFUSED, dependencies=[WRITER]
+)
 def delete(request: Request, id: schemas.Id, database: Service) -> None:
     """Remove a row."""
     with database.write() as connection:
