@@ -81,11 +81,11 @@ class Service:
             options["params"] = "&".join(f"{name}={value}" for name, value in options["params"])
         return self.session.request(method, url, timeout=60, **options)
 
-    def get(self, url: str, status: int = 200, **parameters: Any) -> Any:
+    def get(self, url: str, expected: int = 200, /, **parameters: Any) -> Any:
         """The JSON at a URL, by parameters; those with a hyphen have an underscore here."""
         named = {name.replace("_", "-"): value for name, value in parameters.items()}
         response = self.session.get(url, params=named, timeout=60)
-        assert response.status_code == status, (response.url, response.text)
+        assert response.status_code == expected, (response.url, response.text[:500])
         return response.json()
 
     @contextmanager
@@ -103,9 +103,7 @@ class Service:
 
 
 @contextmanager
-def serving(
-    project: Project, server: Any, folder: Path, **environment: str
-) -> Iterator[Service]:
+def serving(project: Project, server: Any, folder: Path, **environment: str) -> Iterator[Service]:
     """A project's service over a database of its own, loaded by its own command."""
     features = airports() if project.context["geometry_type"] == "POINT" else land(project)
     file, log = folder / "features.geojsonl", folder / "service.log"
@@ -191,7 +189,7 @@ def _feature(geometry: BaseGeometry, name: str, status: str) -> dict[str, Any]:
 
 
 def gdal(program: str, *arguments: str) -> str:
-    """What a program of GDAL prints; on Debian and Ubuntu it is installed if it is missing and that is allowed."""
+    """What a program of GDAL prints. On Debian and Ubuntu it is installed if it is missing and that is allowed."""
     command = "apt-get update -qq && apt-get install -y -qq --no-install-recommends gdal-bin"
     if not shutil.which(program) and shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter.exceptions import FailedHookException
 import templates
 from conftest import Bake
+from cookiecutter.exceptions import FailedHookException
 from rendering import TEMPLATE
 from templates import User
 

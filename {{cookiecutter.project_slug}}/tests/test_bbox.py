@@ -10,7 +10,11 @@ from fastapi.testclient import TestClient
 from rows import PATH, in_sql
 
 from {{ cookiecutter.package_name }}.crs import STORAGE, Bounds
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, INDEXED_ROWS, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    INDEXED_ROWS,
+    TABLE,
+)
 
 #: The rows in one of two boxes, by transforming every row. PostGIS makes a line or a point of a box without an area.
 #: No column has a name that begins with an underscore.

@@ -29,7 +29,7 @@ def test_a_command_that_is_none_shows_how_it_is_used(
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
-    assert "usage: python -m {{ cookiecutter.package_name }}" in capsys.readouterr().err
+    assert f"usage: python -m {cli.__package__}" in capsys.readouterr().err
 
 
 def test_check_needs_no_database(no_settings: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,14 +53,17 @@ def lock(other: sa.Connection) -> None:
 
 
 def terminate(other: sa.Connection) -> None:
-    """End every session of this database but that one."""
+    """End every session of this database but that one, and wait until they have ended."""
     others = sa.text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), :other)"
     )
+    keep = {"other": other.scalar(sa.text("SELECT pg_backend_pid()"))}
     # A transaction sees the sessions as they were when it first looked.
-    with other.engine.connect() as connection:
-        connection.execute(others, {"other": other.scalar(sa.text("SELECT pg_backend_pid()"))})
+    autocommit = other.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        while connection.execute(others, keep).all():
+            time.sleep(0.01)
 
 
 def in_thread(request: Callable[[], Response]) -> tuple[threading.Thread, list[Response]]:

@@ -48,7 +48,7 @@ def test_without_its_database_it_lives_and_is_not_ready(serve: Serve) -> None:
 
 def test_what_was_found_holds_for_a_second(fresh: TestClient) -> None:
     seen = []
-    engine = fresh.app.state.database.engine
+    engine = fresh.app.state.database.engines["primary"]
     sa.event.listen(engine, "before_cursor_execute", lambda *_: seen.append(1))
     for _ in range(5):
         assert fresh.get("/health/ready").status_code == 200

@@ -10,7 +10,11 @@ from fastapi.testclient import TestClient
 from rows import PATH, in_sql
 
 from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, INDEXED_ROWS, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    INDEXED_ROWS,
+    TABLE,
+)
 
 #: A geographic CRS has a spheroid of its own to measure on; for a projected one it is that of WGS 84.
 MEASURED_IN = STORAGE.srid if STORAGE.geographic else WGS84

@@ -53,7 +53,7 @@ def test_a_request_gets_an_id_for_one_that_might_do_harm(client: TestClient, giv
 
 def test_the_id_reaches_postgresql(client: TestClient) -> None:
     seen: list[str] = []
-    engine = client.app.state.database.engine
+    engine = client.app.state.database.engines["primary"]
     listener = lambda _, cursor, *__: seen.append(cursor.query.decode())  # noqa: E731
     sa.event.listen(engine, "after_cursor_execute", listener)
     client.post(PATH, json=rows.body(), headers={"X-Request-ID": "followed"})

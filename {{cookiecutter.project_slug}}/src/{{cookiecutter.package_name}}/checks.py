@@ -338,7 +338,7 @@ def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterato
     """
     stored = _indexes(connection, table.name)
     with connection.begin_nested() as savepoint:
-        _make_empty_copy(connection, table)
+        _make_empty_copy(connection, table, *table.indexes)
         meant = _indexes(connection, f"pg_temp.{table.name}")
         savepoint.rollback()
     for name in meant:
@@ -348,10 +348,10 @@ def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterato
             yield f"{table.name}: index {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
 
 
-def _make_empty_copy(connection: sa.Connection, table: sa.Table) -> None:
-    """Hide a table behind an empty one with the indexes of the model, until the transaction is rolled back."""
+def _make_empty_copy(connection: sa.Connection, table: sa.Table, *indexes: sa.Index) -> None:
+    """Hide a table behind an empty one with some indexes of the model, until the transaction is rolled back."""
     connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name})"))
-    for index in table.indexes:
+    for index in indexes:
         connection.execute(CreateIndex(index))
 
 
@@ -373,19 +373,19 @@ _INDEXES = sa.text(
 
 
 def _check_plans(connection: sa.Connection) -> Iterator[str]:
-    """See that PostgreSQL can use the index meant for each search, also where it plans without the values.
+    """See that PostgreSQL can use the indexes meant for each search, also where it plans without the values.
 
-    On a copy without rows and other indexes: which one PostgreSQL prefers depends on the rows that happen to be there.
+    On an empty copy with one index at a time: which one PostgreSQL prefers depends on the rows that happen to be there.
     """
-    with connection.begin_nested() as savepoint:
-        _make_empty_copy(connection, TABLE)
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-        for kind, statement, indexes in _searches():
-            used = _indexes_used(connection, statement)
-            for name in {str(index.name) for index in indexes} - used:
-                yield f"plans: {kind} uses {', '.join(sorted(used)) or 'no index'}, not {name}"
-        savepoint.rollback()
+    for kind, statement, indexes in _searches():
+        for index in indexes:
+            with connection.begin_nested() as savepoint:
+                _make_empty_copy(connection, TABLE, index)
+                connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+                connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+                if index.name not in _indexes_used(connection, statement):
+                    yield f"plans: {kind} cannot use {index.name}"
+                savepoint.rollback()
 
 
 def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:
@@ -408,7 +408,8 @@ def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[s
 
 
 def _index_names(node: dict[str, Any]) -> Iterator[str]:
-    if "Index Name" in node:
+    """The indexes that are searched or give an order; one that is read from end to end is of no use."""
+    if "Index Cond" in node or "Order By" in node:
         yield node["Index Name"]
     for child in node.get("Plans", ()):
         yield from _index_names(child)

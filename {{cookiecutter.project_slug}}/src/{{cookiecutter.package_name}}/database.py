@@ -51,11 +51,11 @@ class Database:
         self._primary = self._engine(settings.database_url, settings)
         #: The primary server, in transactions.
         self.engine = self._primary.execution_options(isolation_level="READ COMMITTED")
-        self.engines = {"primary": self.engine}
+        self.engines = {"primary": self._primary}
         self.replica: Replica | None = None
         if settings.database_read_url is not None:
             self.engines["replica"] = self._engine(settings.database_read_url, settings)
-            self.replica = Replica(self.engines["replica"], self.engine, settings.max_replica_lag)
+            self.replica = Replica(self.engines["replica"], self._primary, settings.max_replica_lag)
         # Threads, of which each adds and removes itself.
         self._waiting: set[int] = set()
         self._limit = settings.pool_size + settings.max_overflow

@@ -93,7 +93,7 @@ class Requests:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(scope.get("route"), "path_format", "none")
         self._metrics.count_request(method, route, status, seconds)
         level = logging.DEBUG if path in QUIET and status < 500 else logging.INFO
         if log.isEnabledFor(level):
