@@ -6,6 +6,9 @@ COOKIECUTTER_ARGS ?=
 ENVIRONMENT = .venv/ready
 PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
+
+# Not the rendered project's, which are Python only once they are rendered; the tests lint them.
+SOURCES = *.py benchmarks scripts tests
 PARALLEL = --numprocesses auto --dist worksteal
 
 # A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.
@@ -60,8 +63,8 @@ build/bench/peers/ready: benchmarks/requirements.txt
 	touch $@
 
 lint: $(ENVIRONMENT)
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
 	$(PYTHON) -m mypy
 
 clean:

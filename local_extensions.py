@@ -227,5 +227,9 @@ def python(value: object) -> str:
         case list():
             return f"[{', '.join(map(python, value))}]"
         case dict():
-            return "{" + ", ".join(f"{python(key)}: {python(each)}" for key, each in value.items()) + "}"
+            return (
+                "{"
+                + ", ".join(f"{python(key)}: {python(each)}" for key, each in value.items())
+                + "}"
+            )
     return repr(value)

@@ -231,7 +231,12 @@ def pygeoapi_settings(prepared: Prepared) -> dict[str, str]:
     }
     command = ["openapi", "generate", settings["PYGEOAPI_CONFIG"]]
     subprocess.run(
-        [str(PEERS_PYTHON.with_name("pygeoapi")), *command, "--output-file", settings["PYGEOAPI_OPENAPI"]],
+        [
+            str(PEERS_PYTHON.with_name("pygeoapi")),
+            *command,
+            "--output-file",
+            settings["PYGEOAPI_OPENAPI"],
+        ],
         env=os.environ | settings,
         check=True,
         stdout=subprocess.DEVNULL,

@@ -499,8 +499,12 @@ def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
         '"""An index."""\nfrom alembic import op\n'
         'revision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n\n'
     )
-    (project.path / "migrations/versions/0002_index.py").write_text(head + upgrade, encoding="utf-8")
+    (project.path / "migrations/versions/0002_index.py").write_text(
+        head + upgrade, encoding="utf-8"
+    )
     shell(f"{MIGRATE} & {MIGRATE} & {MIGRATE}; wait", project.path, DATABASE_URL=database)
-    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_facilities_created_at'::regclass"
+    valid = (
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_facilities_created_at'::regclass"
+    )
     assert execute(database, valid) == [(True,)]
     assert execute(database, "SELECT version_num FROM alembic_version") == [("0002",)]
