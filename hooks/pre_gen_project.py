@@ -13,13 +13,17 @@ SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
 
 def leave_nothing_behind() -> None:
-    """Remove the folders that cookiecutter made; it removes the innermost itself, and only that."""
+    """Remove the folders that cookiecutter made around the project's own, which it removes itself."""
     project = Path.cwd()
+    around = [*project.parents][: len(Path(SLUG).parts) - 1]
+    if not around:
+        return
     os.chdir(project.anchor)
-    for folder in [project, *project.parents][: len(Path(SLUG).parts)]:
+    for folder in [project, *around]:
         try:
             folder.rmdir()
         except OSError:
+            # Somebody's: it is not empty.
             return
 
 

@@ -235,4 +235,7 @@ class Load:
         there = {id for (id,) in cluster.execute(f"SELECT id FROM {table}")}
         assert set(self.acknowledged) <= there, "acknowledged writes are lost"
         assert self.wrong == []
-        assert set(self.statuses) <= {201, 503, 504}, self.statuses
+        logged = [
+            line for line in self._service.log.read_text().splitlines() if "exception" in line
+        ]
+        assert set(self.statuses) <= {201, 503, 504}, (self.statuses, logged)

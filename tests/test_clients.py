@@ -1,8 +1,10 @@
 """Rendered services as real clients meet them: GDAL, OWSLib, schemathesis, and whoever goes by the OGC's standards."""
 
+import hashlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -510,17 +512,22 @@ def test_who_is_late_changes_nothing(service: Service) -> None:
 # --- schemathesis ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", RENDERINGS)
-def test_schemathesis_finds_nothing(name: str, bake: Bake, server: Any, tmp_path: Path) -> None:
-    with serving(bake(**RENDERINGS[name]), server, tmp_path) as service:
+@pytest.mark.parametrize(("name", "key"), [("points", ""), ("land", ""), ("partial", "a key")])
+def test_schemathesis_finds_nothing(
+    name: str, key: str, bake: Bake, server: Any, tmp_path: Path
+) -> None:
+    keys = {"API_KEYS": hashlib.sha256(key.encode()).hexdigest()} if key else {}
+    with serving(bake(**RENDERINGS[name]), server, tmp_path, **keys) as service:
         command = [Path(sys.executable).with_name("schemathesis"), "run"]
         command += [f"{service.url}/openapi.json", "--checks=all", "--no-color"]
         # A schema cannot say that the south of a box is not north of its north.
         command += ["--exclude-checks=positive_data_acceptance"]
         command += ["--seed=1", "--generation-deterministic"]
         command += ["--max-examples=5", "--phases=coverage,fuzzing,stateful"]
+        command += ["--header", f"X-API-Key: {key}"] if key else []
         hooks = {"SCHEMATHESIS_HOOKS": "limits", "PYTHONPATH": str(TEMPLATE / "tests")}
         run = subprocess.run(
             command, cwd=tmp_path, env=os.environ | hooks, capture_output=True, text=True
         )
     assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"Selected: (\d+)/\1\n +Tested: \1\n", run.stdout), run.stdout

@@ -16,7 +16,10 @@ branch_labels = None
 depends_on = None
 {% if cookiecutter.index_predicate %}
 
-INDEXED_ROWS = sa.literal_column({{ ('(' ~ cookiecutter.index_predicate ~ ')') | literal }}, sa.Boolean())
+INDEXED_ROWS = sa.literal_column(
+    {{ ('(' ~ cookiecutter.index_predicate ~ ')') | literal }},
+    sa.Boolean(),
+)
 {% endif %}
 
 

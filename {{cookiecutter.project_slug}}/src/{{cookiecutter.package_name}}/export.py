@@ -23,7 +23,7 @@ from .sources import RECORD_SEPARATOR
 #: Rows of a chunk.
 CHUNK = 1_000
 
-#: Features that give back what is stored, to the last digit, where that is WGS 84.
+#: Features that give back what is stored, with all the digits that PostGIS writes, where that is WGS 84.
 FEATURE = queries.geojson(CRS84._replace(decimals=15) if STORAGE.srid == WGS84 else CRS84)
 
 

@@ -24,7 +24,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 {% if cookiecutter.index_predicate %}
 #: The rows that the spatial indexes hold. PostgreSQL uses a partial index only where a query repeats its
 #: predicate to the letter: never spell it again, and never bind its values.
-INDEXED_ROWS = sa.literal_column({{ ('(' ~ cookiecutter.index_predicate ~ ')') | literal }}, sa.Boolean())
+INDEXED_ROWS = sa.literal_column(
+    {{ ('(' ~ cookiecutter.index_predicate ~ ')') | literal }},
+    sa.Boolean(),
+)
 
 {% endif %}
 
