@@ -57,9 +57,7 @@ def state(
 ) -> list[tuple[list[Any], shapely.Geometry]]:
     """What the rows say that a client may write, and where they are, from west to east."""
     values = [
-        sa.func.date_trunc(unit, column)
-        if isinstance(column.type, sa.DateTime)
-        else column
+        sa.func.date_trunc(unit, column) if isinstance(column.type, sa.DateTime) else column
         for column in WRITABLE
     ]
     place = sa.func.ST_AsBinary(GEOMETRY, type_=sa.LargeBinary())
@@ -89,9 +87,7 @@ def test_what_comes_out_goes_in_again(
     assert (result.loaded, list(result.unknown)) == (len(before), [])
     # GeoJSON has 15 decimals, and is transformed there and back where the table is in another CRS.
     tolerance = 0 if kind == "flatgeobuf" else 1e-14 if STORAGE.srid == WGS84 else 0.01
-    for (old, place), (new, placed) in zip(
-        before, state(transaction, unit), strict=True
-    ):
+    for (old, place), (new, placed) in zip(before, state(transaction, unit), strict=True):
         assert new == old
         assert shapely.equals_exact(placed, place, tolerance), (placed, place)
 
