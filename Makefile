@@ -27,13 +27,13 @@ help:
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make lint   lint and types of the template's own code"
 
-# One environment for the template and for all that it renders.
+# One environment for the template and for all that it renders; with auth=oidc it needs the most packages.
 $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement requirements.txt
 	rm -rf build/requirements
-	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/requirements
+	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/requirements auth=oidc
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement build/requirements/*/pyproject.toml --all-extras
 	touch $@
 

@@ -238,4 +238,7 @@ class Load:
         logged = [
             line for line in self._service.log.read_text().splitlines() if "exception" in line
         ]
-        assert set(self.statuses) <= {201, 503, 504}, (self.statuses, logged)
+        assert set(self.statuses) <= {201, 503, 504}, (
+            self.statuses,
+            [line[-1500:] for line in logged],
+        )
