@@ -24,9 +24,12 @@ STEPS = {
     "tests": ("-m pytest -q -p no:cacheprovider {without}",),
 }
 
-#: Tests of a project's suite that meet nothing but code which is the same in all variants, and wait for seconds: for a
-#: server that does not answer, for requests that a stopping service finishes. The named variants run them.
-SAME_IN_ALL = ("faults", "health", "limits", "observation")
+#: Tests of a project's suite that a row of the covering array leaves out: how the service is run, which is the same in
+#: all variants and where tests wait for seconds, and what the proof itself runs on each. The named variants run all.
+SAME_IN_ALL = (
+    *("auth", "checks", "cli", "faults", "health", "limits", "migrations", "observation"),
+    *("production", "settings"),
+)
 
 
 def prove(

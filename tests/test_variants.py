@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import CHOSEN, Bake
 from proof import prove
-from rendering import DEFAULTS, WrongParameters
+from rendering import DEFAULTS, WrongParameters, complete
 from variants import FACTORS, IMPOSSIBLE, ROWS, VARIANTS, Value, Variant, all_pairs, pairs
 
 
@@ -41,6 +41,12 @@ def test_every_choice_is_a_value() -> None:
     for name, default in DEFAULTS.items():
         if isinstance(default, list):
             assert proved[name] >= set(default), name
+
+
+def test_what_most_variants_leave_out_runs_for_every_kind_of_authentication() -> None:
+    """Of the tests that they leave out, those of authentication are a file for each kind."""
+    whole = {complete(variant.parameters)["auth"] for variant in VARIANTS if variant.whole}
+    assert whole == set(DEFAULTS["auth"])
 
 
 @pytest.mark.parametrize("pair", IMPOSSIBLE, ids=lambda pair: " ".join(value for _, value in pair))

@@ -100,6 +100,19 @@ NAMED = (
             "index_name": "i",
             "attributes": "a:int=1",
             "index_predicate": "a > 0",
+            "auth": "oidc",
+        },
+    ),
+    Variant(
+        "quotes",
+        {
+            "project_name": """Ada's "maps" \\ 🗺️ {x} 100%""",
+            "project_slug": "maps",
+            "description": """It's "quoted" \\n 🏔️ {} %s ${HOME}""",
+            "author_name": "O'Hara",
+            "attributes": "note:text='it''s \"q\" \\ 🏔️ {x} %s :y'",
+            "index_predicate": "note <> 'it''s \"q\" \\ 🏔️ {x} %s :y'",
+            "auth": "none",
         },
     ),
     Variant(
@@ -112,31 +125,25 @@ NAMED = (
             "index_name": "i" * 63,
             "attributes": f"{'a' * 63}:numeric(10,2)?=-1.50 {'b' * 19}:str(50)!",
         },
+        whole=False,
     ),
-    Variant(
-        "quotes",
-        {
-            "project_name": """Ada's "maps" \\ 🗺️ {x} 100%""",
-            "project_slug": "maps",
-            "description": """It's "quoted" \\n 🏔️ {} %s ${HOME}""",
-            "author_name": "O'Hara",
-            "attributes": "note:text='it''s \"q\" \\ 🏔️ {x} %s :y'",
-            "index_predicate": "note <> 'it''s \"q\" \\ 🏔️ {x} %s :y'",
-        },
-    ),
-    # The keys of the indexes are upper case, so PostgreSQL has to have them quoted.
+    # PostgreSQL folds what is not quoted to lower case.
     Variant(
         "quoted names",
         {"index_name": "Facilities$Größe", "table_name": "values", "attributes": "time:date?"},
+        whole=False,
     ),
-    Variant("south pole", {"srid": "3031"}),
-    Variant("antimeridian", {"srid": "2193", "geometry_type": "POLYGON"}),
+    Variant("south pole", {"srid": "3031"}, whole=False),
+    Variant("antimeridian", {"srid": "2193", "geometry_type": "POLYGON"}, whole=False),
     Variant(
         "world in metres",
         {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"},
+        whole=False,
     ),
     Variant(
-        "geographic NAD27", {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"}
+        "geographic NAD27",
+        {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"},
+        whole=False,
     ),
 )
 

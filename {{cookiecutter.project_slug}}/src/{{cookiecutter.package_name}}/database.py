@@ -106,8 +106,16 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A connection in a transaction, committed at the end unless an exception leaves it."""
-        with self._checked_out(self.engine) as connection, connection.begin():
-            yield connection
+        with self._checked_out(self._primary) as connection:
+            driver: Any = connection.connection.dbapi_connection
+            # By the driver's own switch; SQLAlchemy's isolation level would be a round trip.
+            driver.autocommit = False
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                if not driver.closed:
+                    driver.autocommit = True
         self.writes += 1
 
     def _to_read(self) -> sa.Connection:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+import psycopg2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
@@ -70,6 +71,7 @@ def install(app: FastAPI) -> None:
         HTTPException,
         PoolTimeout,
         DBAPIError,
+        psycopg2.Error,
         Exception,
     ):
         app.add_exception_handler(kind, answer)
@@ -93,6 +95,10 @@ async def answer(request: Request, error: Exception) -> Response:
             return _unavailable("every connection to the database is in use")
         case DBAPIError():
             return _refused_by_database(request, error)
+        case psycopg2.OperationalError() | psycopg2.InterfaceError():
+            # Of the driver, where SQLAlchemy has not been in between.
+            log.error("database unavailable: %s", error)
+            return _unavailable("the database is unavailable")
     log.exception("unexpected error", exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
