@@ -128,7 +128,9 @@ def spread(number: int) -> list[BaseGeometry]:
     extent, random = STORAGE.extent, np.random.default_rng(1)
     # Up to a hundredth of the extent in size; the largest shape measures three units.
     sizes = (extent.xmax - extent.xmin) / 300 * random.random(number)
-    x = extent.xmin + random.random(number) * (extent.xmax - extent.xmin - 3 * sizes)
+    # A datum's shift would carry what lies at the very edge across the antimeridian, and a line around the world.
+    edge = 0.1 if STORAGE.geographic and STORAGE.srid != WGS84 else 0.0
+    x = extent.xmin + edge + random.random(number) * (extent.xmax - extent.xmin - 2 * edge - 3 * sizes)
     y = extent.ymin + random.random(number) * (extent.ymax - extent.ymin - 3 * sizes)
     found = []
     for index, place in enumerate(zip(x, y, strict=True)):

@@ -747,6 +747,8 @@ def test_a_property_that_may_be_two_attributes_is_not_guessed(
         given = feature()
         wanted = given["properties"].pop(column.name)
         one, other = column.name.upper(), column.name.capitalize()
+        if one == other:
+            continue  # A single letter has no third spelling.
         given["properties"] |= {one: wanted, other: wanted}
         with pytest.raises(LoadError, match=f"say which one with --map {one}={column.name}"):
             loaded(write(lines([given])))
