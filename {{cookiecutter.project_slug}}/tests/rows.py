@@ -130,7 +130,11 @@ def spread(number: int) -> list[BaseGeometry]:
     sizes = (extent.xmax - extent.xmin) / 300 * random.random(number)
     # A datum's shift would carry what lies at the very edge across the antimeridian, and a line around the world.
     edge = 0.1 if STORAGE.geographic and STORAGE.srid != WGS84 else 0.0
-    x = extent.xmin + edge + random.random(number) * (extent.xmax - extent.xmin - 2 * edge - 3 * sizes)
+    x = (
+        extent.xmin
+        + edge
+        + random.random(number) * (extent.xmax - extent.xmin - 2 * edge - 3 * sizes)
+    )
     y = extent.ymin + random.random(number) * (extent.ymax - extent.ymin - 3 * sizes)
     found = []
     for index, place in enumerate(zip(x, y, strict=True)):
