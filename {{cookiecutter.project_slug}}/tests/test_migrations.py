@@ -34,6 +34,13 @@ def test_they_make_what_the_models_say(settings: Settings) -> None:
     command.check(migrations.config())
 
 
+def test_they_add_postgis_where_it_is_missing(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP EXTENSION postgis CASCADE"))
+    migrations.upgrade()
+    assert tables(engine) == set(Base.metadata.tables)
+
+
 def test_they_go_down_and_up_again(engine: sa.Engine) -> None:
     migrations.upgrade()
     assert tables(engine) == set(Base.metadata.tables)

@@ -24,6 +24,7 @@ INDEXED_ROWS = sa.literal_column(
 
 
 def upgrade() -> None:
+    op.execute("CREATE EXTENSION IF NOT EXISTS postgis")
     op.create_table(
         "{{ cookiecutter.table_name }}",
 {% if cookiecutter.primary_key == 'uuid' %}
