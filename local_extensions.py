@@ -30,6 +30,7 @@ class Parameters(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.filters.update(
+            assigned=assigned,
             class_name=parameters.class_name,
             columns=columns,
             crs=parameters.crs,
@@ -67,6 +68,16 @@ def literal(value: str) -> str:
     if body.count('"') > body.count("'"):
         return "'" + body.replace("'", "\\'") + "'"
     return '"' + body.replace('"', '\\"') + '"'
+
+
+def assigned(value: str, name: str) -> str:
+    """An assignment of a text, in the lines that ``ruff format`` leaves."""
+    text = literal(value)
+    line = f"{name} = {text}"
+    indent = " " * (len(name) - len(name.lstrip()))
+    if len(line) <= LINE_LENGTH or len(indent) + 4 + len(text) > LINE_LENGTH:
+        return line
+    return f"{name} = (\n{indent}    {text}\n{indent})"
 
 
 def _escaped(character: str) -> str:

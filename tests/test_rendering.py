@@ -354,7 +354,7 @@ def test_yaml_and_toml_say_what_was_asked_for(bake: Bake) -> None:
         {
             "project_slug": "p" * 50,
             "package_name": "p" * 63,
-            "resource_name": "r" * 63,
+            "resource_name": "r" * 20,
             "table_name": "t" * 39,
             "geometry_column": "g" * 13,
             "index_name": "i" * 63,

@@ -16,12 +16,30 @@ import shapely
 import sqlalchemy as sa
 from rows import WRITABLE
 
-from {{ cookiecutter.package_name }} import bbox, export, geometry, load, samples, schemas, sources, spatial
-from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84, Bounds
+from {{ cookiecutter.package_name }} import (
+    bbox,
+    export,
+    geometry,
+    load,
+    samples,
+    schemas,
+    sources,
+    spatial,
+)
+from {{ cookiecutter.package_name }}.crs import (
+    STORAGE,
+    WGS84,
+    Bounds,
+)
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.export import ExportError
 from {{ cookiecutter.package_name }}.load import Options
-from {{ cookiecutter.package_name }}.queries import EVERY_ROW, GEOMETRY, INDEXED_ROWS, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    EVERY_ROW,
+    GEOMETRY,
+    INDEXED_ROWS,
+    TABLE,
+)
 
 #: Whether GDAL can say of the column that it has z.
 FLATGEOBUF = spatial.dimension(GEOMETRY) == 2 or spatial.geometry_type(GEOMETRY) != "GEOMETRY"

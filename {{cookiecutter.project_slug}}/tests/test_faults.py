@@ -12,7 +12,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from rows import PATH
 
-from {{ cookiecutter.package_name }} import database as database_module
+from {{ cookiecutter.package_name }} import (
+    database as database_module,
+)
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import TABLE
 

@@ -15,7 +15,11 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rows import NO_ID
 
-from {{ cookiecutter.package_name }} import geometry, samples, spatial
+from {{ cookiecutter.package_name }} import (
+    geometry,
+    samples,
+    spatial,
+)
 from {{ cookiecutter.package_name }}.api.search import COLUMNS, TIME
 from {{ cookiecutter.package_name }}.crs import (
     CRS84,

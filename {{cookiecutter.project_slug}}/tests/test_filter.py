@@ -15,7 +15,12 @@ import shapely
 import sqlalchemy as sa
 
 from {{ cookiecutter.package_name }} import cql, samples
-from {{ cookiecutter.package_name }}.crs import MERCATOR, RADIUS, STORAGE, WGS84
+from {{ cookiecutter.package_name }}.crs import (
+    MERCATOR,
+    RADIUS,
+    STORAGE,
+    WGS84,
+)
 from {{ cookiecutter.package_name }}.geometry import bind, in_srid
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 

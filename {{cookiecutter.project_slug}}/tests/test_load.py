@@ -1,5 +1,6 @@
 """Bulk loading: every format in, all or nothing, each refusal with its reason."""
 
+import datetime
 import json
 import os
 import signal
@@ -18,11 +19,29 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from rows import UNIQUE, WRITABLE
 
-from {{ cookiecutter.package_name }} import bulk, geometry, load, samples, schemas, sources, spatial
+from {{ cookiecutter.package_name }} import (
+    bulk,
+    geometry,
+    load,
+    samples,
+    schemas,
+    sources,
+    spatial,
+)
 from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
 from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.load import LoadError, Options, Refusal, Rejects, Result
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE, Record
+from {{ cookiecutter.package_name }}.load import (
+    LoadError,
+    Options,
+    Refusal,
+    Rejects,
+    Result,
+)
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    TABLE,
+    Record,
+)
 from {{ cookiecutter.package_name }}.sources import SourceError
 
 KIND = spatial.geometry_type(GEOMETRY)
@@ -234,6 +253,59 @@ def test_a_layer_has_to_be_said_where_there_are_several(loaded: Loaded, tmp_path
     with pytest.raises(SourceError, match="the layers one, other: say which one with --layer"):
         loaded(path)
     assert loaded(path, layer="other").loaded == len(given)
+
+
+def test_a_file_without_geometries_is_refused(loaded: Loaded, tmp_path: Path) -> None:
+    path = tmp_path / "features.csv"
+    path.write_text("name\none\n")
+    with pytest.raises(SourceError, match=r"features\.csv has no geometries"):
+        loaded(path)
+
+
+def test_formats_need_their_packages(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "features.gpkg", "GPKG", features(1))
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    with pytest.raises(SourceError, match="install this project with its extra, formats"):
+        loaded(path)
+
+
+def test_a_file_that_is_not_there_is_named(loaded: Loaded, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"there is no file .*missing\.gpkg"):
+        loaded(tmp_path / "missing.gpkg")
+
+
+def test_geojson_has_no_layers(loaded: Loaded, write: Callable[[str], Path]) -> None:
+    with pytest.raises(SourceError, match="is GeoJSON, which has no layers"):
+        loaded(write(lines(features())), layer="one")
+
+
+def test_a_time_without_an_offset_is_utc_in_what_gdal_reads() -> None:
+    texts = ["2020-01-02T03:04:05", "2020-01-02T03:04:05.678Z", "2020-01-02T03:04:05+02:00"]
+    assert [sources._with_offset(text) for text in texts] == [f"{texts[0]}Z", *texts[1:]]
+
+
+def test_a_curve_is_refused() -> None:
+    curve = "0108000000030000000000000000000000000000000000000000000000000000F03F000000000000F03F00000000000000400000000000000000"
+    found = sources._from_wkb([shapely.to_wkb(shapely.Point(1, 2)), bytes.fromhex(curve), None])
+    assert found.tolist() == [shapely.Point(1, 2), None, None]
+
+
+@pytest.mark.parametrize("encode", [collection, lines], ids=["collection", "lines"])
+def test_large_features_come_in_small_batches(
+    write: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    encode: Callable[[list[dict[str, Any]]], str],
+) -> None:
+    given = [feature()] * 10
+    path = write(encode(given))
+    assert [len(each.positions) for each in sources.source(path).batches()] == [10]
+    monkeypatch.setattr(sources, "CHUNK", int(2.5 * len(json.dumps(given[0]))))
+    sizes = [len(each.positions) for each in sources.source(path).batches()]
+    assert sizes == [3, 3, 3, 1]
+    monkeypatch.setattr(sources, "BATCH", 2)
+    assert [each.positions for each in sources.source(path).batches()][:2] == [[1, 2], [3, 4]]
 
 
 @pytest.mark.filterwarnings("ignore:'crs' was not provided")
@@ -609,8 +681,13 @@ def test_rejects_show_the_first_reasons_and_write_all(tmp_path: Path) -> None:
     with Rejects(path) as rejects:
         assert not path.exists()
         for position in range(1, 21):
-            rejects(Refusal(position, "why", shapely.Point(1, 2), {"name": "é"}))
+            rejects(Refusal(position, "why", shapely.Point(1, 2), {"name": "é\ud800", "n": 2**70}))
     assert len(path.read_text().splitlines()) == 20
+    with Rejects(path) as others:
+        others(Refusal(1, "why", shapely.Point(), {"date": datetime.date(2020, 1, 2)}))
+    [written] = map(json.loads, path.read_text().splitlines())
+    assert written["geometry"] == {"type": "Point", "coordinates": []}
+    assert written["properties"] == {"date": "2020-01-02"}
     assert str(rejects).splitlines() == [
         *(f"feature {position}: why" for position in range(1, 11)),
         f"(every refused feature, with the reason: {path})",
@@ -760,6 +837,10 @@ def test_options_that_name_no_attribute_are_refused(
     path = write(lines(features()))
     with pytest.raises(LoadError, match=f"{TABLE.name} has no attribute 'nonsense'"):
         loaded(path, renamed={"x": "nonsense"})
+    for column in WRITABLE[:1]:
+        given = feature()
+        with pytest.raises(LoadError, match="--map: no feature has a property nonsense"):
+            loaded(write(lines([given])), renamed={"nonsense": column.name}, skip_invalid=True)
     for name in ("nonsense", "id", *(column.name for column in WRITABLE)):
         if name not in UNIQUE:
             with pytest.raises(LoadError, match=f"--key: '{name}' is not a unique attribute"):

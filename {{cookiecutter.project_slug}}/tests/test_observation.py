@@ -16,7 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from rows import PATH
 
 from {{ cookiecutter.package_name }}.context import Context, current
-from {{ cookiecutter.package_name }}.observation import JsonFormatter, logging_config
+from {{ cookiecutter.package_name }}.observation import (
+    JsonFormatter,
+    logging_config,
+)
 from {{ cookiecutter.package_name }}.settings import Settings
 
 Serve = Callable[..., TestClient]

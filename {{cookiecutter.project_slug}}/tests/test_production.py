@@ -8,7 +8,10 @@ import sqlalchemy as sa
 
 from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.settings import Settings, UnsafeProduction
+from {{ cookiecutter.package_name }}.settings import (
+    Settings,
+    UnsafeProduction,
+)
 
 
 @pytest.fixture(autouse=True)

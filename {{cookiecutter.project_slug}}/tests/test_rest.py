@@ -13,7 +13,11 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.functions import FunctionElement
 
-from {{ cookiecutter.package_name }} import geometry, samples, schemas
+from {{ cookiecutter.package_name }} import (
+    geometry,
+    samples,
+    schemas,
+)
 from {{ cookiecutter.package_name }}.api import rest
 from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE

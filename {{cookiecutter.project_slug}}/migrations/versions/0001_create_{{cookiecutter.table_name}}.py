@@ -61,9 +61,15 @@ def upgrade() -> None:
             "{{ cookiecutter.geometry_column }} @ ST_MakeEnvelope({{ crs.extent | join(', ') }}, {{ cookiecutter.srid }})",
             name=op.f("ck_{{ cookiecutter.table_name }}_{{ cookiecutter.geometry_column }}_range"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_{{ cookiecutter.table_name }}")),
+        sa.PrimaryKeyConstraint(
+            "id",
+            name=op.f("pk_{{ cookiecutter.table_name }}"),
+        ),
 {% for column in columns if column.unique %}
-        sa.UniqueConstraint("{{ column.name }}", name=op.f("uq_{{ cookiecutter.table_name }}_{{ column.name }}")),
+        sa.UniqueConstraint(
+            "{{ column.name }}",
+            name=op.f("uq_{{ cookiecutter.table_name }}_{{ column.name }}"),
+        ),
 {% endfor %}
     )
     op.create_index(

@@ -99,6 +99,8 @@ def check_database(engine: sa.Engine) -> Iterator[str]:
 def _check_column(column: GeometryColumn) -> Iterator[str]:
     if spatial.geometry_type(column) not in (*GEOJSON_TYPES, "GEOMETRY"):
         yield f"{column}: its geometry type is {spatial.geometry_type(column)}, which GeoJSON does not have"
+    if spatial.has_z(column) != (spatial.dimension(column) == 3):
+        yield f"{column}: its dimension is {spatial.dimension(column)}, which its geometry type contradicts"
     if spatial.srid(column) <= 0:
         yield f"{column}: its SRID is {spatial.srid(column)}: PostGIS would store 0, an unknown CRS"
 

@@ -207,6 +207,8 @@ def _load(options: argparse.Namespace) -> int:
     rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
     engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
     try:
+        if rejects.path.resolve() == options.file.resolve():
+            raise SourceError(f"{options.file} cannot be read and take the refused features")
         file = source(options.file, options.source_crs, options.layer)
         # Silent where standard error is no terminal.
         bar = tqdm(total=file.size, unit=file.unit, unit_scale=True, disable=None)

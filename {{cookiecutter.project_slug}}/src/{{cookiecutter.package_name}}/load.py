@@ -4,16 +4,17 @@ Rows go to PostgreSQL through COPY: straight into the table, or into a temporary
 transform them or to compare them with the rows that are there.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, BinaryIO, NamedTuple
+from typing import Annotated, Any, NamedTuple, TextIO
 
 import orjson
 import shapely
@@ -158,7 +159,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 ATTRIBUTES = {
     column.name: column
     for column in TABLE.columns
-    if column is not GEOMETRY and column.name not in READ_ONLY
+    if column is not GEOMETRY and column.name in {{ cookiecutter.__class_name }}In.model_fields
 }
 
 #: What no feature can leave out.
@@ -266,40 +267,45 @@ class _Loading:
             for name, column in ATTRIBUTES.items()
         }
         self._required = {*REQUIRED, *filter(None, [options.key])}
+        #: The properties that were there, in the order of their appearance.
+        self._seen: dict[str, None] = {}
 
     def run(self) -> None:
         batches = self._source.batches()
         # The file has said its CRS once a batch is there.
-        rows = self._rows(chain(islice(batches, 1), batches))
-        first = next(rows, None)
+        first = next(batches, None)
         if first is None:
             return
-        runs = groupby(chain([first], rows), key=attrgetter("names"))
+        rows = self._rows(chain([first], batches))
         if self._options.key is None and self._source.srid == STORAGE.srid:
-            for names, run in runs:
-                texts = (each.text() for each in run)
-                self.result.loaded += _copy(self._connection, TABLE, [*names, GEOMETRY.name], texts)
-            return
+            self._copy(rows)
+        else:
+            self._stage(rows)
+        if missing := self._options.renamed.keys() - self._seen:
+            raise LoadError(f"--map: no feature has a property {', '.join(sorted(missing))}")
+
+    def _copy(self, rows: Iterator[Rows]) -> None:
+        # Where anything is refused nothing is loaded: what follows is only looked at.
+        wanted = (each for each in rows if self._options.skip_invalid or not self.result.refused)
+        for names, run in groupby(wanted, key=attrgetter("names")):
+            texts = (each.text() for each in run)
+            self.result.loaded += _copy(self._connection, TABLE, [*names, GEOMETRY.name], texts)
+
+    def _stage(self, rows: Iterator[Rows]) -> None:
         staging = Staging(self._connection, self._source.srid)
-        for names, run in runs:
+        for names, run in groupby(rows, key=attrgetter("names")):
             staging.copy(names, run)
         with _interruptible():
             for refusal in staging.refusals(self._options.key):
                 self._refused(refusal)
-            if self.result.refused and not self._options.skip_invalid:
-                return
-            try:
+            if self._options.skip_invalid or not self.result.refused:
                 self.result.loaded = staging.store(self._options.key)
-            except sa.exc.DBAPIError as error:
-                raise LoadError(f"nothing was loaded: {_reason(error.orig)}") from error
 
     def _rows(self, batches: Iterable[Batch]) -> Iterator[Rows]:
         for batch in batches:
-            rows = list(self._rows_of(batch))
+            # All at once: the first are not to be sent before the last are looked at.
+            yield from list(self._rows_of(batch))
             self._watch(self._source.progress)
-            # Where anything is refused nothing is loaded: what follows is only looked at.
-            if self._options.skip_invalid or not self.result.refused:
-                yield from rows
 
     def _rows_of(self, batch: Batch) -> Iterator[Rows]:
         geometries = bulk.fitted(batch.geometries, force_2d=self._options.force_2d)
@@ -342,6 +348,7 @@ class _Loading:
         seen: dict[str, Any] = {}
         for properties in batch.properties:
             seen.update(properties)
+        self._seen.update(dict.fromkeys(seen))
         sources = _sources(seen, self._options.renamed)
         known = {*sources.values(), *READ_ONLY}
         self.result.unknown.update(dict.fromkeys(name for name in seen if name not in known))
@@ -443,18 +450,19 @@ class Staging:
         if refused is None:
             return
         table = self._table
-        members = [each for name in ATTRIBUTES for each in (sa.literal(name), table.c[name])]
         query = sa.select(
             refused.c.position,
             refused.c.reason,
             sa.func.ST_AsBinary(self._geometry, type_=sa.LargeBinary()),
-            sa.func.jsonb_strip_nulls(sa.func.jsonb_build_object(*members), type_=JSONB),
+            *(table.c[name] for name in ATTRIBUTES),
         ).join_from(table, refused, table.c.position == refused.c.position)
         # A page at a time, since they may be all.
         found = self._connection.execute(
             query.order_by(refused.c.position), execution_options={"yield_per": 1000}
         )
-        for position, reason, wkb, properties in found:
+        for position, reason, wkb, *values in found:
+            pairs = zip(ATTRIBUTES, values, strict=True)
+            properties = {name: value for name, value in pairs if value is not None}
             yield Refusal(position, reason, shapely.from_wkb(bytes(wkb)), properties)
         self._connection.execute(
             sa.delete(table).where(table.c.position.in_(sa.select(refused.c.position)))
@@ -502,7 +510,10 @@ class Staging:
             }
             given = {name: insert.excluded[name] for name in (*names, GEOMETRY.name)}
             insert = insert.on_conflict_do_update(index_elements=[key], set_=touched | given)
-        return self._connection.execute(insert).rowcount
+        try:
+            return self._connection.execute(insert).rowcount
+        except sa.exc.DBAPIError as error:
+            raise LoadError(f"nothing was loaded: {_reason(error.orig)}") from error
 
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
@@ -577,22 +588,23 @@ class Rejects:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.shown: list[str] = []
-        self._file: BinaryIO | None = None
+        self._file: TextIO | None = None
 
     def __call__(self, refusal: Refusal) -> None:
         if len(self.shown) < self.SHOWN:
             self.shown.append(f"feature {refusal.position}: {refusal.reason}")
         if self._file is None:
-            self._file = self.path.open("wb")
-        shape = refusal.geometry and orjson.Fragment(shapely.to_geojson(refusal.geometry))
+            self._file = self.path.open("w", encoding="utf-8")
+        shape = refusal.geometry
         feature = {
             "type": "Feature",
             "position": refusal.position,
             "reason": refusal.reason,
             "properties": refusal.properties,
-            "geometry": shape,
+            "geometry": None if shape is None else json.loads(shapely.to_geojson(shape)),
         }
-        self._file.write(orjson.dumps(feature, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        # Unlike orjson, it writes whatever a file may hold.
+        self._file.write(json.dumps(feature, default=str) + "\n")
 
     def __enter__(self) -> "Rejects":
         return self
@@ -628,7 +640,10 @@ class _Stream:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have Ctrl-C end a statement: psycopg2 waits for it in C, where Python does not hear of the signal."""
+    """Have Ctrl-C end a statement: psycopg2 waits for it in C, where Python does not hear of the signal.
+
+    This holds for all connections of the process, which may not copy meanwhile.
+    """
     set_wait_callback(wait_select)
     try:
         yield

@@ -62,8 +62,8 @@ class Settings(AccessSettings):
         env_file=".env", extra="ignore", arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
-    title: str = {{ cookiecutter.project_name | literal }}
-    description: str = {{ cookiecutter.description | literal }}
+{{ cookiecutter.project_name | assigned('    title: str') }}
+{{ cookiecutter.description | assigned('    description: str') }}
 
     environment: Literal["development", "production"] = Field(
         default="development", description="production: refuse to start with what is unsafe there."

@@ -8,10 +8,9 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -24,6 +23,9 @@ from .crs import WGS84
 
 #: Features of a batch. Larger ones gain nothing, and PostgreSQL would wait for them.
 BATCH = 2_000
+
+#: Bytes of a batch that GDAL reads, at the most.
+BATCH_SIZE = 1 << 26
 
 #: Bytes, or characters, that are read at once.
 CHUNK = 1 << 20
@@ -41,6 +43,8 @@ class Feature(NamedTuple):
     geometry: dict[str, Any] | None
     properties: dict[str, Any]
     problem: str | None = None
+    #: Of its text, in bytes or characters.
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -125,13 +129,13 @@ class GeoJSON:
         self._follows_file = srid is None
 
     def batches(self) -> Iterator[Batch]:
-        positions = count(1)
+        first = 1
         with io.BufferedReader(self.path.open("rb", buffering=0), CHUNK) as stream:
-            features = self._features(stream)
-            while some := list(islice(features, BATCH)):
+            for some in _together(self._features(stream)):
                 if self.size is not None:
                     self.progress = stream.tell()
-                yield _batch(list(islice(positions, len(some))), some)
+                yield _batch(first, some)
+                first += len(some)
 
     def _features(self, stream: "io.BufferedReader[Any]") -> Iterator[Feature]:
         head = stream.peek(CHUNK)
@@ -162,7 +166,8 @@ class GeoJSON:
                 has_features = True
                 if self._follows_file:
                     self.srid = _srid_of_member(members.get("crs"))
-                yield from map(_feature, parser.elements())
+                for each in parser.elements():
+                    yield _feature(each, parser.size)
             else:
                 members[name] = parser.value()
         if has_features:
@@ -172,7 +177,7 @@ class GeoJSON:
                     " or give the CRS with --source-crs"
                 )
         elif members.get("type") == "Feature":
-            yield _feature(members)
+            yield _feature(members, parser.size)
         else:
             kind = members.get("type", "no GeoJSON object")
             raise ValueError(f"a FeatureCollection or a Feature is expected, this is {kind!s:.50}")
@@ -196,12 +201,12 @@ def _is_feature(line: bytes) -> bool:
 
 def _parsed(text: bytes) -> Feature:
     try:
-        return _feature(orjson.loads(text))
+        return _feature(orjson.loads(text), len(text))
     except ValueError as error:
         return Feature(None, {}, f"not JSON: {error}")
 
 
-def _feature(value: Any) -> Feature:
+def _feature(value: Any, size: int) -> Feature:
     if not isinstance(value, dict) or value.get("type") != "Feature":
         return Feature(None, {}, "not a GeoJSON Feature")
     shape, properties = value.get("geometry"), value.get("properties") or {}
@@ -209,10 +214,24 @@ def _feature(value: Any) -> Feature:
         return Feature(None, {}, "a Feature whose properties are not an object")
     if shape is not None and not isinstance(shape, dict):
         return Feature(None, properties, "a Feature whose geometry is not an object")
-    return Feature(shape, properties)
+    return Feature(shape, properties, size=size)
 
 
-def _batch(positions: list[int], features: list[Feature]) -> Batch:
+def _together(features: Iterable[Feature]) -> Iterator[list[Feature]]:
+    """As many features at a time as a batch has; fewer if they are large."""
+    some: list[Feature] = []
+    size = 0
+    for each in features:
+        some.append(each)
+        size += each.size
+        if len(some) == BATCH or size > CHUNK:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _batch(first: int, features: list[Feature]) -> Batch:
     problems = {at: each.problem for at, each in enumerate(features) if each.problem}
     geometries = bulk.read([each.geometry for each in features])
     for at in np.flatnonzero(shapely.is_missing(geometries)).tolist():
@@ -222,6 +241,7 @@ def _batch(positions: list[int], features: list[Feature]) -> Batch:
                 geometry.read(shape, default_srid=WGS84)
             except ValueError as error:
                 problems[at] = str(error)
+    positions = list(range(first, first + len(features)))
     return Batch(positions, geometries, [each.properties for each in features], problems)
 
 
@@ -242,12 +262,16 @@ class Layer:
                 f"{path} is not GeoJSON; other formats need the packages pyogrio and pyarrow:"
                 f" install this project with its extra, formats ({error})"
             ) from error
+        # So that a batch of large geometries has fewer of them.
+        pyogrio.set_gdal_config_options({"OGR_ARROW_MEM_LIMIT": BATCH_SIZE})
         self._stream_of = pyarrow.RecordBatchReader.from_stream
         self._pyogrio = pyogrio
         try:
-            layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
             if layer is None and len(layers) == 1:
                 layer = layers[0]
+            if not layers:
+                raise SourceError(f"{path} has no geometries")
             if layer not in layers:
                 raise SourceError(
                     f"{path} has the layers {', '.join(layers)}: say which one with --layer"
@@ -357,6 +381,8 @@ class _Parser:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._scan = json.JSONDecoder(parse_constant=_refuse).raw_decode
         self._buffer, self._at, self._ended = "", 0, False
+        #: Characters of the last value.
+        self.size = 0
 
     def peek(self) -> str:
         """The next character that is no white space; empty at the end."""
@@ -390,6 +416,7 @@ class _Parser:
             else:
                 # What ends with the buffer may go on: of 1234 it may have 12.
                 if self._ended or end < len(self._buffer):
+                    self.size = end - self._at
                     self._at = end
                     return value
             self._fill()
