@@ -98,6 +98,9 @@ def call(head: str, arguments: Iterable[str], *, indent: int, end: str = "") -> 
     line = f"{pad}{head}({', '.join(arguments)}){end}"
     if len(line) <= LINE_LENGTH:
         return line
+    if len(f"{pad}{head}(") > LINE_LENGTH and " = " in head:
+        target, _, function = head.rpartition(" = ")
+        return f"{pad}{target} = (\n{call(function, arguments, indent=indent + 4)}\n{pad}){end}"
     return f"{pad}{head}(\n" + "".join(f"{pad}    {each},\n" for each in arguments) + f"{pad}){end}"
 
 

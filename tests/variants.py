@@ -119,7 +119,7 @@ NAMED = (
         "63 bytes",
         {
             "project_name": "P" * 50,
-            "resource_name": "r" * 63,
+            "resource_name": "r" * 20,
             "table_name": "t" * 39,
             "geometry_column": "g" * 13,
             "index_name": "i" * 63,

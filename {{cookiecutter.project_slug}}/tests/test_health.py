@@ -86,7 +86,14 @@ def test_a_service_that_ends_says_so_first_and_finishes(database_url: str) -> No
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "{{ cookiecutter.package_name }}", "serve", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "{{ cookiecutter.package_name }}",
+        "serve",
+        "--port",
+        str(port),
+    ]
     environment = os.environ | {"DATABASE_URL": database_url, "DRAIN_SECONDS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
