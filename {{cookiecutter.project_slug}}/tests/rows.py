@@ -50,7 +50,7 @@ def as_json(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value, default=str))
 
 
-def body(number: int = 1, **members: Any) -> dict[str, Any]:
+def body(number: int = 1, /, **members: Any) -> dict[str, Any]:
     """What a client sends of a row: no more than it must, and the members given."""
     place = {GEOMETRY.name: samples.geometries(GEOMETRY)[0]}
     values = samples.attributes(TABLE, number) | place | members

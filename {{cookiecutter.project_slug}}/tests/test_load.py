@@ -1,6 +1,7 @@
 """Bulk loading: every format in, all or nothing, each refusal with its reason."""
 
 import datetime
+import functools
 import json
 import os
 import signal
@@ -1012,11 +1013,14 @@ def test_a_signal_ends_the_command_and_leaves_nothing(
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with command("load", pipe, cwd=tmp_path) as process, pipe.open("w") as file:
+    # Whoever runs the tests in the background has SIGINT ignored.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = command("load", pipe, cwd=tmp_path, preexec_fn=heed)
+    with process, pipe.open("w") as file:
         for each in features():
             file.write(json.dumps(each) + "\n")
             file.flush()
         process.send_signal(sent)
-        said = process.communicate()
+        said = process.communicate(timeout=60)
     assert (process.returncode, said[1]) == (130, "interrupted: nothing was loaded\n")
     assert rows.count(connection) == 0
