@@ -20,7 +20,7 @@ BASE ?= HEAD~1
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
-	@echo "make test   test the template, and every variant's own suite against PostGIS"
+	@echo "make test   test the template, and the own suites of a few variants against PostGIS"
 	@echo "make variants  prove variants in which every pair of parameter values occurs"
 	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
