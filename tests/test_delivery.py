@@ -242,7 +242,7 @@ def check_github(folder: Path) -> None:
     schema("vendor.dependabot", folder / ".github" / "dependabot.yml", folder=folder)
     tool("zizmor", "--offline", "--quiet", *workflows, folder=folder)
     for workflow in workflows:
-        used = re.findall(r"uses: (.*)", workflow.read_text(encoding="utf-8"))
+        used = re.findall(r"(?m)^[ -]*uses: (.*)", workflow.read_text(encoding="utf-8"))
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
 
 

@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 from alembic import context
 
-from {{ cookiecutter.package_name }}.migrations import include_name
+from {{ cookiecutter.package_name }}.migrations import comparison
 from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.settings import Settings
 
@@ -31,14 +31,14 @@ def run_online() -> None:
         while not guard.scalar(LOCK):
             guard.rollback()
             time.sleep(0.2)
-        names = include_name(connection)
+        compared = comparison(connection)
         # From here on Alembic begins and ends transactions, so that a migration may leave them (autocommit_block).
         connection.commit()
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
-            include_name=names,
             transaction_per_migration=True,
+            **compared,
         )
         with context.begin_transaction():
             context.run_migrations()

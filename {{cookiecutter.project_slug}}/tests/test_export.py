@@ -162,7 +162,10 @@ def test_which_rows_come_out(transaction: sa.Connection) -> None:
         assert {str(each["id"]) for each in found} == set(map(str, ids))
 
 
-def test_a_collection_is_one_json_text(transaction: sa.Connection) -> None:
+def test_a_collection_is_one_json_text(
+    transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CHUNK", 1)
     found = json.loads(b"".join(export.collection(transaction, EVERY_ROW)))
     assert found == {
         "type": "FeatureCollection",

@@ -99,8 +99,6 @@ def check_database(engine: sa.Engine) -> Iterator[str]:
 def _check_column(column: GeometryColumn) -> Iterator[str]:
     if spatial.geometry_type(column) not in (*GEOJSON_TYPES, "GEOMETRY"):
         yield f"{column}: its geometry type is {spatial.geometry_type(column)}, which GeoJSON does not have"
-    if spatial.has_z(column) != (spatial.dimension(column) == 3):
-        yield f"{column}: its dimension is {spatial.dimension(column)}, which its geometry type contradicts"
     if spatial.srid(column) <= 0:
         yield f"{column}: its SRID is {spatial.srid(column)}: PostGIS would store 0, an unknown CRS"
 
@@ -263,7 +261,7 @@ def _check_tables(connection: sa.Connection) -> Iterator[str]:
         for column in spatial.geometry_columns(table):
             yield from _check_stored_column(connection, column)
             yield from _check_stored_gist_indexes(connection, column)
-        yield from _check_stored_indexes(connection, table)
+        yield from _check_stored_definitions(connection, table)
 
 
 def _check_service(connection: sa.Connection) -> Iterator[str]:
@@ -273,9 +271,7 @@ def _check_service(connection: sa.Connection) -> Iterator[str]:
 
 
 def _check_drift(connection: sa.Connection) -> Iterator[str]:
-    context = MigrationContext.configure(
-        connection, opts={"include_name": migrations.include_name(connection)}
-    )
+    context = MigrationContext.configure(connection, opts=migrations.comparison(connection))
     for difference in compare_metadata(context, Base.metadata):
         yield f"the database differs from the model: {_described(difference)}"
 
@@ -333,45 +329,53 @@ _GIST_INDEXES = sa.text(
 )
 
 
-def _check_stored_indexes(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
-    """Compare the indexes with those that the model makes on an empty copy of the table.
+def _check_stored_definitions(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """Compare indexes and check constraints with those that the model makes on an empty table.
 
-    So both definitions have PostgreSQL's spelling. Alembic does not see a changed predicate.
+    So both definitions have PostgreSQL's spelling. Alembic sees neither a changed predicate nor a check constraint.
     """
-    stored = _indexes(connection, table.name)
+    stored = _definitions(connection, table.name)
     with connection.begin_nested() as savepoint:
-        _make_empty_copy(connection, table, *table.indexes)
-        meant = _indexes(connection, f"pg_temp.{table.name}")
+        ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))
+        connection.exec_driver_sql(
+            ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1).replace("%", "%%")
+        )
+        for index in table.indexes:
+            connection.execute(CreateIndex(index))
+        meant = _definitions(connection, f"pg_temp.{table.name}")
         savepoint.rollback()
     for name in meant:
         if name not in stored:
-            yield f"{table.name}: the database has no index {name}, which the model has"
+            yield f"{table.name}: the database has no {name}, which the model has"
         elif meant[name] != stored[name]:
-            yield f"{table.name}: index {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
+            yield f"{table.name}: {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
 
 
-def _make_empty_copy(connection: sa.Connection, table: sa.Table, *indexes: sa.Index) -> None:
-    """Hide a table behind an empty one with some indexes of the model, until the transaction is rolled back."""
-    connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name})"))
-    for index in indexes:
-        connection.execute(CreateIndex(index))
+def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
+    rows = connection.execute(_DEFINITIONS, {"table": table})
+    return {row.name: row.definition for row in rows}
 
 
-def _indexes(connection: sa.Connection, table: str) -> dict[str, str]:
-    rows = connection.execute(_INDEXES, {"table": table})
-    return {row.relname: row.definition for row in rows}
-
-
-#: The indexes of a table: name and definition, from the method on, and whether it can be used.
-_INDEXES = sa.text(
+#: The indexes of a table, from the method on, and whether they can be used; and its check constraints.
+_DEFINITIONS = sa.text(
     """
-    SELECT c.relname,
+    SELECT 'index ' || c.relname AS name,
         substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
         AS definition
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid = CAST(:table AS regclass)
+    UNION ALL
+    SELECT 'constraint ' || conname, pg_get_constraintdef(oid)
+    FROM pg_constraint
+    WHERE conrelid = CAST(:table AS regclass) AND contype = 'c'
     """
 )
+
+
+def _make_empty_copy(connection: sa.Connection, table: sa.Table, index: sa.Index) -> None:
+    """Hide a table behind an empty one with one index of the model, until the transaction is rolled back."""
+    connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name})"))
+    connection.execute(CreateIndex(index))
 
 
 def _check_plans(connection: sa.Connection) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """The schema's revisions, which Alembic keeps in the folder ``migrations``."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from geoalchemy2 import alembic_helpers
 
 
 def config() -> Config:
@@ -44,10 +44,17 @@ def sql() -> str:
     return alembic.output_buffer.getvalue()
 
 
-def include_name(connection: sa.Connection) -> Callable[[str | None, str, Any], bool]:
-    """What autogenerate is to compare: not the tables of extensions, such as PostGIS' spatial_ref_sys."""
+def comparison(connection: sa.Connection) -> dict[str, Any]:
+    """How Alembic compares the database with the models, and writes what it finds.
+
+    The tables of extensions are not compared, such as PostGIS' spatial_ref_sys.
+    """
     foreign = set(connection.scalars(_TABLES_OF_EXTENSIONS))
-    return lambda name, kind, _parents: kind != "table" or name not in foreign
+    return {
+        "compare_server_default": True,
+        "include_name": lambda name, kind, _parents: kind != "table" or name not in foreign,
+        "render_item": alembic_helpers.render_item,
+    }
 
 
 _TABLES_OF_EXTENSIONS = sa.text(

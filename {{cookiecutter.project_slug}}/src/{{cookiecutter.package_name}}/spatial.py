@@ -31,11 +31,6 @@ def geometry_type(column: GeometryColumn) -> str:
     return str(_type(column).geometry_type).upper().removesuffix("Z")
 
 
-def has_z(column: GeometryColumn) -> bool:
-    """Whether the type says that the geometries have heights."""
-    return str(_type(column).geometry_type).upper().endswith("Z")
-
-
 def dimension(column: GeometryColumn) -> int:
     """2 for x and y, 3 for x, y and z."""
     return int(_type(column).dimension)
