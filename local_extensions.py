@@ -113,6 +113,8 @@ class Kind:
     #: Arguments of the Pydantic field that say which values the column's type holds.
     field: tuple[str, ...] = ()
     schema: str = ""
+    #: What the service returns, where its JSON is not what Pydantic would make of the Python type.
+    returned: str = ""
 
 
 KINDS = {
@@ -125,6 +127,7 @@ KINDS = {
         "Decimal",
         "sa.Numeric({0.precision}, {0.scale})",
         ("max_digits={0.precision}", "decimal_places={0.scale}"),
+        returned="ExactNumber",
     ),
     "bool": Kind("bool", "sa.Boolean()"),
     "date": Kind("datetime.date", "sa.Date()"),
@@ -174,7 +177,7 @@ class Column:
     @property
     def returned(self) -> str:
         """The field of what the service returns: always there."""
-        return f"    {self.name}: {self._optional(self._kind.python)}"
+        return f"    {self.name}: {self._optional(self._kind.returned or self._kind.python)}"
 
     def _optional(self, annotation: str) -> str:
         return f"{annotation} | None" if self._attribute.nullable else annotation
@@ -227,6 +230,8 @@ def python(value: object) -> str:
     match value:
         case str():
             return literal(value)
+        case float():
+            return repr(value).replace("e+", "e")
         case Decimal():
             return f'Decimal("{value}")'
         case datetime():

@@ -127,21 +127,33 @@ STANDARD_LIBRARY = sys.stdlib_module_names | _words("""
     mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib tomllib uu xdrlib
 """)
 
-# Dependencies of the rendered project, by the names that they are imported and installed by.
+# Dependencies of the rendered project and theirs, by the names that they are imported and installed by.
 DEPENDENCIES = _words("""
-    aiosqlite alembic annotated_types anyio asyncpg attr attrs certifi click cql2 cryptography
-    email_validator fastapi fastapi_cli geoalchemy2 geojson_pydantic greenlet gunicorn h11
-    httptools httpcore httpx hypothesis idna iniconfig jinja2 joserfc jwt mako markupsafe mypy
-    numpy opentelemetry orjson packaging pip pluggy pre_commit prometheus_client psycopg psycopg2
-    psycopg_pool pydantic pydantic_core pydantic_settings pygments pyjwt pyogrio pyproj pytest
-    pytest_cov python_dotenv pyyaml dotenv requests rich ruff schemathesis setuptools shapely
-    sniffio sqlalchemy starlette structlog typer typing_extensions typing_inspection uv uvicorn
-    uvloop watchfiles websockets wheel xdist yaml
+    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize asyncpg attr attrs
+    certifi cffi charset_normalizer click cql2 cryptography dotenv email_validator fastapi
+    fastapi_cli fastapi_offline geoalchemy2 geojson_pydantic google googleapis_common_protos
+    greenlet gunicorn h11 httpcore httpcore2 httptools httpx httpx2 hypothesis idna iniconfig
+    jinja2 joserfc jsonschema jsonschema_path jsonschema_specifications jwt lazy_object_proxy
+    librt mako markupsafe mypy mypy_extensions mypyc numpy openapi_schema_validator
+    openapi_spec_validator opentelemetry opentelemetry_api
+    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
+    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
+    opentelemetry_instrumentation opentelemetry_instrumentation_sqlalchemy opentelemetry_proto
+    opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pathable pathspec pip
+    pkg_resources pluggy pre_commit prometheus_client protobuf psycopg psycopg2 psycopg2_binary
+    psycopg_pool py pyarrow pycparser pydantic pydantic_core pydantic_settings pygments pyjwt
+    pyogrio pyproj pytest pytest_cov python_dotenv pyyaml referencing requests
+    rfc3339_validator rich rpds rpds_py ruff schemathesis setuptools shapely six sniffio
+    sqlalchemy starlette structlog tqdm truststore typer typing_extensions typing_inspection
+    urllib3 uv uvicorn uvloop watchfiles websockets wheel wrapt xdist yaml
 """)
 
 PROJECT_FOLDERS = _words("""
     app build deploy dist docs migrations scripts site src test tests tools venv
 """)
+
+# Modules of the project's own that lie beside the package on the path of its tests.
+PROJECT_MODULES = _words("conftest mvt postgis rows")
 
 # Names that Windows keeps for devices, with any ending.
 DEVICES = _words("aux con nul prn com1 com2 com3 com4 lpt1 lpt2 lpt3 lpt4")
@@ -164,9 +176,9 @@ RESERVED_CLASSES = _words("""
     Annotated Any APIRouter AwareDatetime Base BaseGeometry BaseHTTPMiddleware BaseModel
     BaseSettings BBox BindParameter Body Bool Boolean Bounds Callable CheckConstraint ClassVar
     Column ColumnElement Computed Config ConfigDict Connection Crs CRS Database Date DateTime
-    Decimal DeclarativeBase Depends Double Engine Enum Envelope ErrorResponse Extent FastAPI
-    Feature FeatureCollection Features Field File Filter Final Float Form Fragment FunctionElement
-    Generic Geography Geojson Geometry GeometryCollection GeometryFormat Header HTTPException Id
+    Decimal DeclarativeBase Depends Double Engine Enum Envelope ErrorResponse ExactNumber Extent
+    FastAPI Feature FeatureCollection Features Field File Filter Final Float Form Fragment
+    FunctionElement Generic Geography Geojson Geometry GeometryCollection GeometryFormat Header HTTPException Id
     Identity Index Integer Item Iterable Iterator JSON Json JSONB JSONResponse JsonValue Latitude
     Limit LineString List Literal Longitude Mapped MappedColumn Mapping MetaData Model
     MultiLineString MultiPoint MultiPolygon NamedTuple Neighbour Neighbours Never Numeric Optional
@@ -228,6 +240,7 @@ PACKAGE_CLAIMS: Claims = (
     (STANDARD_LIBRARY, "is a module of Python's standard library, which would hide it"),
     (DEPENDENCIES, "is a package that the service depends on"),
     (PROJECT_FOLDERS, "is a folder of the project"),
+    (PROJECT_MODULES, "is a module of the project's tests and tools"),
     (DEVICES, "is a device on Windows"),
 )
 RESERVED_PACKAGES = frozenset().union(*(names for names, _ in PACKAGE_CLAIMS))
@@ -770,10 +783,16 @@ def _table(value: str) -> str:
     return _identifier(value) or _claim(value, TABLE_CLAIMS)
 
 
+# The code is laid out in lines of 100, and the longest has the name twice.
+CLASS_LETTERS = 39
+
+
 def _resource(value: str) -> str:
     if reason := _table(value):
         return reason
     name = class_name(value)
+    if len(name) > CLASS_LETTERS:
+        return f"its class would have {len(name)} letters, {len(name) - CLASS_LETTERS} too many"
     if keyword.iskeyword(name) or name.casefold() in _CLASSES_FOLDED:
         return f"its class would be {name}, a name that the code already uses"
     return ""

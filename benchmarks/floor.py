@@ -63,6 +63,7 @@ DEEP = Statement(PAGE.where(TABLE.c.id > parameter("after")))
 BOX = Statement(
     ROWS.where(in_box()).order_by(queries.in_order_of_id(few=True)).limit(parameter("limit"))
 )
+TILE = Statement(tiles.select())
 FILTERED = Statement(PAGE.where(TABLE.c.status == parameter("status")))
 
 
@@ -80,13 +81,13 @@ def items(request: Request) -> Response:
         rows = DEEP(pool, limit=limit, after=int(query["after"]))
     else:
         rows = FIRST(pool, limit=limit)
-    features = [FEATURE.encode(row) for row in rows]
+    features = FEATURE.encode(rows)
     return json({"type": "FeatureCollection", "features": features})
 
 
 def item(request: Request) -> Response:
     (row,) = ONE(request.app.state.pool, id=int(request.path_params["id"]))
-    return json(FEATURE.encode(row))
+    return json(FEATURE.encode_one(row))
 
 
 def near(request: Request) -> Response:
@@ -94,12 +95,12 @@ def near(request: Request) -> Response:
     place = shapely.set_srid(shapely.Point(float(query["lon"]), float(query["lat"])), 4326)
     statement = nearby.nearest(ROWS, GEOMETRY, place, float(query["radius"]), int(query["limit"]))
     rows = Statement(statement)(request.app.state.pool)
-    return json({"items": [FEATURE.encode(row) for row in rows]})
+    return json({"items": FEATURE.encode(rows)})
 
 
 def tile(request: Request) -> Response:
     z, y, x = (int(request.path_params[name]) for name in "zyx")
-    rows = Statement(tiles.select(tiles.Tile(z, x, y), 10_000))(request.app.state.pool)
+    rows = TILE(request.app.state.pool, **tiles.parameters(tiles.Tile(z, x, y), 10_000))
     return Response(bytes(rows[0][0]), media_type="application/vnd.mapbox-vector-tile")
 
 

@@ -9,6 +9,7 @@ PostGIS knows; it is installed with PostGIS, in share/postgresql/*/contrib/postg
 import argparse
 import contextlib
 import csv
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ MARGINS = (15, 10, 8, 6, 5, 4, 3, 2, 1, 0.5, 0)
 # Mercator's northing grows without end towards the poles; web maps end here.
 MERCATOR_LATITUDE = 85.06
 METRES_PER_DEGREE = 111_320
+# How xmin, ymin, xmax and ymax are rounded.
+OUTWARD = (math.floor, math.floor, math.ceil, math.ceil)
 
 Numbers = NDArray[np.float64]
 
@@ -153,17 +156,30 @@ def domain(to_system: Transformer, area: Box, method: str) -> Box | None:
     return next((box for box in boxes if error(to_system, box) < TOLERANCE), None)
 
 
-def extent(to_system: Transformer, box: Box, metres: float) -> list[int]:
+def extent(to_system: Transformer, box: Box, metres: float) -> list[float]:
     """The x and y that the box takes up: xmin, ymin, xmax, ymax, with some room.
 
     The room is for what lies between the points of the grids, and for another PROJ whose datum
-    shifts differ by metres.
+    shifts differ by metres. There is none where a map of the world ends: beyond its edge PROJ comes
+    back on the other side, and a line across the edge would go around the Earth.
     """
     grids = (box.grid(721, 2), box.grid(2, 721), box.grid(73, 73))
     points = np.hstack([to_system.transform(*grid) for grid in grids])
-    room = 1000 / metres + 0.002 * np.ptp(points, axis=1)
-    low, high = points.min(axis=1) - room, points.max(axis=1) + room
-    return [*np.floor(low).astype(int).tolist(), *np.ceil(high).astype(int).tolist()]
+    x, y = 1000 / metres + 0.002 * np.ptp(points, axis=1)
+    edges = points[:, [*points.argmin(axis=1), *points.argmax(axis=1)]]
+    beyond = edges + np.array([[-x, 0, x, 0], [0, -y, 0, y]])
+    longitudes, latitudes = to_system.transform(
+        beyond[0], beyond[1], direction=TransformDirection.INVERSE
+    )
+    again = np.array(to_system.transform(longitudes, latitudes))
+    goes_on = np.isclose(again, beyond, rtol=0, atol=TOLERANCE).all(axis=0)
+    # In the order of the fields. The edge is kept to a micrometre, in which versions of PROJ agree.
+    sides = edges.ravel()[[0, 5, 2, 7]].tolist()
+    rooms = beyond.ravel()[[0, 5, 2, 7]].tolist()
+    return [
+        rounded(room) if on or box.width < 360 else rounded(side * 1e6) / 1e6
+        for rounded, on, room, side in zip(OUTWARD, goes_on, rooms, sides, strict=True)
+    ]
 
 
 def axes(system: CRS) -> str:

@@ -216,6 +216,24 @@ def test_pods_have_no_rights(kubernetes: Project) -> None:
         assert "memory" in container["resources"]["limits"]
 
 
+@pytest.mark.parametrize("deployment", ["compose", "kubernetes"])
+def test_settings_without_access_control_are_fit_for_production(
+    bake_once: Bake, deployment: str
+) -> None:
+    """With auth=none the examples say themselves what production wants said; a key or an issuer nobody can foresee."""
+    project = bake_once(deployment=deployment, auth="none")
+    said = "\n".join(
+        text
+        for file, text in project.files.items()
+        if file.startswith("deploy/") and file.endswith(("service.env.example", "settings.env"))
+    )
+    environment = os.environ | dict(re.findall(r"^([A-Z_]+)=(.*)$", said, re.MULTILINE))
+    environment["DATABASE_URL"] = "postgresql://me:0d5f1e@example.org/x"
+    environment |= {"ENVIRONMENT": "production", "PYTHONPATH": "src"}
+    code = f"from {project.package}.main import create_app; create_app()"
+    run(sys.executable, "-c", code, folder=project.path, environment=environment)
+
+
 def test_pods_leave_connections(kubernetes: Project) -> None:
     objects = {each["kind"]: each for each in documents(kubernetes)}
     surge = objects["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]

@@ -83,6 +83,20 @@ def test_web_mercator_ends_where_it_says() -> None:
     assert system(3857).domain == (-180, -85.06, 180, 85.06)
 
 
+@pytest.mark.parametrize(
+    ("code", "edge"),
+    [(3857, 20_037_508.342789), (3395, 20_037_508.342789), (6933, 17_367_530.445161)],
+)
+def test_a_map_of_the_world_ends_at_the_antimeridian(code: int, edge: float) -> None:
+    # Beyond it PROJ comes back on the other side.
+    assert system(code).extent.xmin == pytest.approx(-edge, abs=1e-5)
+    assert system(code).extent.xmax == pytest.approx(edge, abs=1e-5)
+
+
+def test_no_world_map_goes_on_behind_the_poles() -> None:
+    assert system(6933).extent.ymax == pytest.approx(7_342_230.136499, abs=1e-5)
+
+
 def test_geographic_systems_cover_the_world() -> None:
     assert system(4326).domain == (-180, -90, 180, 90)
     assert system(4326).extent == (-180, -90, 180, 90)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from clusters import Cluster, Load, Service, body, eventually
 from conftest import Bake, _postgis
@@ -135,6 +136,24 @@ def test_a_full_pool(project: Project, cluster: Cluster, tmp_path: Path) -> None
         locker.join()
         assert service.writes()
         assert in_use(service) == 0
+
+
+def test_a_client_that_does_not_wait(project: Project, cluster: Cluster, tmp_path: Path) -> None:
+    """PostgreSQL works on until it is done, or the statement's time is up; then the connection is free again."""
+    with Service(project, tmp_path, **small(cluster)) as service:
+        assert service.writes()
+        locker = threading.Thread(
+            target=cluster.execute,
+            args=(f"BEGIN; LOCK TABLE {project.table}; SELECT pg_sleep(6); COMMIT",),
+        )
+        locker.start()
+        time.sleep(0.5)
+        with pytest.raises(httpx2.ReadTimeout):
+            service.client.get(service.path, timeout=0.5)
+        assert in_use(service) == 1
+        eventually(lambda: in_use(service) == 0)
+        assert locker.is_alive(), "it has only ended because the lock has"
+        locker.join()
 
 
 def test_a_standby_is_read_from_left_and_taken_back(

@@ -1,6 +1,7 @@
 """The map page of rendered services, looked at in a browser: it draws the features, and says what they are."""
 
 import base64
+import hashlib
 import json
 import os
 import socket
@@ -61,7 +62,7 @@ def around(x: float, y: float, kind: str) -> Any:
 
 
 @contextmanager
-def serving(project: Project, database_url: str) -> Iterator[str]:
+def serving(project: Project, database_url: str, **settings: str) -> Iterator[str]:
     """The address of the project's service, which runs for as long."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -71,7 +72,7 @@ def serving(project: Project, database_url: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", project.package, "serve", "--port", str(port)],
         cwd=project.path,
-        env=os.environ | environment,
+        env=os.environ | environment | settings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -154,3 +155,26 @@ def test_the_map_shows_the_features(
         # Nothing was refused by the policy, not found or wrong.
         assert page.complaints == []
         assert pixels(page, full) > pixels(page, empty) + 100
+
+
+def test_the_map_asks_for_the_key_where_reading_is_closed(bake: Bake, database_url: str) -> None:
+    project = bake()
+    assert project.service("migrate", DATABASE_URL=database_url).code == 0
+    digest = hashlib.sha256(b"s3cret").hexdigest()
+    closed = {"READ_ACCESS": "closed", "API_KEYS": f"reader:{digest}:read"}
+    give = 'document.querySelector("dialog input").value = "%s"; document.querySelector("dialog button").click()'
+    with serving(project, database_url, **closed) as url, browser() as page:
+        page.open(f"{url}/map")
+        assert "a valid key is needed" in page.wait(
+            'document.querySelector("dialog[open]")?.innerText'
+        )
+        page.evaluate(give % "wrong")
+        page.wait('document.querySelector("dialog").open')
+        page.evaluate(give % "s3cret")
+        page.wait(IDLE)
+        # It has been told once, and the tiles have come.
+        page.evaluate('document.querySelector("[name=view]").click()')
+        page.wait('document.querySelector("#status").innerText === "0 features"')
+        assert not page.evaluate('document.querySelector("dialog").open')
+        refused = [each for each in page.complaints if "401" in each]
+        assert len(refused) == 2 and refused == page.complaints

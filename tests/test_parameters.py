@@ -1,15 +1,23 @@
 """Parameters, good and hostile: what is refused, why, and that the suggestion would do."""
 
 import keyword
+import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from conftest import Bake
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import parameters
 from parameters import (
@@ -122,7 +130,7 @@ ACCEPTED = {
     "project_slug": ["a", "a-1", "match", "a" * 50],
     "package_name": ["match", "_private", "a1", "a" * 63],
     "description": ["", "100 % {% raw %}"],
-    "resource_name": ["charging_station", "sheep", "time"],
+    "resource_name": ["charging_station", "sheep", "time", "x" * 39, "x_" * 20],
     "table_name": ["charging_stations", "sheep", "values", "facility"],
     "attributes": ["", "type:text", "date:date uuid:uuid!=random"],
     "geometry_column": ["geom", "shape"],
@@ -154,7 +162,7 @@ REFUSED = {
     "license": ["mit", "GPL", "", "MIT\n"],
     "resource_name": [
         *("order", "user", "map", "base", "index", "none", "exception", "geometry", "mapped"),
-        *("a b", "Größe", "1x", "", "feature", "x" * 64, "facility\n"),
+        *("a b", "Größe", "1x", "", "feature", "x" * 40, "x" * 64, "facility\n"),
     ],
     "table_name": [
         *("order", "user", "table", "docs", "alembic_version", "spatial_ref_sys", "pg_x", "idx_x"),
@@ -272,6 +280,39 @@ def test_reserved_columns(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED_PACKAGES))
 def test_reserved_packages(name: str) -> None:
     refused("package_name", name)
+
+
+def test_no_package_shadows_what_the_service_imports(bake_once: Bake) -> None:
+    """Of what is installed here, everything that a variant requires, with what that requires in turn."""
+    project = tomllib.loads(bake_once(auth="oidc").files["pyproject.toml"])["project"]
+    wanted = list(
+        map(Requirement, chain(project["dependencies"], *project["optional-dependencies"].values()))
+    )
+    distributions: set[str] = set()
+    for requirement in wanted:
+        distribution = metadata.distribution(requirement.name)
+        distributions.add(canonicalize_name(requirement.name))
+        for each in map(Requirement, distribution.requires or ()):
+            extras = [{"extra": extra} for extra in ("", *requirement.extras)]
+            needed = each.marker is None or any(map(each.marker.evaluate, extras))
+            if needed and each not in wanted:
+                wanted.append(each)
+    modules = {
+        module
+        for module, names in metadata.packages_distributions().items()
+        if distributions & set(map(canonicalize_name, names))
+    }
+    assert {"fastapi_offline", "jwt", "pyogrio", "opentelemetry", "prometheus_client"} <= modules
+    taken = modules | {name.replace("-", "_") for name in distributions}
+    assert {name for name in taken if parameters.IDENTIFIER.fullmatch(name)} <= RESERVED_PACKAGES
+
+
+def test_no_package_shadows_the_modules_beside_it(bake_once: Bake) -> None:
+    files = bake_once().files
+    beside = {
+        Path(file).stem for file in files if re.match(r"(tests|tools)/(?!test_).*\.py$", file)
+    }
+    assert beside == parameters.PROJECT_MODULES
 
 
 def test_soft_keywords_work_as_packages() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
-from clusters import eventually, free_port
+from clusters import Service, eventually, free_port
 from conftest import Bake, _postgis
 
 #: Given to the rendered tests: their databases are made on the server, and used through PgBouncer.
@@ -59,8 +60,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pgbouncer(programs: Path, server: Any) -> Iterator[str]:
-    """The address of a PgBouncer before the server, for every database of it."""
+def pgbouncer(programs: Path, server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a PgBouncer before the server, for every database of it; a test may give its limits."""
+    limits = getattr(request, "param", "default_pool_size = 5")
     postgis = _postgis()
     parts, port = urlsplit(server.url), free_port()
     user = postgis._server_user()
@@ -78,7 +80,7 @@ def pgbouncer(programs: Path, server: Any) -> Iterator[str]:
             auth_type = plain
             auth_file = {folder}/users
             pool_mode = transaction
-            default_pool_size = 5
+            {limits}
             server_idle_timeout = 1
             logfile = {folder}/log
             """.replace("            ", "")
@@ -119,3 +121,24 @@ def test_the_rendered_suite_passes(bake: Bake, server: Any, pgbouncer: str) -> N
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert run.code == 0, run
+
+
+@pytest.mark.parametrize(
+    "pgbouncer", ["default_pool_size = 1\nquery_wait_timeout = 1"], indirect=True
+)
+def test_whoever_waits_too_long_for_a_connection_is_told(
+    bake: Bake, database_url: str, pgbouncer: str, tmp_path: Path
+) -> None:
+    project = bake()
+    assert project.service("migrate", DATABASE_URL=database_url).code == 0
+    pooled = re.sub(r"//.*@[^/]*/", f"//{pgbouncer}/", database_url)
+    with Service(project, tmp_path, DATABASE_URL=pooled) as service:
+        assert service.client.get(service.path).status_code == 200
+        other = psycopg2.connect(pooled)
+        # Its transaction has the only connection.
+        other.cursor().execute("SELECT 1")
+        refused = service.client.get(service.path)
+        other.close()
+        assert refused.status_code == 503 and refused.headers["Retry-After"]
+        assert refused.json()["detail"] == "the database is unavailable"
+        eventually(lambda: service.client.get(service.path).status_code == 200)

@@ -114,7 +114,7 @@ def right(draw: st.DrawFn) -> dict[str, str]:
         "package_name": draw(name(63)),
         "description": draw(line),
         "author_name": draw(line),
-        "resource_name": draw(name(63)),
+        "resource_name": draw(name(parameters.CLASS_LETTERS)),
         "table_name": draw(name(25)),
         "geometry_column": draw(name(25)),
         "index_name": draw(name(63)),

@@ -14,6 +14,8 @@ import yaml
 from conftest import Bake
 from rendering import DEFAULTS, TEMPLATE, Project
 
+from parameters import CLASS_LETTERS
+
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 #: The files that say in literal words what the parameters ask for. Every other file of a project is the same in all
@@ -349,12 +351,12 @@ def test_yaml_and_toml_say_what_was_asked_for(bake: Bake) -> None:
             "table_name": "t",
             "geometry_column": "g",
             "index_name": "i",
-            "attributes": "a:int",
+            "attributes": "a:float=1e22 b:json=[1e22]",
         },
         {
             "project_slug": "p" * 50,
             "package_name": "p" * 63,
-            "resource_name": "r" * 20,
+            "resource_name": "r" * CLASS_LETTERS,
             "table_name": "t" * 39,
             "geometry_column": "g" * 13,
             "index_name": "i" * 63,

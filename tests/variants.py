@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from allpairspy import AllPairs
 
+from parameters import CLASS_LETTERS
+
 Parameters = Mapping[str, str]
 
 
@@ -119,7 +121,7 @@ NAMED = (
         "63 bytes",
         {
             "project_name": "P" * 50,
-            "resource_name": "r" * 20,
+            "resource_name": "r" * CLASS_LETTERS,
             "table_name": "t" * 39,
             "geometry_column": "g" * 13,
             "index_name": "i" * 63,

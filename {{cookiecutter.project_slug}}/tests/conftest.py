@@ -8,6 +8,7 @@ import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from httpx2 import ASGITransport, BaseTransport, Request, Response
 
 from {{ cookiecutter.package_name }} import migrations
 from {{ cookiecutter.package_name }}.crs import STORAGE
@@ -47,19 +48,43 @@ def database_url(server: postgis.Server) -> Iterator[str]:
         yield url
 
 
+class Transport(BaseTransport):
+    """Has an application answer in one trip to the thread of its event loop, where a TestClient makes nine."""
+
+    def __init__(self, client: TestClient) -> None:
+        self._application = ASGITransport(client.app)
+        self._portal = client.portal
+
+    def handle_request(self, request: Request) -> Response:
+        return self._portal.call(self._answer, request)
+
+    async def _answer(self, request: Request) -> Response:
+        answer = await self._application.handle_async_request(request)
+        return Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+
 @pytest.fixture(scope="session")
 def application(database_url: str) -> Iterator[TestClient]:
     """The application, started once for all tests."""
     settings = Settings(_env_file=None, database_url=database_url)
     with TestClient(create_app(settings)) as client:
+        client._transport = Transport(client)
         yield client
+
+
+@pytest.fixture(scope="session")
+def own(database_url: str) -> Iterator[Database]:
+    """The tests' own connections: the pool of the application may be of a single one."""
+    own = Database(Settings(_env_file=None, database_url=database_url, pool_size=5))
+    yield own
+    own.close()
 
 
 @pytest.fixture(scope="module")
 def spread(application: TestClient) -> Iterator[TestClient]:
     """A client of the application, which has rows all over its CRS: for the tests of a module that only read."""
     with application.app.state.database.write() as connection:
-        rows.insert(connection, rows.spread(1000))
+        rows.insert(connection, rows.spread(500))
         around = list(connection.scalars(AROUND_THE_WORLD))
         connection.execute(sa.delete(TABLE).where(TABLE.c.id.in_(around)))
     yield application
@@ -114,7 +139,7 @@ def database(client: TestClient) -> Database:
 
 
 @pytest.fixture
-def connection(database: Database) -> Iterator[sa.Connection]:
+def connection(client: TestClient, own: Database) -> Iterator[sa.Connection]:
     """A connection whose every statement is a transaction of its own."""
-    with database.read() as connection:
+    with own.read() as connection:
         yield connection

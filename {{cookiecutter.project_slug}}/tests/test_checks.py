@@ -121,6 +121,14 @@ def test_another_column_in_the_database_is_named(found_after: Sabotage) -> None:
     assert "forgotten" in found_after(f"ALTER TABLE {TABLE.name} ADD forgotten text")
 
 
+def test_a_partition_is_no_table_of_its_own(found_after: Sabotage) -> None:
+    found = found_after(
+        "CREATE TABLE by_year (year int) PARTITION BY LIST (year)",
+        "CREATE TABLE by_year_2026 PARTITION OF by_year FOR VALUES IN (2026)",
+    )
+    assert found == "the database differs from the model: remove table by_year"
+
+
 def test_another_srid_in_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GEOMETRY.type, "srid", 2100)
     assert names("its SRID is 2100 in the model", checks.check_models())

@@ -253,6 +253,7 @@ def written(transaction: sa.Connection, tmp_path: Path) -> Callable[..., list[An
     return written
 
 
+@pytest.mark.process
 def test_the_command_writes_a_feature_to_a_line(
     transaction: sa.Connection, written: Callable[..., list[Any]]
 ) -> None:
@@ -265,6 +266,7 @@ def test_the_command_writes_a_feature_to_a_line(
     assert written("--bbox", "-20.5,10,0,55", "--all") == ids(box)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -282,6 +284,7 @@ def test_what_cannot_be_done_is_said(
     assert b"Traceback" not in process.stderr
 
 
+@pytest.mark.process
 def test_a_reader_may_have_enough(written: Callable[..., list[Any]], tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

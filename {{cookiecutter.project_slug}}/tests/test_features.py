@@ -31,6 +31,7 @@ from {{ cookiecutter.package_name }}.crs import (
     STORED,
     Reference,
 )
+from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
     INDEXED_ROWS,
@@ -49,8 +50,8 @@ RESOURCES = ["/", "/conformance", "/collections", COLLECTION, f"{COLLECTION}/que
 
 
 @pytest.fixture
-def connection(spread: TestClient) -> Iterator[sa.Connection]:
-    with spread.app.state.database.read() as connection:
+def connection(spread: TestClient, own: Database) -> Iterator[sa.Connection]:
+    with own.read() as connection:
         yield connection
 
 
@@ -144,7 +145,8 @@ def test_every_resource_is_a_page_for_people_too(spread: TestClient, path: str) 
 
 @pytest.mark.parametrize("path", RESOURCES)
 def test_unknown_parameters_and_formats_are_refused(spread: TestClient, path: str) -> None:
-    for parameters in ({"unknown": "1"}, {"f": "pdf"}, {"F": "json"}, {"f": ""}):
+    wrong = [{"Unknown": "1"}, {"f": "pdf"}, {"F": "json"}, {"f": ""}, {"f": ["json", "json"]}]
+    for parameters in wrong:
         response = spread.get(path, params=parameters)
         assert response.status_code == 400
         assert response.json()["errors"][0]["location"] == f"query.{next(iter(parameters))}"

@@ -174,7 +174,8 @@ def test_patch_with_null_unsets_a_property(client: TestClient) -> None:
         if column.name not in rows.body():
             response = send(client, "PATCH", path, {"properties": {column.name: None}}, MERGE_PATCH)
             assert response.status_code == 200, response.text
-    for patch in ({}, {"type": "Feature"}, {"properties": {"id": 5, "updated_at": None}}):
+    for properties in ({}, {"id": 5, "updated_at": None}, {"Unknown": None}):
+        patch = {"type": "Feature", "properties": properties}
         assert send(client, "PATCH", path, patch, MERGE_PATCH).json() == read(client, row["id"])
 
 
@@ -211,9 +212,9 @@ def test_a_feature_that_is_not_there_is_not_found(
         (feature(geometry={"type": "Circle"}), 422, "body.geometry"),
         (feature(properties=[]), 422, "body.properties"),
         (
-            feature(properties={"unknown": 1} | feature()["properties"]),
+            feature(properties={"Unknown": 1} | feature()["properties"]),
             422,
-            "body.properties.unknown",
+            "body.properties.Unknown",
         ),
         (feature(properties={GEOMETRY.name: 1}), 422, f"body.properties.{GEOMETRY.name}"),
         ({"type": "FeatureCollection"}, 422, "body.features"),
@@ -270,13 +271,16 @@ def test_a_change_of_another_version_is_refused(client: TestClient, method: str)
     path = f"{ITEMS}/{created(client, feature())['id']}"
     stale = client.get(path).headers["ETag"]
     send(client, "PUT", path, feature(2))
-    for tag in (stale, '"x"', f"W/{client.get(path).headers['ETag']}"):
+    for tag in (stale, f"W/{stale}", '"x"'):
         response = send(client, method, path, feature(3), If_Match=tag)
         assert response.status_code == 412
     assert send(client, method, path, feature(3), If_None_Match="*").status_code == 412
     for uri in REFERENCES:
         tag = client.get(path, params={"crs": uri}).headers["ETag"]
-    assert send(client, method, path, feature(3), If_Match=f'"x", {tag}').status_code < 300
+    # A proxy that compresses makes a tag weak, and the client gives back what it got.
+    weak = f'"x", W/{tag}'
+    assert send(client, method, path, feature(3), If_None_Match=weak).status_code == 412
+    assert send(client, method, path, feature(3), If_Match=weak).status_code < 300
     assert send(client, method, f"{ITEMS}/{NO_ID}", feature(), If_Match="*").status_code == 412
 
 

@@ -82,6 +82,7 @@ def test_a_service_with_every_connection_in_use_is_ready(
         assert client.get("/health/ready").status_code == 200
 
 
+@pytest.mark.process
 def test_a_service_that_ends_says_so_first_and_finishes(database_url: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

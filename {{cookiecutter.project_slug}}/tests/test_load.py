@@ -126,7 +126,7 @@ def stored(connection: sa.Connection) -> list[dict[str, Any]]:
     query = sa.select(*record.columns)
     found = []
     for row in connection.execute(query):
-        members = rows.as_json(record.encode(row))
+        members = rows.as_json(record.encode_one(row))
         shape = members.pop(GEOMETRY.name)
         found.append({"geometry": shape, "properties": members})
     return sorted(found, key=lambda each: place(each).bounds)
@@ -148,8 +148,14 @@ def place(each: dict[str, Any]) -> shapely.Geometry:
 
 def value(column: sa.Column[Any], each: dict[str, Any]) -> Any:
     """An attribute of a feature: there are many ways to write a time or a number."""
-    rule: Any = schemas.{{ cookiecutter.__class_name }}In.model_fields[column.name].annotation
-    return TypeAdapter(rule).validate_python(each["properties"][column.name])
+    return adapter(column.name).validate_python(each["properties"][column.name])
+
+
+@functools.cache
+def adapter(name: str) -> TypeAdapter[Any]:
+    """What an attribute may be."""
+    rule: Any = schemas.{{ cookiecutter.__class_name }}In.model_fields[name].annotation
+    return TypeAdapter(rule)
 
 
 # Formats
@@ -985,6 +991,7 @@ def command(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.process
 def test_the_command_says_what_it_did(
     connection: sa.Connection, database: Database, write: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -1009,6 +1016,7 @@ def test_the_command_says_what_it_did(
     assert same(stored(connection), given[:1])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_command_and_leaves_nothing(
     connection: sa.Connection, database: Database, tmp_path: Path, sent: signal.Signals

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import rows
 from fastapi.testclient import TestClient
 from openapi_spec_validator import OpenAPIV30SpecValidator
+from rows import PATH
 
 from {{ cookiecutter.package_name }}.api import openapi30
 from {{ cookiecutter.package_name }}.api.search import COLUMNS
@@ -104,6 +106,21 @@ def test_every_answer_of_every_operation_is_documented(document: dict[str, Any])
                 if status >= "400":
                     content = operation["responses"][status]["content"]
                     assert content.keys() == {"application/problem+json"}
+
+
+#: What a type of JSON Schema is in Python.
+TYPES = {"string": str, "integer": int, "number": int | float, "boolean": bool, "object": dict}
+
+
+def test_a_row_is_what_the_document_says(client: TestClient, document: dict[str, Any]) -> None:
+    answer = document["paths"][PATH]["post"]["responses"]["201"]["content"]["application/json"]
+    name = answer["schema"]["$ref"].rpartition("/")[2]
+    row = client.post(PATH, json=rows.full_body()).json()
+    properties = document["components"]["schemas"][name]["properties"]
+    assert properties.keys() == row.keys()
+    for name, schema in properties.items():
+        if "type" in schema:
+            assert isinstance(row[name], TYPES[schema["type"]]), name
 
 
 def test_the_page_of_the_document_takes_nothing_from_elsewhere(client: TestClient) -> None:

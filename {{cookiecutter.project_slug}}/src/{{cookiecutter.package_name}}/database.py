@@ -80,6 +80,8 @@ class Database:
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         """Send a statement with the id of the request and, where it begins a transaction, its limits."""
+        if context.execution_options.get("explained"):
+            statement = f"EXPLAIN (FORMAT JSON) {statement}"
         # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
         if cursor.name is None:
             if cursor.connection.status == STATUS_READY:

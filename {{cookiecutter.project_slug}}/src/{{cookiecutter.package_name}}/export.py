@@ -47,7 +47,7 @@ def sequence(
         separator: What stands before each; empty: they are told apart by their lines alone.
     """
     for chunk in _chunks(connection, queries.select(feature, rows)):
-        yield b"".join([separator + orjson.dumps(feature.encode(row)) + b"\n" for row in chunk])
+        yield b"".join([separator + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
 
 
 def collection(
@@ -60,7 +60,7 @@ def collection(
     yield b'{"type":"FeatureCollection","features":['
     before = b"\n"
     for chunk in _chunks(connection, queries.select(feature, rows)):
-        yield before + b",\n".join([orjson.dumps(feature.encode(row)) for row in chunk])
+        yield before + b",\n".join(map(orjson.dumps, feature.encode(chunk)))
         before = b",\n"
     yield b"\n]}\n"
 

@@ -1,6 +1,7 @@
 """What goes on from the start of the process to its end, beside the requests."""
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -34,7 +35,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if database.replica is not None:
             tasks.start_soon(_every_second, database.replica.measure)
         tasks.start_soon(_in_thread, _count_connections, database, settings)
-        with _draining(app, settings.drain_seconds):
+        with _draining(app, settings.drain_seconds), _modules_kept():
             yield
         tasks.cancel_scope.cancel()
     database.close()
@@ -60,6 +61,17 @@ def _count_connections(database: Database, settings: Settings) -> None:
             log.warning(shortage)
     except sa.exc.SQLAlchemyError as error:
         log.warning("the database cannot be reached yet: %s", error)
+
+
+@contextmanager
+def _modules_kept() -> Iterator[None]:
+    """Keep the garbage collector from what is there for good: a long page makes it look through everything else."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -159,7 +159,8 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 ATTRIBUTES = {
     column.name: column
     for column in TABLE.columns
-    if column is not GEOMETRY and column.name in {{ cookiecutter.__class_name }}In.model_fields
+    if column is not GEOMETRY
+    if column.name in {{ cookiecutter.__class_name }}In.model_fields
 }
 
 #: What no feature can leave out.

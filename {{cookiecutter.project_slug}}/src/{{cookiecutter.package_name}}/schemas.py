@@ -45,6 +45,11 @@ Id = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 #: PostgreSQL stores every character but NUL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 {% endif %}
+{% if 'numeric' in types %}
+
+#: A number with all its decimals, as PostgreSQL writes it; Pydantic would write a string.
+ExactNumber = Annotated[Decimal, Field(json_schema_extra={"type": "number"})]
+{% endif %}
 {% if 'json' in types %}
 
 

@@ -1,6 +1,7 @@
 """Vector tiles: which rows a tile shows, and how PostGIS makes them a Mapbox Vector Tile, in one statement."""
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -88,21 +89,39 @@ class Tile(NamedTuple):
         return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / 2**self.z))))
 
 
-def select(tile: Tile, limit: int) -> sa.Select[Any]:
-    """The tile, of ``limit`` rows at the most, and whether it is full.
+def find(connection: sa.Connection, tile: Tile, limit: int) -> sa.Row[Any]:
+    """The ``content`` of a tile, of ``limit`` rows at the most, and whether it ``is_full``.
 
     Where there are more, the largest are shown; of points, a sample that has nothing to do with where they lie. It is
     the same order everywhere, so what one tile shows is shown by those of every further zoom.
     """
+    return connection.execute(select(), parameters(tile, limit)).one()
+
+
+def parameters(tile: Tile, limit: int) -> dict[str, Any]:
+    """What tells the statement of one tile from that of another."""
+    return {
+        **bbox.parameters(tile.box),
+        **tile._asdict(),
+        "worlds": tile.worlds,
+        "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
+        "limit": limit,
+    }
+
+
+@cache
+def select() -> sa.Select[Any]:
+    """The statement of every tile: to make it anew for each would take longer than to run it."""
+    limit = sa.bindparam("limit", type_=sa.Integer())
     attributes = [column for column in TABLE.columns if column is not GEOMETRY]
     found = (
         sa.select(*attributes, _mercator().label(GEOMETRY.name))
-        .where(INDEXED_ROWS, bbox.overlapping(GEOMETRY, tile.box))
+        .where(INDEXED_ROWS, bbox.overlapping(GEOMETRY))
         .order_by(*_largest_first())
         .limit(limit)
         .cte("found")
     )
-    features = _features(found, tile).subquery(FEATURES)
+    features = _features(found).subquery(FEATURES)
     names = [TABLE.name, EXTENT, GEOMETRY.name]
     if FEATURE_ID in features.c:
         names.append(FEATURE_ID)
@@ -119,11 +138,12 @@ def _largest_first() -> list[sa.ColumnElement[Any]]:
     return [sa.func.ST_Length(sa.func.ST_BoundingDiagonal(GEOMETRY)).desc(), shuffled]
 
 
-def _features(found: sa.CTE, tile: Tile) -> sa.Select[Any]:
+def _features(found: sa.CTE) -> sa.Select[Any]:
     """The rows in the tile's own grid: one for each world that shows it and each dimension that it has."""
-    envelope = sa.func.ST_TileEnvelope(tile.z, tile.x, tile.y)
-    margin = WORLD_SIZE / 2**tile.z * BUFFER / EXTENT
-    worlds = _values("worlds", "world", tile.worlds)
+    z, x, y = (sa.bindparam(name, type_=sa.Integer()) for name in Tile._fields)
+    envelope = sa.func.ST_TileEnvelope(z, x, y)
+    margin: sa.BindParameter[float] = sa.bindparam("margin", type_=sa.Double())
+    worlds = _values("worlds", "world", sa.bindparam("worlds"))
     to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
     geometry: sa.ColumnElement[Any] = found.c[GEOMETRY.name]
     shown = sa.func.ST_Translate(sa.func.ST_Expand(envelope, margin), -to_the_east, 0)
@@ -152,6 +172,9 @@ def _mercator() -> sa.ColumnElement[Any]:
     the eastern ones, beyond the edge of the world.
     """
     torn = in_srid(GEOMETRY, PSEUDO_MERCATOR)
+    if spatial.dimension(GEOMETRY) == 3:
+        # A tile has no heights, and of some lines with heights PostGIS cannot clip one that leaves the tile and comes back.
+        torn = sa.func.ST_Force2D(torn)
     if not CROSSES_ANTIMERIDIAN:
         return torn
     degrees = 360 / WORLD_SIZE
@@ -162,8 +185,8 @@ def _mercator() -> sa.ColumnElement[Any]:
     return sa.case((width > WORLD_SIZE / 2, mended), else_=torn)
 
 
-def _values(name: str, column: str, values: list[int]) -> sa.TableValuedAlias:
-    """Numbers as a table. VALUES would do as well, but SQLAlchemy compiles a statement that has it anew each time."""
+def _values(name: str, column: str, values: Any) -> sa.TableValuedAlias:
+    """Numbers as a table."""
     array = sa.cast(values, sa.ARRAY(sa.Integer()))
     return sa.func.unnest(array).table_valued(column, name=name).render_derived()
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from .. import queries, schemas, writes
+from .. import queries, writes
 from ..crs import DEFAULT
 from ..queries import GEOMETRY
 from . import bodies, etags, formats
@@ -16,7 +16,7 @@ from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, docum
 from .features import GEOJSON_IN, ITEM, ITEMS, described, known, missing
 from .formats import GEOJSON
 from .openapi import answers, headers, reference
-from .parameters import Service
+from .parameters import database_of
 from .patches import merge
 
 CONFORMANCE = tuple(
@@ -32,7 +32,6 @@ REFUSED = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.PRECONDITION_FAILED,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
@@ -45,25 +44,23 @@ REFUSED = (
     ),
     openapi_extra=documented(reference("NewFeatureOrCollection"), FEATURES, "Content-Crs"),
 )
-def create_features(
-    request: Request, body: FeatureBody, crs: ContentCrs, database: Service
-) -> Response:
+def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Response:
     """Add a feature, or all the features of a collection: every one, or none if one is refused."""
     record = GEOJSON_IN[DEFAULT.uri]
     if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
         new = bodies.row_of(body, crs)
-        with database.write() as connection:
+        with database_of(request).write() as connection:
             row = connection.execute(writes.insert(record, new)).one()
         said = described(row, GEOJSON, DEFAULT)
         said["Location"] = str(request.url_for("read_feature", id=row.id))
-        return formats.json(record.encode(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
+        return formats.json(record.encode_one(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
     features = body.get("features")
     if not isinstance(features, list):
         raise bodies.refused("the features of a FeatureCollection are an array", "features")
     news = [bodies.row_of(each, crs, "features", number) for number, each in enumerate(features)]
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         rows = [connection.execute(writes.insert(record, new)).one() for new in news]
-    collection = {"type": "FeatureCollection", "features": [record.encode(row) for row in rows]}
+    collection = {"type": "FeatureCollection", "features": record.encode(rows)}
     said = {"Content-Crs": f"<{DEFAULT.uri}>"}
     return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, said)
 
@@ -73,13 +70,11 @@ def create_features(
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
     openapi_extra=documented(reference("NewFeature"), FEATURES, "Content-Crs", "If-Match"),
 )
-def replace_feature(
-    request: Request, id: str, body: FeatureBody, crs: ContentCrs, database: Service
-) -> Response:
+def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCrs) -> Response:
     """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
     record = GEOJSON_IN[DEFAULT.uri]
     new = bodies.row_of(body, crs)
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         row = connection.execute(
             writes.update(record, known(id), new, bodies.ROW.model_fields)
@@ -92,22 +87,21 @@ def replace_feature(
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
     openapi_extra=documented({"type": "object"}, PATCHES, "Content-Crs", "If-Match"),
 )
-def change_feature(
-    request: Request, id: str, body: PatchBody, crs: ContentCrs, database: Service
-) -> Response:
+def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
     if not isinstance(body, dict) or not isinstance(body.get("properties", {}), dict):
         raise bodies.refused("a patch of a feature is an object, and so are its properties")
     record = GEOJSON_IN[DEFAULT.uri]
-    names = {name for name in body.get("properties", {}) if name not in schemas.READ_ONLY}
+    # What the service says itself is no change, nor is a null for what no feature has.
+    names = {name for name in body.get("properties", {}) if name in bodies.ROW.model_fields}
     if "geometry" in body:
         names.add(GEOMETRY.name)
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         # The patch is one of the feature as it is in the CRS of the request.
         before = GEOJSON_IN[crs.uri]
         row = connection.execute(before.by_id, {"id": known(id)}).one()
-        feature = merge(orjson.loads(orjson.dumps(before.encode(row))), body)
+        feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
         new = bodies.row_of(feature, crs)
         if names:
             row = connection.execute(writes.update(record, row.id, new, names)).one()
@@ -127,9 +121,9 @@ def change_feature(
         success=HTTPStatus.NO_CONTENT,
     ),
 )
-def delete_feature(request: Request, id: str, database: Service) -> Response:
+def delete_feature(request: Request, id: str) -> Response:
     """Remove a feature."""
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         connection.execute(writes.delete(known(id)))
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -142,4 +136,4 @@ def _lock(connection: sa.Connection, request: Request, id: str) -> None:
 
 def _changed(record: queries.Feature, row: sa.Row[Any]) -> Response:
     said = described(row, GEOJSON, DEFAULT)
-    return formats.json(record.encode(row), GEOJSON.media_type, headers=said)
+    return formats.json(record.encode_one(row), GEOJSON.media_type, headers=said)

@@ -4,10 +4,10 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -19,7 +19,7 @@ from ..queries import TABLE, Feature
 from . import etags, formats, pages, tables
 from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
 from .openapi import answers, headers
-from .parameters import Configuration, Service, clamped, documented, parsed
+from .parameters import clamped, database_of, documented, parsed, settings_of
 from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
 
 CONFORMANCE = (
@@ -64,15 +64,13 @@ class Page:
 )
 def read_features(
     request: Request,
-    query: Annotated[ItemsQuery, Depends(parsed(ITEMS_QUERY))],
-    database: Service,
-    settings: Configuration,
 ) -> Response:
     """Features of the collection, a page at a time."""
+    query, settings = parsed(request, ITEMS_QUERY), settings_of(request)
     chosen = formats.negotiated(request, query.f, formats.FEATURES)
     record = (WKT_IN if chosen in (CSV, HTML) else GEOJSON_IN)[query.crs.uri]
     limit = clamped(query.limit, settings)
-    with database.read() as connection:
+    with database_of(request).read() as connection:
         found = _select(connection, record, query, limit)
         counts = _counts(connection, query, query.count or settings.count)
     following = _following(request, query, found, limit)
@@ -98,13 +96,12 @@ def read_features(
 def read_feature(
     request: Request,
     id: str,
-    query: Annotated[FeatureQuery, Depends(parsed(FeatureQuery))],
-    database: Service,
 ) -> Response:
     """One feature."""
+    query = parsed(request, FeatureQuery)
     chosen = formats.negotiated(request, query.f, formats.FEATURE)
     record = GEOJSON_IN[query.crs.uri]
-    with database.read() as connection:
+    with database_of(request).read() as connection:
         row = queries.find(connection, record, known(id))
     if row is None:
         raise missing(id)
@@ -114,7 +111,7 @@ def read_feature(
     links = formats.own_links(request, chosen, formats.FEATURE)
     collection = str(request.base_url).rstrip("/") + COLLECTION
     links.append(link(collection, "collection", "application/json", "The collection"))
-    feature = record.encode(row) | {"links": links}
+    feature = record.encode_one(row) | {"links": links}
     if chosen is HTML:
         return pages.feature(feature, said)
     return formats.json(feature, GEOJSON.media_type, headers=said)
@@ -157,9 +154,9 @@ def _select(
     wanted = conditions(query)
     if query.token is not None:
         wanted &= query.token
-    rows = sa.select(*record.columns, *query.sortby.columns).where(wanted)
     is_sought = query.bbox is not None or query.filter is not None
-    few = is_sought and queries.are_few(connection, rows)
+    few = is_sought and queries.are_few(connection, wanted)
+    rows = sa.select(*record.columns, *query.sortby.columns).where(wanted)
     statement = rows.order_by(*query.sortby.by(few=few)).limit(limit + 1)
     if query.offset:
         statement = statement.offset(query.offset)
@@ -173,8 +170,7 @@ def _counts(connection: sa.Connection, query: ItemsQuery, how: str) -> dict[str,
         case "exact":
             return {"numberMatched": connection.execute(queries.count(wanted)).scalar_one()}
         case "estimated":
-            rows = sa.select(TABLE.c.id).where(wanted)
-            return {"numberEstimated": queries.estimate(connection, rows)}
+            return {"numberEstimated": queries.estimate(connection, wanted)}
     return {}
 
 
@@ -186,7 +182,7 @@ def _following(
         return None
     order: Order = query.sortby
     token = order.token(found[limit - 1][-len(order.keys) :])
-    return str(request.url.remove_query_params("offset").include_query_params(token=token))
+    return f"{formats.address(request, without={'offset', 'token'})}token={token}"
 
 
 def _written(page: Page, chosen: Format, said: dict[str, str]) -> Response:
@@ -198,7 +194,7 @@ def _written(page: Page, chosen: Format, said: dict[str, str]) -> Response:
         return pages.features(page.record, page.rows, page.links, said)
     if chosen is CSV:
         return tables.csv(page.record, page.rows, said)
-    features = [page.record.encode(row) for row in page.rows]
+    features = page.record.encode(page.rows)
     if chosen is SEQUENCE:
         return tables.sequence(features, said)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

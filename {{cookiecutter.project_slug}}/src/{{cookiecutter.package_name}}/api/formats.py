@@ -1,7 +1,8 @@
 """The formats of an answer, and which of them a client wants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
@@ -77,21 +78,21 @@ def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:
     """The links of a resource to itself and to its other formats."""
-    url = str(request.url)
-    others = [each for each in offered if each is not chosen]
+    other = address(request, without={"f"})
     return [
-        link(url, "self", chosen.media_type, "This resource"),
+        link(str(request.url), "self", chosen.media_type, "This resource"),
         *(
-            link(_with_format(request, each), "alternate", each.media_type, f"It as {each.name}")
-            for each in others
+            link(f"{other}f={each.name}", "alternate", each.media_type, f"It as {each.name}")
+            for each in offered
+            if each is not chosen
         ),
     ]
 
 
-def _with_format(request: Request, other: Format) -> str:
-    if not request.url.query:
-        return f"{request.url}?f={other.name}"
-    return str(request.url.include_query_params(f=other.name))
+def address(request: Request, *, without: Set[str]) -> str:
+    """The URL of a request without some parameters, up to where another one can be added."""
+    kept = [each for each in request.query_params.multi_items() if each[0] not in without]
+    return f"{str(request.url).partition('?')[0]}?{urlencode(kept)}{'&' * bool(kept)}"
 
 
 def json(

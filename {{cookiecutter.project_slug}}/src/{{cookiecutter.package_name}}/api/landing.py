@@ -1,10 +1,10 @@
 """OGC API: the landing page, what the service conforms to, the collection, and what conditions may ask about."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from . import edits, features, formats, openapi, pages, resources, tiles
 from .features import COLLECTION
 from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link
 from .openapi import answers
-from .parameters import Configuration, documented, parsed
+from .parameters import documented, parsed, settings_of
 
 #: What every face of the service conforms to.
 CONFORMANCE = (
@@ -48,9 +48,6 @@ class PageQuery(BaseModel):
     )
 
 
-Wanted = Annotated[PageQuery, Depends(parsed(PageQuery))]
-
-
 OPTIONS: dict[str, Any] = {
     "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
     "openapi_extra": {"parameters": documented(PageQuery)},
@@ -58,9 +55,9 @@ OPTIONS: dict[str, Any] = {
 
 
 @router.get("/", **OPTIONS)
-async def read_landing_page(request: Request, query: Wanted, settings: Configuration) -> Response:
+async def read_landing_page(request: Request) -> Response:
     """What the service is, and where to go from here."""
-    root = _root(request)
+    root, settings = _root(request), settings_of(request)
     links = [
         link(f"{root}/openapi.json", "service-desc", openapi.MEDIA_TYPE, "The API, for programs"),
         link(f"{root}/docs", "service-doc", HTML.media_type, "The API, for people"),
@@ -70,30 +67,30 @@ async def read_landing_page(request: Request, query: Wanted, settings: Configura
         {"href": f"{root}/tileMatrixSets"} | tiles.MATRIX_SETS_LINK,
     ]
     landing = {"title": settings.title, "description": settings.description, "links": links}
-    return _written(request, query, landing)
+    return _written(request, landing)
 
 
 @router.get("/conformance", **OPTIONS)
-async def read_conformance(request: Request, query: Wanted) -> Response:
+async def read_conformance(request: Request) -> Response:
     """The conformance classes of the OGC's standards that the service meets."""
-    return _written(request, query, {"title": "Conformance", "conformsTo": CONFORMANCE})
+    return _written(request, {"title": "Conformance", "conformsTo": CONFORMANCE})
 
 
 @router.get("/collections", **OPTIONS)
-def read_collections(request: Request, query: Wanted) -> Response:
+def read_collections(request: Request) -> Response:
     """The one collection of the service, in a list."""
     collection = _collection(request)
     collection["links"].append(
         link(f"{_root(request)}{COLLECTION}", "self", JSON.media_type, TITLE)
     )
     found = {"title": "Collections", "crs": list(REFERENCES), "collections": [collection]}
-    return _written(request, query, found)
+    return _written(request, found)
 
 
 @router.get(COLLECTION, **OPTIONS)
-def read_collection(request: Request, query: Wanted) -> Response:
+def read_collection(request: Request) -> Response:
     """The collection: what it is, where its features are, and in which CRSs they can be had."""
-    return _written(request, query, _collection(request))
+    return _written(request, _collection(request))
 
 
 @router.get(
@@ -101,7 +98,7 @@ def read_collection(request: Request, query: Wanted) -> Response:
     responses=answers(HTTPStatus.BAD_REQUEST, formats=SCHEMAS),
     openapi_extra={"parameters": documented(PageQuery)},
 )
-async def read_queryables(request: Request, query: Wanted) -> Response:
+async def read_queryables(request: Request) -> Response:
     """The properties that conditions may ask about, as JSON Schema."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -109,7 +106,7 @@ async def read_queryables(request: Request, query: Wanted) -> Response:
         "title": TITLE,
         **resources.queryables(),
     }
-    if formats.negotiated(request, query.f, SCHEMAS) is HTML:
+    if formats.negotiated(request, parsed(request, PageQuery).f, SCHEMAS) is HTML:
         return pages.resource(schema | {"links": formats.own_links(request, HTML, SCHEMAS)})
     return formats.json(schema, SCHEMA.media_type)
 
@@ -151,13 +148,9 @@ def _extent(extent: Extent) -> dict[str, Any]:
     }
 
 
-def _written(
-    request: Request,
-    query: PageQuery,
-    content: dict[str, Any],
-) -> Response:
+def _written(request: Request, content: dict[str, Any]) -> Response:
     """A resource in the format that the client wants, with links to itself and its other formats."""
-    chosen = formats.negotiated(request, query.f, PAGES)
+    chosen = formats.negotiated(request, parsed(request, PageQuery).f, PAGES)
     own = formats.own_links(request, chosen, PAGES)
     content = content | {"links": [*own, *content.get("links", ())]}
     return pages.resource(content) if chosen is HTML else formats.json(content)

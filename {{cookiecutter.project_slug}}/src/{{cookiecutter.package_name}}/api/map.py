@@ -6,12 +6,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from ..queries import TABLE
-from .parameters import Configuration
+from .parameters import settings_of
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -68,7 +68,9 @@ def install(app: FastAPI) -> None:
 
 
 @router.get("/map", response_class=HTMLResponse)
-def read_map(settings: Configuration) -> Response:
+def read_map(request: Request) -> Response:
     """The map page."""
-    page = PAGE.substitute(title=html.escape(settings.title), table=TABLE.name, assets=ASSETS)
+    page = PAGE.substitute(
+        title=html.escape(settings_of(request).title), table=TABLE.name, assets=ASSETS
+    )
     return HTMLResponse(page, headers=HEADERS)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from time import perf_counter
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -126,3 +127,35 @@ class Hosts:
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+class Bodies:
+    """Refuses bodies that are too large: at once if the request tells their length, else when they have become so.
+
+    Starlette's own limit does not answer with problem details.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        size, reason = 0, f"the body is larger than {self._limit:,} bytes"
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._limit:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+            return message
+
+        told = dict(scope["headers"]).get(b"content-length", b"")
+        if told.isdigit() and int(told) > self._limit:
+            refusal = problems.problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, counted, send)

@@ -28,13 +28,14 @@ HEADERS = {
     "If-None-Match": "The tag of the version that the client has.",
 }
 
-#: Errors that every route may answer with, and those of the ones that take a body, or not everybody.
+#: Errors that every route may answer with, and those of the ones that write, take a body, or not everybody.
 ANYWHERE = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
-WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+TO_WRITE = (HTTPStatus.FORBIDDEN,)
 WITH_ACCESS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 router = APIRouter(include_in_schema=False)
@@ -119,10 +120,10 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     if not settings.asks_who:
         components.pop("securitySchemes", None)
     for path in made["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
             if not settings.asks_who:
                 operation.pop("security", None)
-            _complete(operation)
+            _complete(operation, writes=method != "get")
     components["schemas"] = {name: openapi30.schema(each) for name, each in schemas.items()}
     made["paths"] = openapi30.schemas_within(made["paths"])
     return made
@@ -146,13 +147,16 @@ def _limit(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, writes: bool) -> None:
     """Say what every operation may answer, and that each error is problem details."""
     responses = operation["responses"]
-    extra = (WITH_BODY if "requestBody" in operation else ()) + (
-        WITH_ACCESS if "security" in operation else ()
+    statuses = (
+        *ANYWHERE,
+        *(TO_WRITE if writes else ()),
+        *(WITH_BODY if "requestBody" in operation else ()),
+        *(WITH_ACCESS if "security" in operation else ()),
     )
-    for status in ANYWHERE + extra:
+    for status in statuses:
         responses.setdefault(str(int(status)), {"description": status.phrase})
     for status, response in responses.items():
         if status >= "400":

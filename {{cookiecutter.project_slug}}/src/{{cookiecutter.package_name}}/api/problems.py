@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Any
 
 import orjson
@@ -82,6 +83,14 @@ async def answer(request: Request, error: Exception) -> Response:
     match error:
         case ParameterError():
             return invalid(error.errors, HTTPStatus.BAD_REQUEST)
+        case RequestValidationError(body=bytes()):
+            # FastAPI reads JSON only where the request says that it is JSON.
+            said = request.headers.get("content-type") or "of a type that is not said"
+            return problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is {said}, not application/json"
+            )
+        case RequestValidationError(__cause__=JSONDecodeError() as reason):
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body is not JSON: {reason}")
         case RequestValidationError():
             return invalid(error.errors())
         case RecursionError():
@@ -89,6 +98,12 @@ async def answer(request: Request, error: Exception) -> Response:
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
             allow = {"Allow": methods.allowed(request.scope)}
             return problem(error.status_code, "the path does not have this method", headers=allow)
+        case HTTPException(detail="There was an error parsing the body"):
+            # These are FastAPI's words, for whatever it was.
+            return problem(
+                error.status_code,
+                "the body is not JSON in UTF-8, nested too deeply, or has a number that is too long",
+            )
         case HTTPException():
             return problem(error.status_code, error.detail, headers=error.headers)
         case PoolTimeout():

@@ -1,6 +1,5 @@
 """The plain REST resource: rows as flat JSON objects."""
 
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,12 +13,12 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from .. import nearby, queries, schemas, writes
+from .. import bbox, nearby, queries, schemas, writes
 from ..crs import WGS84
 from . import etags
 from .auth import WRITER
 from .openapi import refusals
-from .parameters import BBox, Configuration, Latitude, Limit, Longitude, Service, clamped
+from .parameters import BBox, Latitude, Limit, Longitude, clamped, database_of, settings_of
 from .patches import merge
 {% if cookiecutter.__is_point %}
 from .point import QUERY_PARAMETERS, body_or_query
@@ -86,7 +85,6 @@ class NearbyQuery(BaseModel):
 def create(
     request: Request,
     new: Annotated[schemas.{{ cookiecutter.__class_name }}In, Depends(body_or_query)],
-    database: Service,
 ) -> Response:
     """Add a row, of a JSON body or of query parameters."""
 {% else %}
@@ -100,14 +98,13 @@ def create(
 def create(
     request: Request,
     new: schemas.{{ cookiecutter.__class_name }}In,
-    database: Service,
 ) -> Response:
     """Add a row."""
 {% endif %}
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         row = connection.execute(writes.insert(RECORD, new)).one()
     headers = _tagged(row) | {"Location": str(request.url_for("read", id=row.id))}
-    return _json(RECORD.encode(row), HTTPStatus.CREATED, headers)
+    return _json(RECORD.encode_one(row), HTTPStatus.CREATED, headers)
 
 
 @router.get(
@@ -117,23 +114,23 @@ def create(
 def read_page(
     request: Request,
     query: Annotated[PageQuery, Query()],
-    database: Service,
-    settings: Configuration,
 ) -> Response:
     """Rows in the order of their ids{{ ': those that the spatial indexes hold, unless ``all`` is true' if cookiecutter.index_predicate else '' }}."""
-    limit = clamped(query.limit, settings)
 {% if cookiecutter.index_predicate %}
-    scope = queries.EVERY_ROW if query.all else queries.INDEXED_ROWS
-    rows = queries.select(RECORD, scope)
+    wanted = queries.EVERY_ROW if query.all else queries.INDEXED_ROWS
 {% else %}
-    rows = queries.select(RECORD)
+    wanted = queries.INDEXED_ROWS
 {% endif %}
-    # One row more than asked for tells whether there is a next page.
-    page = partial(queries.page, rows, limit=limit + 1, after=query.after, box=query.bbox)
-    with database.read() as connection:
-        few = query.bbox is not None and queries.are_few(connection, page())
-        found = connection.execute(page(few=few)).all()
-    items = [RECORD.encode(row) for row in found[:limit]]
+    if query.after is not None:
+        wanted &= queries.TABLE.c.id > query.after
+    if query.bbox is not None:
+        wanted &= bbox.within(queries.GEOMETRY, query.bbox)
+    limit = clamped(query.limit, settings_of(request))
+    with database_of(request).read() as connection:
+        few = query.bbox is not None and queries.are_few(connection, wanted)
+        # One row more than asked for tells whether there is a next page.
+        found = connection.execute(queries.page(RECORD, wanted, limit=limit + 1, few=few)).all()
+    items = RECORD.encode(found[:limit])
     more = len(found) > limit
     following = request.url.include_query_params(after=found[limit - 1].id) if more else None
     return _json({"items": items, "next": following and str(following)})
@@ -143,18 +140,20 @@ def read_page(
     "/nearby",
     response_model=schemas.{{ cookiecutter.__class_name }}Neighbours,
 )
-def read_nearby(
-    query: Annotated[NearbyQuery, Query()], database: Service, settings: Configuration
-) -> Response:
+def read_nearby(request: Request, query: Annotated[NearbyQuery, Query()]) -> Response:
     """Rows within a radius of a place, nearest first{{ ': those that the spatial indexes hold' if cookiecutter.index_predicate else '' }}."""
+    settings = settings_of(request)
     if settings.max_radius is not None and query.radius > settings.max_radius:
         raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
     place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
     rows = queries.select(RECORD)
     limit = clamped(query.limit, settings)
-    with database.sort() as connection:
+    with database_of(request).sort() as connection:
         found = nearby.search(connection, rows, queries.GEOMETRY, place, query.radius, limit)
-    return _json({"items": [RECORD.encode(row) | {"distance": row.distance} for row in found]})
+    items = RECORD.encode(found)
+    for item, row in zip(items, found, strict=True):
+        item["distance"] = row.distance
+    return _json({"items": items})
 
 
 @router.get(
@@ -162,14 +161,14 @@ def read_nearby(
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
 )
-def read(request: Request, id: schemas.Id, database: Service) -> Response:
+def read(request: Request, id: schemas.Id) -> Response:
     """One row."""
-    with database.read() as connection:
+    with database_of(request).read() as connection:
         row = _found(queries.find(connection, RECORD, id), id)
     headers = _tagged(row)
     if etags.is_known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return _json(RECORD.encode(row), headers=headers)
+    return _json(RECORD.encode_one(row), headers=headers)
 
 
 @router.put(
@@ -182,14 +181,13 @@ def replace(
     request: Request,
     id: schemas.Id,
     new: schemas.{{ cookiecutter.__class_name }}In,
-    database: Service,
 ) -> Response:
     """Put another row in the place of one: what is left out goes back to its default."""
     names = type(new).model_fields
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         row = connection.execute(writes.update(RECORD, id, new, names)).one()
-    return _json(RECORD.encode(row), headers=_tagged(row))
+    return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
 @router.patch(
@@ -202,29 +200,28 @@ def change(
     request: Request,
     id: schemas.Id,
     patch: Annotated[dict[str, Any], Body()],
-    database: Service,
 ) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
-    patch = {name: value for name, value in patch.items() if name not in schemas.READ_ONLY}
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         row = _found(queries.find(connection, RECORD, id), id)
-        if patch:
-            old = orjson.loads(orjson.dumps(RECORD.encode(row)))
-            try:
-                new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merge(old, patch))
-            except ValidationError as error:
-                raise RequestValidationError(_in_body(error)) from error
-            row = connection.execute(writes.update(RECORD, id, new, patch)).one()
-    return _json(RECORD.encode(row), headers=_tagged(row))
+        merged = merge(orjson.loads(orjson.dumps(RECORD.encode_one(row))), patch)
+        try:
+            new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
+        except ValidationError as error:
+            raise RequestValidationError(_in_body(error)) from error
+        # What the service says itself is no change, nor is a null for what no row has.
+        if names := [name for name in type(new).model_fields if name in patch]:
+            row = connection.execute(writes.update(RECORD, id, new, names)).one()
+    return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
 @router.delete(
     "/{id:row}", status_code=HTTPStatus.NO_CONTENT, responses=REFUSED, dependencies=[WRITER]
 )
-def delete(request: Request, id: schemas.Id, database: Service) -> None:
+def delete(request: Request, id: schemas.Id) -> None:
     """Remove a row."""
-    with database.write() as connection:
+    with database_of(request).write() as connection:
         _lock(connection, request, id)
         connection.execute(writes.delete(id))
 

@@ -5,7 +5,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from ..queries import GEOMETRY, TABLE
 from . import etags, formats
 from .formats import JSON, Format, link
 from .openapi import answers
-from .parameters import Configuration, Service, documented, parsed
+from .parameters import database_of, documented, parsed, settings_of
 
 #: What is met of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -122,8 +122,9 @@ async def read_matrix_set() -> Response:
 
 
 @router.get(TILESETS, responses=answers(formats=[JSON]))
-async def read_tilesets(request: Request, settings: Configuration) -> Response:
+async def read_tilesets(request: Request) -> Response:
     """The tile sets of the collection."""
+    settings = settings_of(request)
     links = [_link(request, TILESETS, "self", JSON, "Tile sets")]
     return formats.json({"links": links, "tilesets": [_tileset(request, settings.title)]})
 
@@ -135,10 +136,9 @@ async def read_tilesets(request: Request, settings: Configuration) -> Response:
 )
 def read_tileset(
     request: Request,
-    query: Annotated[TilesetQuery, Depends(parsed(TilesetQuery))],
-    settings: Configuration,
 ) -> Response:
     """The tile set: what its tiles hold and where they are; as TileJSON 3.0 too."""
+    query, settings = parsed(request, TilesetQuery), settings_of(request)
     if formats.negotiated(request, query.f, TILESET_FORMATS) is TILEJSON:
         return formats.json(
             _tilejson(request, settings.title, settings.description), TILEJSON.media_type
@@ -158,19 +158,17 @@ def read_tile(
     z: Annotated[Index, Path(alias="tileMatrix", description="The zoom.")],
     y: Annotated[Index, Path(alias="tileRow", description="The row, from the north.")],
     x: Annotated[Index, Path(alias="tileCol", description="The column, from the west.")],
-    database: Service,
-    settings: Configuration,
 ) -> Response:
     """The rows of a tile as a Mapbox Vector Tile, in one layer that is named as the collection.
 
     A tile shows so many rows at the most. Where there are more, it shows the largest, of points a sample, and the header
     ``Tile-Limit`` says how many. Of a geometry that mixes points, lines and areas there is a feature for each of them.
     """
-    tile = tiles.Tile(z, x, y)
+    tile, settings = tiles.Tile(z, x, y), settings_of(request)
     if not tile.exists:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"{QUAD} has no such tile")
-    with database.sort() as connection:
-        row = connection.execute(tiles.select(tile, settings.tile_limit)).one()
+    with database_of(request).sort() as connection:
+        row = tiles.find(connection, tile, settings.tile_limit)
     content = bytes(row.content)
     age = settings.tile_max_age
     headers = {

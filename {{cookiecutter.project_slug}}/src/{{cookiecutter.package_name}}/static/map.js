@@ -12,6 +12,10 @@ const main = document.querySelector("main");
 const form = document.querySelector("form");
 const status = document.querySelector("#status");
 const results = document.querySelector("#results");
+const dialog = document.querySelector("dialog");
+
+// What the service lets its readers in for, where it asks them; the browser forgets it with the tab.
+let key = sessionStorage.getItem("key");
 
 const url = new URL(main.dataset.collection, document.baseURI);
 const collection = await read(url);
@@ -23,6 +27,7 @@ const map = new Map({
   fitBoundsOptions: { padding: 40, maxZoom: 16 },
   hash: true,
   attributionControl: false,
+  transformRequest: (address) => ({ url: address, headers: address.startsWith(url.href) ? access() : {} }),
 });
 const popup = new Popup({ maxWidth: "22rem" });
 
@@ -53,12 +58,36 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("reset", clear);
 
 async function read(address) {
-  const response = await fetch(address, { headers: { Accept: "application/geo+json, application/json" } });
+  const headers = { Accept: "application/geo+json, application/json", ...access() };
+  const response = await fetch(address, { headers });
   const answer = await response.json();
+  if ([401, 403].includes(response.status) && await asked(answer.detail)) {
+    return read(address);
+  }
   if (!response.ok) {
     throw new Error(answer.detail ?? response.statusText);
   }
   return answer;
+}
+
+function access() {
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
+// Whether somebody has given a key.
+function asked(reason) {
+  dialog.querySelector("#reason").textContent = `The service says: ${reason}`;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue) {
+        key = dialog.querySelector("input").value;
+        sessionStorage.setItem("key", key);
+      }
+      resolve(dialog.returnValue);
+    }, { once: true });
+  });
 }
 
 // The map
