@@ -20,8 +20,9 @@ BASE ?= HEAD~1
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
-	@echo "make test   test the template, and the own suites of a few variants against PostGIS"
-	@echo "make variants  prove variants in which every pair of parameter values occurs"
+	@echo "make test   test the template, and prove variants in which every pair of parameter values occurs:"
+	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS"
+	@echo "make variants  that proof alone"
 	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
@@ -46,7 +47,7 @@ test: $(ENVIRONMENT)
 
 variants: $(ENVIRONMENT)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/variants.xml tests/test_variants.py::test_variant \
-		$(if $(PRESETS),--presets "$(PRESETS)",--whole-matrix)
+		$(if $(PRESETS),--presets "$(PRESETS)")
 
 render-diff: $(ENVIRONMENT)
 	@$(PYTHON) scripts/render_diff.py $(BASE)

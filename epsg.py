@@ -67,6 +67,8 @@ class Crs:
     domain: Box
     # What x and y the domain takes up.
     extent: Extent
+    # A part of that in which everything lies in the domain.
+    core: Extent
 
     @property
     def geographic(self) -> bool:
@@ -79,9 +81,14 @@ def crs(srid: int | str) -> Crs | None:
     row = _row(str(srid))
     if not row or row["refused"]:
         return None
-    area, domain, extent = (
-        _sides(row, prefixes)
-        for prefixes in (Box._fields, [f"domain_{side}" for side in Box._fields], Extent._fields)
+    area, domain, extent, core = (
+        _sides(row, names)
+        for names in (
+            Box._fields,
+            [f"domain_{side}" for side in Box._fields],
+            Extent._fields,
+            [f"core_{side}" for side in Extent._fields],
+        )
     )
     return Crs(
         int(row["code"]),
@@ -93,6 +100,7 @@ def crs(srid: int | str) -> Crs | None:
         Box(*area) if area else None,
         Box(*domain) if domain else WORLD,
         Extent(*(extent or WORLD)),
+        Extent(*(core or WORLD)),
     )
 
 

@@ -31,6 +31,7 @@ FIELDS = (
     *("west", "south", "east", "north"),
     *("domain_west", "domain_south", "domain_east", "domain_north"),
     *("xmin", "ymin", "xmax", "ymax"),
+    *("core_xmin", "core_ymin", "core_xmax", "core_ymax"),
 )
 KINDS = {
     "GEOGRAPHIC_2D_CRS": "geographic 2D",
@@ -48,7 +49,11 @@ MARGINS = (15, 10, 8, 6, 5, 4, 3, 2, 1, 0.5, 0)
 # Mercator's northing grows without end towards the poles; web maps end here.
 MERCATOR_LATITUDE = 85.06
 METRES_PER_DEGREE = 111_320
-# How xmin, ymin, xmax and ymax are rounded.
+# The squares along a side of the grid in which the core is looked for, and how xmin, ymin, xmax
+# and ymax move on it.
+STEPS = 100
+INWARD = (1, 1, -1, -1)
+# How they are rounded.
 OUTWARD = (math.floor, math.floor, math.ceil, math.ceil)
 
 Numbers = NDArray[np.float64]
@@ -182,6 +187,47 @@ def extent(to_system: Transformer, box: Box, metres: float) -> list[float]:
     ]
 
 
+def core(to_system: Transformer, area: Box, box: Box, extent: list[float]) -> list[float]:
+    """A rectangle of the extent in which everything lies in the box: xmin, ymin, xmax, ymax.
+
+    It is that of the area of use, less what lies outside, and then grown on every side as far as
+    that stays true; empty if nothing is left.
+    """
+    columns, rows = (np.linspace(extent[low], extent[low + 2], STEPS + 1) for low in (0, 1))
+    longitudes, latitudes = to_system.transform(
+        *np.meshgrid(columns, rows), direction=TransformDirection.INVERSE
+    )
+    east = (longitudes - box.west) % 360 <= box.width
+    inside = east & (box.south <= latitudes) & (latitudes <= box.north)
+
+    def edges(sides: list[int]) -> list[NDArray[np.bool_]]:
+        left, bottom, right, top = sides
+        part = inside[bottom : top + 1, left : right + 1]
+        return [part[:, 0], part[0], part[:, -1], part[-1]]
+
+    x, y = to_system.transform(*area.grid(101, 101))
+    left, right = np.searchsorted(columns, [x.min(), x.max()]).clip(0, STEPS).tolist()
+    bottom, top = np.searchsorted(rows, [y.min(), y.max()]).clip(0, STEPS).tolist()
+    sides = [left, bottom, right, top]
+    while not all(edge.all() for edge in edges(sides)):
+        worst = int(np.argmin([edge.mean() for edge in edges(sides)]))
+        sides[worst] += INWARD[worst]
+        if sides[0] >= sides[2] or sides[1] >= sides[3]:
+            return [extent[0], extent[1], extent[0], extent[1]]
+    grown = True
+    while grown:
+        grown = False
+        for side, inward in enumerate(INWARD):
+            wider = [each - inward * (side == n) for n, each in enumerate(sides)]
+            if 0 <= wider[side] <= STEPS and edges(wider)[side].all():
+                sides, grown = wider, True
+    # What lies between the points of the grid is inside as well, a step away from the edge.
+    left, bottom, right, top = (
+        min(max(side + inward, 0), STEPS) for side, inward in zip(sides, INWARD, strict=True)
+    )
+    return [columns[left], rows[bottom], columns[right], rows[top]]
+
+
 def axes(system: CRS) -> str:
     """The directions of the first two axes in the EPSG's order: NE for latitude, longitude."""
     return "".join(axis.direction[0].upper() for axis in system.axis_info[:2])
@@ -228,8 +274,11 @@ def row(system: System, known: bool) -> dict[str, object]:
     if not to_system or not box:
         return facts | {"refused": "projection"}
     metres = CRS.from_epsg(system.code).axis_info[0].unit_conversion_factor
-    limits = zip(("xmin", "ymin", "xmax", "ymax"), extent(to_system, box, metres), strict=True)
-    return facts | _sides("", system.area) | _sides("domain_", box) | dict(limits)
+    limits = extent(to_system, box, metres)
+    whole = dict(zip(FIELDS[-8:-4], limits, strict=True))
+    inner = (f"{side:.0f}" for side in core(to_system, system.area, box, limits))
+    sides = _sides("", system.area) | _sides("domain_", box)
+    return facts | sides | whole | dict(zip(FIELDS[-4:], inner, strict=True))
 
 
 def _facts(system: System) -> dict[str, object]:

@@ -12,14 +12,13 @@ import proof
 import pytest
 import rendering
 from rendering import TEMPLATE, Project
-from variants import USUAL, VARIANTS, Variant
+from variants import VARIANTS, Variant
 
 Bake = Callable[..., Project]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--presets", type=Path, help="prove the sets of parameters of this YAML file")
-    parser.addoption("--whole-matrix", action="store_true", help="prove every pair of values")
 
 
 CHOSEN = pytest.StashKey[Sequence[Variant]]()
@@ -27,9 +26,8 @@ CHOSEN = pytest.StashKey[Sequence[Variant]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     file = config.getoption("presets")
-    variants = VARIANTS if config.getoption("whole_matrix") else USUAL
     try:
-        config.stash[CHOSEN] = presets.load(file) if file else variants
+        config.stash[CHOSEN] = presets.load(file) if file else VARIANTS
     except presets.WrongPresets as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""The rendered suite, with PgBouncer in transaction mode between the service and the database."""
+"""Tests of the rendered suite, with PgBouncer in transaction mode between the service and the database."""
 
 import os
 import re
@@ -28,7 +28,14 @@ def pooled(server):
 postgis.Server.database = pooled
 """
 
-#: What the tests below ask of sessions, which belong to PgBouncer here.
+#: The tests of what a session could keep between transactions: settings, locks, cursors, temporary tables, COPY,
+#: prepared statements, and connections that end.
+WITH_SESSIONS = (
+    *("checks", "database", "export", "faults", "features_edits", "features_pages", "health", "load"),
+    *("migrations", "observation", "rest", "tiles"),
+)
+
+#: What some of them ask of sessions, which belong to PgBouncer here.
 OF_SESSIONS = "not sessions_that_end and not that_the_server_closed and not only_reads"
 
 
@@ -110,11 +117,13 @@ def pgbouncer(programs: Path, server: Any, request: pytest.FixtureRequest) -> It
             process.wait()
 
 
-def test_the_rendered_suite_passes(bake: Bake, server: Any, pgbouncer: str) -> None:
+def test_the_rendered_tests_of_sessions_pass(bake: Bake, server: Any, pgbouncer: str) -> None:
     project = bake()
+    files = [f"tests/test_{name}.py" for name in WITH_SESSIONS]
     (project.path / "tests" / "pooled.py").write_text(PLUGIN)
     run = project.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.pooled", "-k", OF_SESSIONS),
+        *files,
         TEST_DATABASE_URL=server.url,
         PGBOUNCER=pgbouncer.rpartition("@")[2],
         PYTHONPATH=f"{project.path / 'src'}:{project.path}",

@@ -196,8 +196,3 @@ def of(row: Row) -> Variant:
 
 
 VARIANTS = (*NAMED, *map(of, ROWS))
-
-#: What `make test` proves; `make variants` proves all, some of which do not hold yet.
-USUAL = tuple(
-    variant for variant in NAMED if variant.name in ("default", "one letter", "antimeridian")
-)

@@ -18,8 +18,9 @@ from pathlib import Path
 
 #: No plugins of pytest: pytest warns of those that are imported before it.
 LIBRARIES = (
-    *("alembic.command", "alembic.config", "fastapi", "fastapi.testclient", "geoalchemy2"),
-    *("openapi_spec_validator", "orjson", "psycopg2", "pydantic_settings", "shapely"),
+    *("alembic.command", "alembic.config", "anyio._backends._asyncio", "cql2", "fastapi"),
+    *("fastapi.testclient", "geoalchemy2", "openapi_spec_validator", "orjson", "prometheus_client"),
+    *("psycopg2", "pydantic_settings", "pyogrio", "shapely"),
     *("sqlalchemy.dialects.postgresql.psycopg2", "sqlalchemy.orm", "uvicorn"),
 )
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -238,7 +238,8 @@ def test_a_box_finds_what_meets_it_in_every_crs(
         x, y = shapely.get_coordinates(shape)[0]
         size = (shape.bounds[2] - shape.bounds[0]) or abs(x) / 1e4 + 1e-3
         box = shapely.box(x - size, y - size, x, y)
-        if crs.srid != STORAGE.srid and not _in_degrees(box, crs):
+        projected = crs.srid == STORAGE.srid and not STORAGE.geographic
+        if not projected and not _in_degrees(box, crs):
             continue
         corners = np.array(box.bounds).reshape(2, 2)[:, ::-1] if crs.swapped else box.bounds
         text = ",".join(repr(float(each)) for each in np.ravel(corners))

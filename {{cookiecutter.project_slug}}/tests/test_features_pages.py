@@ -49,7 +49,7 @@ def token_of(client: TestClient, **parameters: Any) -> str:
     return following.partition("token=")[2].partition("&")[0]
 
 
-@pytest.mark.parametrize("limit", range(1, 11))
+@pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 10])
 def test_pages_hold_each_feature_once_and_end(
     client: TestClient, some_rows: list[str], limit: int
 ) -> None:

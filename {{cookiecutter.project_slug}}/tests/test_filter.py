@@ -274,7 +274,8 @@ def insert_narrow(connection: sa.Connection, number: int) -> None:
 
 def brute_force(connection: sa.Connection, function: str, other: Any) -> list[set[Any]]:
     """The rows of which PostGIS says that they are so to a geometry, or that it is so to them, without an index."""
-    own = sa.func.ST_Transform(sa.func.ST_Force2D(GEOMETRY), WGS84)
+    # Heights take part in a transformation: without them the last digits of longitude and latitude are others.
+    own = sa.func.ST_Force2D(sa.func.ST_Transform(GEOMETRY, WGS84))
     other = sa.func.ST_SetSRID(other, WGS84)
     return [
         set(connection.scalars(sa.select(TABLE.c.id).where(sa.Function(function, *operands))))

@@ -247,7 +247,8 @@ def test_what_gdal_reads_comes_in(
         # GDAL has no such type for it: z would be lost.
         return
     path = written(tmp_path / f"features.{DRIVERS[driver]}", driver, given)
-    renamed = {column.name[:10]: column.name for column in WRITABLE}
+    shortened = driver == "ESRI Shapefile"
+    renamed = {column.name[:10]: column.name for column in WRITABLE} if shortened else {}
     assert loaded(path, renamed=renamed).loaded == len(given), loaded.reasons
     assert same(stored(connection), given)
 

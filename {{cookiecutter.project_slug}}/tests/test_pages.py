@@ -33,7 +33,7 @@ def pages(client: TestClient, url: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("limit", range(1, 11))
+@pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 10])
 def test_pages_hold_each_row_once_and_end(
     client: TestClient, some_rows: list[str], limit: int
 ) -> None:

@@ -227,8 +227,10 @@ def _searches() -> Iterator[tuple[str, sa.Select[Any], list[sa.Index]]]:
         yield "a page in a box", queries.page(record, inside, limit=10, few=few), [gist]
     filtered = cql.compile(f"S_WITHIN({COLUMN.name}, BBOX{(*box,)})", "cql2-text")
     yield "a filtered page", queries.page(record, INDEXED_ROWS & filtered, limit=10), [gist]
-    tile = tiles.parameters(tiles.Tile.at(lon, lat, 16), limit=10)
-    yield "a tile", tiles.select().params(tile), [gist]
+    # The first reaches beyond what most CRSs cover.
+    for zoom in (1, 16):
+        tile = tiles.parameters(tiles.Tile.at(lon, lat, zoom), limit=10)
+        yield f"a tile of zoom {zoom}", tiles.select().params(tile), [gist]
     for kind, statement in nearby.statements(rows, COLUMN, place, 100.0, 10):
         yield kind, statement, [gist, *spatial.geography_indexes(COLUMN)]
 

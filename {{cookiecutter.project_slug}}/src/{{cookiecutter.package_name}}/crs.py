@@ -42,8 +42,10 @@ class CRS(NamedTuple):
     geographic: bool
     #: Where it is defined, in degrees of WGS 84.
     domain: Bounds
-    #: The same in its own coordinates.
+    #: The same in its own coordinates, which is all that the table stores.
     extent: Bounds
+    #: A part of the extent that is nowhere but in the domain; in the rest, at its corners, what is stored may lie beyond.
+    core: Bounds
 
     def __str__(self) -> str:
         return f"EPSG:{self.srid} ({self.name})"
@@ -62,6 +64,7 @@ STORAGE = CRS(
     geographic={{ crs.geographic }},
     domain=Bounds({{ crs.domain | join(', ') }}),
     extent=Bounds({{ crs.extent | join(', ') }}),
+    core=Bounds({{ crs.core | join(', ') }}),
 )
 
 

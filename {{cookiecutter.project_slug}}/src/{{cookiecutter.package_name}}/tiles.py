@@ -155,7 +155,8 @@ def _features(found: sa.CTE) -> sa.Select[Any]:
         geometry = sa.func.ST_CollectionExtract(geometry, parts.c.dimension)
         features = features.join(parts, sa.true())
     columns = [
-        _property(column).label(column.name)
+        # As plain text: SQLAlchemy would shorten a name of more than 57 letters.
+        _property(column).label(str(column.name))
         for column in found.columns
         if column.name != GEOMETRY.name
     ]
