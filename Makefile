@@ -15,7 +15,10 @@ PARALLEL = --numprocesses auto --dist worksteal
 PRESETS ?=
 BASE ?= HEAD~1
 
-.PHONY: help demo test variants render-diff test-faults bench lint clean
+# Of the larger table.
+ROWS ?= 10000000
+
+.PHONY: help demo test variants render-diff test-faults bench bench-scale lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -27,6 +30,7 @@ help:
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
+	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
 	@echo "make lint   lint and types of the template's own code"
 
 # One environment for the template and for all that it renders; with auth=oidc it needs the most packages.
@@ -57,6 +61,9 @@ test-faults: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT) build/bench/peers/ready
 	$(PYTHON) benchmarks/bench.py $(BENCH_ARGS)
+
+bench-scale: $(ENVIRONMENT)
+	$(PYTHON) benchmarks/scale.py --rows $(ROWS)
 
 # The peers want other versions of the same packages.
 build/bench/peers/ready: benchmarks/requirements.txt

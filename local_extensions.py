@@ -17,8 +17,10 @@ from jinja2.ext import Extension
 # Cookiecutter puts the template's folder on the path only while it loads this module.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import epsg
+import names
 import parameters
-from parameters import Attribute
+from attributes import Attribute
 
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100
@@ -31,12 +33,12 @@ class Parameters(Extension):
         super().__init__(environment)
         environment.filters.update(
             assigned=assigned,
-            class_name=parameters.class_name,
+            class_name=names.class_name,
             columns=columns,
-            crs=parameters.crs,
+            crs=epsg.crs,
             is_geographic=is_geographic,
             literal=literal,
-            plural=parameters.plural,
+            plural=names.plural,
             problems=problems,
             quoted=quoted,
         )
@@ -54,7 +56,7 @@ def columns(attributes: str) -> list[Column]:
 
 def is_geographic(srid: str) -> bool:
     """Whether the SRID is of a geographic CRS; false for one that is refused."""
-    crs = parameters.crs(srid)
+    crs = epsg.crs(srid)
     return crs is not None and crs.geographic
 
 

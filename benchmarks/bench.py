@@ -8,34 +8,22 @@ the rendered service's: the median over the rounds, with the spread between the 
 from __future__ import annotations
 
 import argparse
-import http.client
-import os
-import random
 import statistics
 import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
-from peers import Peer, Request, peers, versions
-from rows import BUILD, prepare
+import measure
+from bulk import export_table, load_table
+from measure import Samples
+from peers import Peer, about, about_the_peers, peers, see_that_they_agree, serve_another
+from plot import Point, svg
+from rows import BUILD, prepare, render
 
 RESULTS = BUILD / "results.md"
 
-#: Clock ticks of the kernel's accounting in a second.
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class Sample:
-    """One round of one operation on one server."""
-
-    cpu_ms: float
-    per_second: float
-    latencies_ms: list[float]
+#: The operation that is measured on rows sorted in space, too.
+IN_A_BOX = "page of 100 in a box"
 
 
 def main() -> int:
@@ -45,118 +33,104 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
     parser.add_argument("--clients", type=int, default=2, help="connections at once")
     parser.add_argument("--shapes", nargs="*", default=["POINT", "POLYGON"])
-    parser.add_argument("--only", nargs="*", help="operations")
+    parser.add_argument("--load", type=int, default=100_000, help="features to load")
+    parser.add_argument("--only", nargs="*", help="operations; no loading, no export")
     options = parser.parse_args()
-    report = [f"# Benchmark\n\n{versions()}\n\n{options}\n"]
+    report = [f"# Benchmark\n\n{options}\n"]
     for shape in options.shapes:
-        with ExitStack() as stack:
-            database = stack.enter_context(prepare(shape, options.rows))
-            servers = stack.enter_context(peers(database))
-            report.append(f"\n## {shape}, {options.rows:,} rows\n")
-            report.append(table(servers, options))
-            print(report[-1], flush=True)
+        report.append(f"\n## {shape}, {options.rows:,} rows\n\n")
+        print(report[-1], flush=True)
+        report += measured(shape, options)
     RESULTS.write_text("".join(report), encoding="utf-8")
-    print(f"written to {RESULTS}")
+    print(f"written to {RESULTS} and beside it")
     return 0
 
 
-def table(servers: Sequence[Peer], options: argparse.Namespace) -> str:
-    """A Markdown table: an operation a row, a server a column."""
+def measured(shape: str, options: argparse.Namespace) -> list[str]:
+    """The tables of a geometry type."""
+    project = render(shape)
+    with ExitStack() as stack:
+        database = stack.enter_context(prepare(project, shape, options.rows))
+        servers = stack.enter_context(peers(database))
+        tables = [about(database), about_the_peers(), see_that_they_agree(servers, database)]
+        print(*tables, sep="", flush=True)
+        tables.append(requests_table(servers, shape, options))
+        if not options.only or IN_A_BOX in options.only:
+            ordered = stack.enter_context(
+                prepare(project, shape, options.rows, sorted_in_space=True)
+            )
+            other = stack.enter_context(serve_another(ordered, servers[0]))
+            tables.append(in_space_table(servers[0], other, options))
+        if not options.only:
+            # Of a process that has answered nothing yet, the memory is that of a stream alone.
+            fresh = stack.enter_context(serve_another(database, servers[0]))
+            empty = stack.enter_context(prepare(project, shape, 0))
+            rounds = min(options.rounds, 5)
+            tables.append(
+                "\n| | the service | COPY | the service's rate, of COPY's | peak memory |\n|---|---|---|---|---|\n"
+                + load_table(empty, options.load, rounds)
+                + export_table(database, fresh, rounds)
+            )
+            print(tables[-1], flush=True)
+    return tables
+
+
+def requests_table(servers: Sequence[Peer], shape: str, options: argparse.Namespace) -> str:
+    """A Markdown table, an operation a row, a server a column; and the same as a plot."""
     ours = servers[0]
     lines = ["| operation | " + " | ".join(server.name for server in servers) + " |"]
     lines.append("|" + "---|" * (len(servers) + 1))
+    points = []
     for operation in ours.operations:
         if options.only and operation not in options.only:
             continue
         able = [server for server in servers if operation in server.operations]
-        samples = measure(operation, able, options)
-        cells = [cell(server, ours, samples) for server in servers]
+        samples = turns(operation, able, options)
+        cells = [
+            cell(samples[server.name], samples[ours.name]) if server in able else "-"
+            for server in servers
+        ]
+        points += [
+            Point(operation, name, measure.cpu_ratio(mine, samples[ours.name]))
+            for name, mine in samples.items()
+        ]
         lines.append(f"| {operation} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
+    title = f"{shape}, {options.rows:,} rows: CPU of a request, as a multiple of the service's"
+    (BUILD / f"{shape.lower()}.svg").write_text(svg(title, points), encoding="utf-8")
     return "\n".join(lines) + "\n"
 
 
-def cell(server: Peer, ours: Peer, samples: dict[str, list[Sample]]) -> str:
+def in_space_table(shuffled: Peer, ordered: Peer, options: argparse.Namespace) -> str:
+    samples = turns(IN_A_BOX, [shuffled, ordered], options)
+    first, second = samples[shuffled.name], samples[ordered.name]
+    table = (
+        "\n| | rows as they came | rows sorted in space |\n|---|---|---|\n"
+        f"| {IN_A_BOX} | {cell(first, first)} | {cell(second, first)} |\n"
+    )
+    print(table, flush=True)
+    return table
+
+
+def turns(
+    operation: str, servers: Sequence[Peer], options: argparse.Namespace
+) -> dict[str, Samples]:
+    return measure.in_turns(
+        operation,
+        servers,
+        rounds=options.rounds,
+        seconds=options.seconds,
+        clients=options.clients,
+    )
+
+
+def cell(mine: Samples, ours: Samples) -> str:
     """CPU, its ratio to ours with the quartiles, requests per second, p50 and p99."""
-    if server.name not in samples:
-        return "-"
-    mine = samples[server.name]
-    ratios = [a.cpu_ms / b.cpu_ms for a, b in zip(mine, samples[ours.name], strict=True)]
-    low, _, high = statistics.quantiles(ratios, n=4)
-    latencies = sorted(latency for sample in mine for latency in sample.latencies_ms)
-    p50, p99 = (latencies[int(len(latencies) * share)] for share in (0.50, 0.99))
     cpu = statistics.median(sample.cpu_ms for sample in mine)
     rate = statistics.median(sample.per_second for sample in mine)
-    ratio = (
-        "" if server is ours else f" **x{statistics.median(ratios):.2f}** ({low:.2f} to {high:.2f})"
-    )
-    return f"{cpu:.2f} ms{ratio}<br>{rate:.0f}/s, {p50:.1f}/{p99:.1f} ms"
-
-
-def measure(
-    operation: str, servers: Sequence[Peer], options: argparse.Namespace
-) -> dict[str, list[Sample]]:
-    """The samples of each server, taken in turns."""
-    samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
-    for server in servers:
-        run(server, operation, options, seconds=options.seconds / 4, seed=0)
-    for number in range(options.rounds):
-        for server in random.Random(number).sample(servers, len(servers)):
-            samples[server.name].append(
-                run(server, operation, options, seconds=options.seconds, seed=number)
-            )
-    return samples
-
-
-def run(
-    server: Peer, operation: str, options: argparse.Namespace, *, seconds: float, seed: int
-) -> Sample:
-    """Send requests for a while over a few connections."""
-    latencies: list[float] = []
-    make = server.operations[operation]
-    before, start = cpu_seconds(server), time.perf_counter()
-    threads = [
-        threading.Thread(
-            target=client,
-            args=(server, make, random.Random(f"{seed}/{n}"), start + seconds, latencies),
-        )
-        for n in range(options.clients)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    elapsed = time.perf_counter() - start
-    cpu = cpu_seconds(server) - before
-    if not latencies:
-        raise RuntimeError(f"{server.name}: no answer to {operation}")
-    return Sample(cpu / len(latencies) * 1e3, len(latencies) / elapsed, latencies)
-
-
-def client(
-    server: Peer,
-    make: Callable[[random.Random], Request],
-    dice: random.Random,
-    end: float,
-    latencies: list[float],
-) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    while time.perf_counter() < end:
-        request = make(dice)
-        start = time.perf_counter()
-        connection.request(request.method, request.path, request.body, request.headers)
-        response = connection.getresponse()
-        body = response.read()
-        if response.status not in (200, 201, 204):
-            raise RuntimeError(f"{server.name}: {request.path}: {response.status} {body[:300]!r}")
-        latencies.append((time.perf_counter() - start) * 1e3)
-    connection.close()
-
-
-def cpu_seconds(server: Peer) -> float:
-    """User and system time that a server's process has used."""
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    compared = "" if mine is ours else f" {measure.cpu_ratio(mine, ours)}"
+    p50, p99 = (measure.latency(mine, share) for share in (0.50, 0.99))
+    return f"{cpu:.2f} ms{compared}<br>{rate:.0f}/s, {p50:.1f}/{p99:.1f} ms"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
 import json
 import os
@@ -11,11 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rows import ROOT, Prepared
@@ -24,6 +25,10 @@ HERE = ROOT / "benchmarks"
 
 #: The interpreter of the peers, which need other versions of the same packages.
 PEERS_PYTHON = ROOT / "build" / "bench" / "peers" / "bin" / "python"
+
+
+#: The operation that only the service has.
+MANY = "insert 1,000 at once"
 
 
 @dataclass
@@ -36,8 +41,9 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-#: The requests of a server, by operation; each is made with some random number.
-Operations = dict[str, Callable[[random.Random], Request]]
+#: Makes a request of one kind, with some random numbers.
+Operation = Callable[[random.Random], Request]
+Operations = dict[str, Operation]
 
 
 @dataclass
@@ -64,14 +70,29 @@ def place(dice: random.Random) -> tuple[float, float]:
 
 
 def box(dice: random.Random, size: float = 5.0) -> str:
-    lon, lat = place(dice)
-    return f"{lon},{lat},{lon + size},{lat + size}"
+    west, south = (round(dice.uniform(-edge, edge - size), 4) for edge in (175, 75))
+    return f"{west},{south},{west + size},{south + size}"
 
 
 def tile(dice: random.Random, zoom: int) -> tuple[int, int, int]:
     """Zoom, row, column of a tile between 60° north and south."""
     side = 2**zoom
     return zoom, int(side * dice.uniform(0.3, 0.7)), int(side * dice.random())
+
+
+def new(dice: random.Random) -> dict[str, object]:
+    return {"name": "new", "location": {"type": "Point", "coordinates": place(dice)}}
+
+
+def new_features(dice: random.Random, number: int) -> dict[str, object]:
+    """A GeoJSON FeatureCollection."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "geometry": row["location"], "properties": {"name": row["name"]}}
+            for row in (new(dice) for _ in range(number))
+        ],
+    }
 
 
 def features(
@@ -93,44 +114,43 @@ def features(
 
 def searches(path: str = "/facilities/nearby") -> Operations:
     """Searches in metres."""
-    return {
-        name: lambda dice, radius=radius: get(
+
+    def within(radius: int) -> Operation:
+        return lambda dice: get(
             "{}?lon={}&lat={}&radius={}&limit=10".format(path, *place(dice), radius)
         )
-        for name, radius in (("within 50 km", 50_000), ("10 nearest", 20_000_000))
-    }
+
+    return {"within 50 km": within(50_000), "10 nearest": within(20_000_000)}
 
 
-def tiles(path: str) -> Operations:
+def tiles(path: str, zooms: Sequence[int] = (2, 6, 10)) -> Operations:
     """Vector tiles; the path has places for zoom, row and column."""
-    return {
-        f"tile, zoom {zoom}": lambda dice, zoom=zoom: get(
+
+    def at(zoom: int) -> Operation:
+        return lambda dice: get(
             path.format(**dict(zip(("z", "y", "x"), tile(dice, zoom), strict=True)))
         )
-        for zoom in (2, 6, 10)
-    }
+
+    return {f"tile, zoom {zoom}": at(zoom) for zoom in zooms}
 
 
 def writes(prepared: Prepared) -> Operations:
-    """Inserting and updating through the plain REST resource."""
-
-    def row(dice: random.Random) -> dict[str, object]:
-        return {"name": "new", "location": {"type": "Point", "coordinates": place(dice)}}
-
+    """Inserting and updating through the plain REST resource, and many features at once."""
     if prepared.shape != "POINT":
         return {}
     return {
-        "insert": lambda dice: send("POST", "/facilities/", row(dice)),
+        "insert": lambda dice: send("POST", "/facilities/", new(dice)),
         "update": lambda dice: send(
-            "PUT", f"/facilities/{dice.randint(1, prepared.rows)}", row(dice)
+            "PUT", f"/facilities/{dice.randint(1, prepared.rows)}", new(dice)
         ),
+        MANY: lambda dice: send("POST", "/collections/facilities/items", new_features(dice, 1000)),
     }
 
 
 def source_page(prepared: Prepared) -> Operations:
     """The usual way, with plain parameters."""
     n, path = prepared.rows, "/facilities/"
-    operations = features(prepared, path, item="{items}{id}", deep=f"offset={n * 9 // 10}")
+    operations = features(prepared, path, item="{items}{id}", deep=f"offset={prepared.depth}")
     operations |= searches()
     if prepared.shape == "POINT":
         query = "name=new&lon={}&lat={}"
@@ -157,13 +177,12 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
             "pygeoapi", PEERS_PYTHON, "pygeoapi.starlette_app:APP", **pygeoapi_settings(prepared)
         )
 
-        items, offset = "/collections/facilities/items", f"offset={prepared.rows * 9 // 10}"
-        deep = f"token={token(ours, f'{items}?limit=10&{offset}')}"
-        shared = searches() | tiles("/collections/facilities/tiles/WebMercatorQuad/{z}/{y}/{x}")
-        ours.operations = features(prepared, items, deep=deep) | shared | writes(prepared)
-        floor.operations = (
-            features(prepared, items, deep=f"after={prepared.rows * 9 // 10}") | shared
+        ours.operations = of_the_service(prepared, ours)
+        items, offset = "/collections/facilities/items", f"offset={prepared.depth}"
+        floor.operations = ours.operations | features(
+            prepared, items, deep=f"after={prepared.depth}"
         )
+        floor.operations.pop(MANY, None)
         usual.operations = source_page(prepared)
         table = "/collections/public.facilities"
         tipg.operations = features(prepared, f"{table}/items", deep=offset)
@@ -172,12 +191,88 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
         yield [ours, floor, usual, tipg, pygeoapi]
 
 
-def token(server: Peer, path: str) -> str:
-    """The token of the page behind one, from its link."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as response:
-        links = json.load(response)["links"]
+def of_the_service(prepared: Prepared, server: Peer) -> Operations:
+    """What the rendered service can do."""
+    items = "/collections/facilities/items"
+    before = get(f"{items}?limit=10&offset={prepared.depth - 10}")
+    links = json.loads(answer(server, before))["links"]
     (following,) = (link["href"] for link in links if link["rel"] == "next")
-    return parse_qs(urlsplit(following).query)["token"][0]
+    token = parse_qs(urlsplit(following).query)["token"][0]
+    return (
+        features(prepared, items, deep=f"token={token}")
+        | searches()
+        | tiles("/collections/facilities/tiles/WebMercatorQuad/{z}/{y}/{x}")
+        | writes(prepared)
+    )
+
+
+@contextmanager
+def serve_another(prepared: Prepared, ours: Peer) -> Iterator[Peer]:
+    """The rendered service on another database."""
+    application = f"{prepared.package}.main:create_app"
+    with serve(prepared, f"{ours.name}, other rows", sys.executable, application, {}) as server:
+        server.operations = of_the_service(prepared, server)
+        yield server
+
+
+def answer(server: Peer, request: Request) -> bytes:
+    """The body of the answer to a single request, which has to be a success."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    try:
+        return sent(connection, server, request)
+    finally:
+        connection.close()
+
+
+def sent(connection: http.client.HTTPConnection, server: Peer, request: Request) -> bytes:
+    connection.request(request.method, request.path, request.body, request.headers)
+    response = connection.getresponse()
+    body = response.read()
+    if response.status not in (200, 201, 204):
+        raise RuntimeError(f"{server.name}: {request.path}: {response.status} {body[:300]!r}")
+    return body
+
+
+def see_that_they_agree(servers: Sequence[Peer], prepared: Prepared) -> str:
+    """See that all servers give the same rows, and the floor the very same answers but for links and the like.
+
+    Raises:
+        RuntimeError: One does not: to compare what they cost would mean nothing.
+    """
+    ours, floor, *_ = servers
+    checked = 0
+    for operation in ours.operations.keys() - writes(prepared).keys():
+        seed = random.Random(operation).random()
+        expected = answer(ours, ours.operations[operation](random.Random(seed)))
+        for server in servers[1:]:
+            if operation not in server.operations:
+                continue
+            given = answer(server, server.operations[operation](random.Random(seed)))
+            if operation.startswith("tile"):
+                # Two programs write a tile in two ways.
+                same = bool(given) == bool(expected) and (server is not floor or given == expected)
+            else:
+                same = ids(given) == ids(expected) and (
+                    server is not floor or rows_of(given) == rows_of(expected)
+                )
+            if not same:
+                raise RuntimeError(f"{operation}: {server.name} and {ours.name} disagree")
+            checked += 1
+    return (
+        f"\nThe servers were asked {checked} times, and agreed, before anything was measured.\n\n"
+    )
+
+
+def rows_of(body: bytes) -> list[dict[str, Any]]:
+    """The features of an answer, or the one that it is, without links."""
+    content = json.loads(body)
+    if isinstance(content, dict):
+        content = content.get("features", content.get("items", [content]))
+    return [{name: value for name, value in row.items() if name != "links"} for row in content]
+
+
+def ids(body: bytes) -> list[str]:
+    return sorted(str(row["id"]) for row in rows_of(body))
 
 
 @contextmanager
@@ -244,14 +339,37 @@ def pygeoapi_settings(prepared: Prepared) -> dict[str, str]:
     return settings
 
 
-def versions() -> str:
+#: The packages whose versions are told: of the service, and of the peers.
+HERE_WITH = (
+    *("fastapi", "starlette", "sqlalchemy", "psycopg2-binary", "geoalchemy2", "orjson"),
+    *("uvicorn", "uvloop", "httptools"),
+)
+THERE_WITH = ("tipg", "asyncpg", "pygeoapi", "fastapi", "starlette", "uvicorn")
+
+#: The settings of PostgreSQL that matter.
+SETTINGS = ("shared_buffers", "work_mem", "fsync", "jit", "max_parallel_workers_per_gather")
+
+
+def about(prepared: Prepared) -> str:
     """What is measured, and on what."""
-    packages = ["fastapi", "sqlalchemy", "psycopg2-binary", "geoalchemy2", "orjson", "uvicorn"]
-    here = {name: importlib.metadata.version(name) for name in packages}
-    script = "import importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in ('tipg', 'pygeoapi')))"
-    there = subprocess.check_output([str(PEERS_PYTHON), "-c", script], text=True).strip()
+    here = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in HERE_WITH)
+    with prepared.cursor() as cursor:
+        cursor.execute("SELECT version(), postgis_lib_version()")
+        postgresql, postgis = cursor.fetchone()
+        cursor.execute(
+            "SELECT string_agg(name || ' ' || current_setting(name), ', ')"
+            f" FROM pg_settings WHERE name IN {SETTINGS}"
+        )
+        (settings,) = cursor.fetchone()
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return (
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}; "
-        + ", ".join(f"{name} {version}" for name, version in here.items())
-        + f"; peers: {there}"
+        f"- Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}; load before: {load}\n"
+        f"- the service, the floor and the usual way: {here}; the service with its default settings\n"
+        f"- {postgresql.partition(' (')[0]}, PostGIS {postgis}; {settings}\n"
     )
+
+
+def about_the_peers() -> str:
+    script = f"import importlib.metadata as m; print(*(f'{{n}} {{m.version(n)}},' for n in {THERE_WITH}))"
+    there = subprocess.check_output([str(PEERS_PYTHON), "-c", script], text=True)
+    return f"- the peers: {there.rstrip().rstrip(',')}\n"

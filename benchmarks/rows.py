@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import psycopg2
 
@@ -43,24 +44,50 @@ class Prepared:
             "GEOMETRY_TYPE": self.shape,
         }
 
+    @property
+    def depth(self) -> int:
+        """The rows before a deep page: a million where there are as many, else nine of ten."""
+        return 1_000_000 if self.rows > 1_000_000 else self.rows * 9 // 10
+
+    def command(self, *arguments: object) -> list[str]:
+        """A command of the service's command line."""
+        return [sys.executable, "-m", self.package, *map(str, arguments)]
+
+    def run(self, *arguments: object) -> None:
+        subprocess.run(
+            self.command(*arguments),
+            cwd=self.project,
+            env=self.environment,
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of a connection whose statements are transactions of their own."""
+        connection = psycopg2.connect(self.url)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
 
 @contextmanager
-def prepare(shape: str, rows: int) -> Iterator[Prepared]:
-    """Render the default service with a geometry type, and fill its table."""
-    project = render(shape)
+def prepare(
+    project: Path, shape: str, rows: int, *, sorted_in_space: bool = False
+) -> Iterator[Prepared]:
+    """A database for a rendered service, with its table full of rows."""
     with postgis(project).server() as server, server.database() as url:
         prepared = Prepared(shape, project, "facilities_service", url, rows)
-        subprocess.run(
-            [sys.executable, "-m", prepared.package, "migrate"],
-            cwd=project,
-            env=prepared.environment,
-            check=True,
-        )
-        fill(prepared)
+        prepared.run("migrate")
+        fill(prepared, sorted_in_space=sorted_in_space)
         yield prepared
 
 
 def render(shape: str) -> Path:
+    """Render the default service with a geometry type."""
     folder = BUILD / shape.lower()
     shutil.rmtree(folder, ignore_errors=True)
     command = ["cookiecutter", str(ROOT), "--no-input", "--default-config", "--accept-hooks", "no"]
@@ -81,16 +108,33 @@ def postgis(project: Path) -> ModuleType:
     return module
 
 
-def fill(prepared: Prepared) -> None:
-    connection = psycopg2.connect(prepared.url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
+def fill(prepared: Prepared, *, sorted_in_space: bool) -> None:
+    """Random rows; sorted in space, those with neighbouring ids are neighbours."""
+    with prepared.cursor() as cursor:
         cursor.execute("SELECT setseed(0.5)")
         cursor.execute(
             "INSERT INTO facilities (name, status, location)"
-            " SELECT 'facility ' || n, CASE WHEN n %% 10 = 0 THEN 'closed' ELSE 'active' END,"
-            f" {SHAPES[prepared.shape]} FROM generate_series(1, %s) AS n",
+            " SELECT 'facility ' || n, CASE WHEN n %% 10 = 0 THEN 'closed' ELSE 'active' END, shape"
+            f" FROM (SELECT n, {SHAPES[prepared.shape]} AS shape FROM generate_series(1, %s) AS n) AS made"
+            # Geometries are ordered along a Hilbert curve.
+            f" ORDER BY {'shape' if sorted_in_space else 'n'}",
             (prepared.rows,),
         )
         cursor.execute("VACUUM ANALYZE facilities")
-    connection.close()
+
+
+#: The features of a file as SQL makes them, one to a line.
+FEATURES = """
+    SELECT format(
+        '{{"type":"Feature","geometry":%s,"properties":{{"name":"facility %s","status":"%s"}}}}',
+        ST_AsGeoJSON({shape}), n, CASE WHEN n % 10 = 0 THEN 'closed' ELSE 'active' END
+    ) FROM generate_series(1, {rows}) AS n
+"""
+
+
+def write_features(prepared: Prepared, rows: int, path: Path) -> None:
+    """A GeoJSON sequence of random features, to be loaded."""
+    query = FEATURES.format(shape=SHAPES[prepared.shape], rows=int(rows))
+    with prepared.cursor() as cursor, path.open("wb") as file:
+        cursor.execute("SELECT setseed(0.5)")
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT", file)

@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = json.loads(r'''{{ cookiecutter.package_name | tojson }}''')
 SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
-#: Set to 0 to decline the environment that is made where cookiecutter's own interpreter cannot run the check.
+#: Set this variable to 0 to have no environment made where cookiecutter's own interpreter cannot run the check.
 DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
 
 RULE = "=" * 88
@@ -26,14 +26,14 @@ def main() -> int:
     python = interpreter(requirements())
     if python is None:
         say(
-            "NOTHING WAS CHECKED: the packages that the check needs could not be had.\n"
-            f"What checks the models:  cd {SLUG} && make check"
+            "NOTHING WAS CHECKED: the packages that the check needs could not be installed.\n"
+            f"To check the models:  cd {SLUG} && make check"
         )
         return 0
     if check(python):
         return 0
     say(
-        "The generated models do not pass their own check; the reasons stand above.\n"
+        "The generated models do not pass their own check; the reasons are given above.\n"
         "That is a fault of the template or of the parameters: please report it with them."
     )
     return 1
@@ -104,7 +104,7 @@ def cache_folder() -> Path:
 
 
 def make_environment(environment: Path, needed: list[str]) -> None:
-    """Make it beside its place and move it there whole, so that an interrupted one is never taken for it."""
+    """Make it in a temporary folder and move it when it is complete: one that was interrupted is never used."""
     environment.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=environment.parent) as folder:
         made = Path(folder) / "environment"

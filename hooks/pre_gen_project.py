@@ -23,7 +23,7 @@ def leave_nothing_behind() -> None:
         try:
             folder.rmdir()
         except OSError:
-            # Somebody's: it is not empty.
+            # It is not empty, so it is somebody's.
             return
 
 
@@ -34,8 +34,8 @@ def main() -> int:
     lines = "\n".join(f"- {problem}" for problem in PROBLEMS)
     print(
         f"\n{rule}\nThe parameters are wrong; nothing was generated.\n{lines}\n\n"
-        "Give right values and run cookiecutter again. What you answered is kept: with --replay-file,\n"
-        "a corrected copy of it serves as well.\n"
+        "Correct them and run cookiecutter again. Your answers are kept: with --replay-file,\n"
+        "a corrected copy of them will do.\n"
         f"{rule}\n",
         file=sys.stderr,
     )

@@ -19,20 +19,16 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import parameters
+import reserved
+from attributes import Attribute
+from names import IDENTIFIER, class_name, plural
 from parameters import (
     CHOICES,
     NAMES,
-    RESERVED_COLUMNS,
-    RESERVED_PACKAGES,
-    RESERVED_TABLES,
-    Attribute,
     AttributesError,
     Problem,
-    class_name,
     derived_names,
     parse_attributes,
-    plural,
     problems,
 )
 
@@ -267,17 +263,17 @@ def test_whatever_attributes_come_in_are_parsed_or_put_right(text: str) -> None:
     assert len({attribute.name for attribute in attributes}) == len(attributes)
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_TABLES))
+@pytest.mark.parametrize("name", sorted(reserved.every(reserved.TABLES)))
 def test_reserved_tables(name: str) -> None:
     refused("table_name", name)
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_COLUMNS))
+@pytest.mark.parametrize("name", sorted(reserved.every(reserved.COLUMNS)))
 def test_reserved_columns(name: str) -> None:
     refused("geometry_column", name)
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_PACKAGES))
+@pytest.mark.parametrize("name", sorted(reserved.every(reserved.PACKAGES)))
 def test_reserved_packages(name: str) -> None:
     refused("package_name", name)
 
@@ -304,7 +300,9 @@ def test_no_package_shadows_what_the_service_imports(bake_once: Bake) -> None:
     }
     assert {"fastapi_offline", "jwt", "pyogrio", "opentelemetry", "prometheus_client"} <= modules
     taken = modules | {name.replace("-", "_") for name in distributions}
-    assert {name for name in taken if parameters.IDENTIFIER.fullmatch(name)} <= RESERVED_PACKAGES
+    assert {name for name in taken if IDENTIFIER.fullmatch(name)} <= reserved.every(
+        reserved.PACKAGES
+    )
 
 
 def test_no_package_shadows_the_modules_beside_it(bake_once: Bake) -> None:
@@ -312,7 +310,7 @@ def test_no_package_shadows_the_modules_beside_it(bake_once: Bake) -> None:
     beside = {
         Path(file).stem for file in files if re.match(r"(tests|tools)/(?!test_).*\.py$", file)
     }
-    assert beside == parameters.PROJECT_MODULES
+    assert beside == reserved.PROJECT_MODULES
 
 
 def test_soft_keywords_work_as_packages() -> None:
@@ -321,8 +319,8 @@ def test_soft_keywords_work_as_packages() -> None:
 
 
 def test_standard_library_is_that_of_every_python() -> None:
-    assert sys.stdlib_module_names <= parameters.STANDARD_LIBRARY
-    assert {"distutils", "annotationlib"} <= parameters.STANDARD_LIBRARY
+    assert sys.stdlib_module_names <= reserved.STANDARD_LIBRARY
+    assert {"distutils", "annotationlib"} <= reserved.STANDARD_LIBRARY
 
 
 def test_attributes_error_carries_the_problems() -> None:

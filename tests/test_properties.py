@@ -14,6 +14,8 @@ from rendering import DEFAULTS, WrongParameters, complete, render
 from test_rendering import assert_clean
 
 import parameters
+import reserved
+from reserved import every
 
 # The same examples in every run: what a run finds, the next one finds again.
 few = settings(
@@ -131,12 +133,7 @@ def right(draw: st.DrawFn) -> dict[str, str]:
 
 # -- What is tried -------------------------------------------------------------------------------
 
-WORDS = sorted(
-    parameters.POSTGRESQL_RESERVED
-    | parameters.RESERVED_COLUMNS
-    | parameters.RESERVED_PACKAGES
-    | parameters.RESERVED_TABLES
-)
+WORDS = sorted(every(reserved.COLUMNS) | every(reserved.PACKAGES) | every(reserved.TABLES))
 ODDITIES = """
 ../x
 a/b

@@ -285,16 +285,16 @@ IN_QUERIES = [
         "a search that transforms the column",
         ("projected", "partial"),
         BBOX,
-        r'column\.bool_op\("&&"\)',
-        'sa.func.ST_Transform(column, 4326).bool_op("&&")',
+        r'return column\.bool_op\("&&"\)',
+        'return sa.func.ST_Transform(column, 4326).bool_op("&&")',
         f"use {GIST}",
     ),
     (
         "a search that does not ask the index",
         ("projected", "partial"),
         BBOX,
-        r"return candidates\(column, box\) & ",
-        "return ",
+        r"return candidates\(column, Bounds\(\*geometry\.bounds\)\) & exactly",
+        "return exactly",
         f"use {GIST}",
     ),
 ]
@@ -480,6 +480,8 @@ def test_check_passes_after_a_table_and_a_column_are_added(
     assert service.check() == ""
     assert service.check("--database") == ""
     service.project.python("-m", "alembic", "check", DATABASE_URL=service.url).passed()
+    service.project.python("-m", "ruff", "check", "migrations").passed()
+    service.project.python("-m", "ruff", "format", "--check", "migrations").passed()
 
 
 @pytest.mark.parametrize("variant", EVERY)

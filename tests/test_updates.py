@@ -14,18 +14,18 @@ from templates import User
 ROUTE = '''"""How many facilities there are."""
 
 import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from ..queries import TABLE
-from .parameters import Service
+from .parameters import database_of
 
 router = APIRouter()
 
 
 @router.get("/count-of-facilities")
-def count(database: Service) -> int:
+def count(request: Request) -> int:
     """Count the rows."""
-    with database.read() as connection:
+    with database_of(request).read() as connection:
         return connection.execute(sa.select(sa.func.count()).select_from(TABLE)).scalar_one()
 '''
 ROUTE_TEST = '''"""What the team has added: a route, a column, another setting."""

@@ -159,7 +159,9 @@ def _kinds() -> list[dict[str, Any]]:
         for column in WRITABLE
         if re.search(rf"\b{column.name}\b", without_texts) and column.name not in UNIQUE
     ]
-    return [{name: each[name] for each in kind for name in each} for kind in product(*choices)]
+    kinds = [{name: each[name] for each in kind for name in each} for kind in product(*choices)]
+    # Of a condition over many columns there would be hundreds.
+    return kinds[:: len(kinds) // 32 + 1]
 
 
 def _values(column: sa.Column[Any], condition: str) -> Iterator[Any]:
@@ -168,6 +170,8 @@ def _values(column: sa.Column[Any], condition: str) -> Iterator[Any]:
     if column.nullable:
         yield None
     match column.type:
+        case sa.Boolean():
+            yield from (True, False)
         case sa.String():
             for text in re.findall(r"'((?:[^']|'')*)'", condition):
                 yield text.replace("''", "'").replace("%", "")[: column.type.length]

@@ -30,7 +30,7 @@ def test_a_sort_has_a_work_mem_of_its_own(settings: Settings) -> None:
 def test_every_connection_gives_up_in_the_end_and_counts_in_utc(
     database: Database, settings: Settings
 ) -> None:
-    for connect in (database.read, database.sort, database.write):
+    for connect in (database.read, database.sort, database.write, database.stream):
         with connect() as connection:
             assert setting(connection, "statement_timeout") == f"{settings.statement_timeout}s"
             assert setting(connection, "TimeZone") == "UTC"
@@ -43,6 +43,33 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
         rows.insert(writing, rows.spread(1))
         raise KeyError
     assert rows.count(connection) == 0
+
+
+def test_a_short_statement_is_not_spread_over_processes(database: Database) -> None:
+    asked = sa.text("SELECT current_setting('max_parallel_workers_per_gather')")
+    with database.read() as connection:
+        before = connection.scalar(asked)
+        assert connection.scalar(asked, execution_options={"alone": True}) == "0"
+        assert connection.scalar(asked) == before
+
+
+def test_a_stream_cannot_write(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError, match="read-only"), database.stream() as connection:
+        rows.insert(connection, rows.spread(1))
+
+
+def test_a_stream_is_waited_for_part_by_part(database: Database) -> None:
+    watch = database.liveness
+    with database.stream() as connection:
+        driver = connection.connection.dbapi_connection
+        parts = watch.watched(connection, iter(range(3)))
+        for _ in range(3):
+            next(parts)
+            # It is the client that is waited for.
+            assert id(driver) not in watch._waiting
+        assert list(parts) == []
+        assert id(driver) in watch._waiting
+    assert id(driver) not in watch._waiting
 
 
 def test_connections_that_the_server_closed_are_replaced(client: TestClient) -> None:

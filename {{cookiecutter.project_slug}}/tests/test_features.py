@@ -4,9 +4,11 @@ import csv
 import datetime
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from contextlib import ExitStack
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 import rows
@@ -16,6 +18,7 @@ from fastapi.testclient import TestClient
 from rows import NO_ID
 
 from {{ cookiecutter.package_name }} import (
+    export,
     geometry,
     samples,
     spatial,
@@ -404,6 +407,90 @@ def test_a_sequence_has_a_text_for_each_feature(spread: TestClient) -> None:
     empty, *texts = response.content.split(b"\x1e")
     assert (empty, all(text.endswith(b"\n") for text in texts)) == (b"", True)
     assert [json.loads(text) for text in texts] == found(spread, limit=5)["features"]
+
+
+@pytest.mark.parametrize("crs", [CRS84, STORED], ids=["CRS84", "storage"])
+def test_a_sequence_without_a_limit_has_every_feature(
+    spread: TestClient, connection: sa.Connection, crs: Reference
+) -> None:
+    answer = spread.get(ITEMS, params={"f": "jsonseq", "crs": crs.uri})
+    assert answer.headers["Content-Crs"] == f"<{crs.uri}>"
+    _, *texts = answer.content.split(b"\x1e")
+    streamed = {str(each["id"]): each for each in map(json.loads, texts)}
+    ids = connection.scalars(sa.select(TABLE.c.id).where(INDEXED_ROWS))
+    assert sorted(streamed) == sorted(map(str, ids))
+    for feature in found(spread, limit=5, crs=crs.uri)["features"]:
+        assert streamed[str(feature["id"])] == feature
+
+
+def test_a_stream_keeps_to_the_conditions_and_the_order(spread: TestClient) -> None:
+    wanted = {"bbox": "-170,-80,170,80", "sortby": "-id"}
+    answer = spread.get(ITEMS, params=wanted | {"f": "jsonseq"})
+    _, *texts = answer.content.split(b"\x1e")
+    page = found(spread, **wanted, limit=10_000)["features"]
+    assert [json.loads(text)["id"] for text in texts] == [each["id"] for each in page]
+
+
+def test_streams_leave_connections_for_others(spread: TestClient) -> None:
+    database: Database = spread.app.state.database
+    with ExitStack() as streams:
+        for _ in range(max(1, database.usage(database.engine)["limit"] // 2)):
+            streams.enter_context(database.stream())
+        answer = spread.get(ITEMS, params={"f": "jsonseq"})
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert spread.get(ITEMS, params={"f": "jsonseq"}).status_code == 200
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_connection_comes_back_when_the_client_leaves(
+    spread: TestClient, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    monkeypatch.setattr(export, "CHUNK", 2)
+    database: Database = spread.app.state.database
+    received: list[bytes] = []
+    in_use: list[int] = []
+
+    async def leave() -> None:
+        left = anyio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            received.append(message.get("body", b""))
+            in_use.append(database.usage(database.engine)["in_use"])
+            if len(received) > parts:
+                left.set()
+                # As where a client reads no more: nothing goes on until it is known to be gone.
+                await anyio.sleep_forever()
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "path": ITEMS,
+            "query_string": b"f=jsonseq",
+            "headers": [],
+            "server": ("testserver", 80),
+            "scheme": "http",
+        }
+        await spread.app(scope, receive, send)
+
+    spread.portal.call(leave)
+    assert [text.count(b"\x1e") for text in received] == [0, *[2] * parts]
+    assert in_use == [1] * (parts + 1)
+    assert database.usage(database.engine)["in_use"] == 0
+    assert spread.get(ITEMS, params={"f": "jsonseq"}).content.count(b"\x1e") > 2 * parts
+
+
+def test_the_headers_of_a_stream_take_no_rows(
+    spread: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "stream", None)
+    answer = spread.head(ITEMS, params={"f": "jsonseq"})
+    assert answer.headers["Content-Type"] == "application/geo+json-seq"
 
 
 def test_each_format_leads_to_the_others_and_to_the_next_page(spread: TestClient) -> None:

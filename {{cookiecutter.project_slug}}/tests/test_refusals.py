@@ -78,8 +78,10 @@ def refused_geometries() -> Iterator[Any]:
     beyond = shapely.transform(SAMPLE, lambda xy: xy * 0 + (STORAGE.extent.xmax * 1.1, 0))
     beyond = shapely.force_3d(beyond, 1.0) if SAMPLE.has_z else beyond
     yield "WKT out of range", shapely.to_wkt(beyond), "out of range"
+    taken = "4326" if STORAGE.srid == 4326 else f"{STORAGE.srid} or 4326"
     for srid in (0, 1, 4978, 5773, 32661, 999999):
-        yield f"SRID {srid}", f"SRID={srid};{shapely.to_wkt(SAMPLE)}", f"SRID {srid}"
+        reason = f"SRID {srid}, where {taken} is expected"
+        yield f"SRID {srid}", f"SRID={srid};{shapely.to_wkt(SAMPLE)}", reason
     yield "NaN in WKT", "POINT (nan nan)", ""
     yield "no type", {"coordinates": [0, 0]}, "type"
     yield "no coordinates", {"type": given["type"]}, "malformed"

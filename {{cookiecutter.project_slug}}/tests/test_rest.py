@@ -121,7 +121,7 @@ def test_what_is_left_out_gets_the_default_of_the_database(
 ) -> None:
     rows.insert(connection, rows.spread(1), kinds=[{}])
     plain = client.get(f"{PATH}{connection.scalar(sa.select(TABLE.c.id))}").json()
-    posted = created(client, rows.body(2))
+    posted = created(client, rows.body(1))
     for column in constant_defaults():
         assert posted[column.name] == plain[column.name]
 

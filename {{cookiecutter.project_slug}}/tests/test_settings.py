@@ -1,5 +1,6 @@
 """Settings come from the environment; what is wrong with them is said, passwords are not."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def test_what_is_no_database_url_is_refused_without_showing_it(
     with pytest.raises(ValidationError, match="database_url") as caught:
         Settings()
     assert SECRET not in str(caught.value)
+
+
+def test_the_example_names_every_setting() -> None:
+    example = Path(__file__).parents[1] / ".env.example"
+    named = re.findall(r"^#?([A-Z][A-Z_]+)=", example.read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
 
 
 def test_a_missing_database_url_is_named() -> None:

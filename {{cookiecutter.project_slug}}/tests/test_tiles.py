@@ -125,7 +125,7 @@ def test_a_tile_is_sent_once(client: TestClient) -> None:
     path = mvt.path(Tile.at(*place(), ZOOM))
     empty = client.get(path)
     assert empty.status_code == 204
-    post(client, *place())
+    posted = post(client, *place())
     first = client.get(path)
     known = {"If-None-Match": first.headers["ETag"]}
     again = client.get(path, headers=known)
@@ -134,7 +134,8 @@ def test_a_tile_is_sent_once(client: TestClient) -> None:
     assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
     for row in client.get(rows.PATH, params={"limit": 10_000}).json()["items"]:
         client.delete(f"{rows.PATH}{row['id']}")
-    assert client.get(path, headers=known).status_code == 204
+    # Of a partial index there may have been none.
+    assert client.get(path, headers=known).status_code == (204 if posted else 304)
 
 
 def test_a_tile_may_be_kept_for_as_long_as_the_setting_says(

@@ -25,6 +25,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from . import bbox, cql, migrations, nearby, queries, samples, spatial, tiles, writes
 from .crs import STORAGE, WGS84, Bounds
+from .database import OLDEST_POSTGIS, is_too_old
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
 from .main import create_app
 from .models import Base
@@ -51,7 +52,7 @@ DIALECT: sa.Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: i
 
 
 def check_models() -> Iterator[str]:
-    """What can be seen without a database."""
+    """What can be checked without a database."""
     for table in Base.metadata.sorted_tables:
         for column in spatial.geometry_columns(table):
             yield from _check_column(column)
@@ -66,7 +67,7 @@ def check_models() -> Iterator[str]:
 
 
 def check_ddl(engine: sa.Engine) -> Iterator[str]:
-    """Whether PostGIS takes the tables of the models: they are made in a schema of their own, and unmade."""
+    """Whether PostGIS takes the tables of the models: they are made in a schema of their own, and rolled back."""
     with engine.connect() as connection:
         try:
             connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS postgis"))
@@ -81,7 +82,7 @@ def check_ddl(engine: sa.Engine) -> Iterator[str]:
 
 
 def check_database(engine: sa.Engine) -> Iterator[str]:
-    """What the database must say for itself. It is left as it was."""
+    """What only the database can tell. It is left as it was."""
     with engine.connect() as connection:
         yield from _check_versions(connection)
         for check in (_check_revision, _check_tables, _check_service):
@@ -129,12 +130,12 @@ def _check_first_revision() -> Iterator[str]:
     """Compare the models with the migration, as long as there is one; later the database is the judge."""
     if len(migrations.revisions()) > 1:
         return
-    ours, theirs = set(), _lines(migrations.sql())
+    ours: set[str] = set()
     for table in Base.metadata.sorted_tables:
         ours |= _lines(str(CreateTable(table).compile(dialect=ALEMBIC)))
         for index in table.indexes:
             ours |= _lines(str(CreateIndex(index).compile(dialect=ALEMBIC)))
-    theirs = {line for line in theirs if not line.startswith(_NOT_OF_MODELS)}
+    theirs = {line for line in _lines(migrations.sql()) if not line.startswith(_NOT_OF_MODELS)}
     for line in sorted(ours - theirs):
         near = difflib.get_close_matches(line, theirs - ours, 1, cutoff=0.0)
         yield f"the model says `{line}`, the first revision {f'`{near[0]}`' if near else 'does not'}"
@@ -246,8 +247,8 @@ def _check_versions(connection: sa.Connection) -> Iterator[str]:
     version = connection.scalar(sa.text(installed))
     if version is None:
         yield "PostGIS is not in the database: CREATE EXTENSION postgis"
-    elif tuple(map(int, re.findall(r"\d+", version)[:2])) < (3, 1):
-        yield f"PostGIS {version} is too old: 3.1 or later is needed"
+    elif is_too_old(version):
+        yield f"PostGIS {version} is too old: {'.'.join(map(str, OLDEST_POSTGIS))} or later is needed"
 
 
 def _check_revision(connection: sa.Connection) -> Iterator[str]:
@@ -312,7 +313,7 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
 
 
 def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
-    """See that no GiST index is there which the model does not have: writes would pay for it, searches not gain."""
+    """See that there is no GiST index that the model does not have: it would slow writes down and help no search."""
     ours = {index.name for index in column.table.indexes}
     found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
     for name, definition in found:
@@ -337,7 +338,7 @@ _GIST_INDEXES = sa.text(
 def _check_stored_definitions(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
     """Compare indexes and check constraints with those that the model makes on an empty table.
 
-    So both definitions have PostgreSQL's spelling. Alembic sees neither a changed predicate nor a check constraint.
+    That way PostgreSQL spells both. Alembic sees neither a changed predicate nor a changed check constraint.
     """
     stored = _definitions(connection, table.name)
     with connection.begin_nested() as savepoint:
@@ -380,8 +381,8 @@ _DEFINITIONS = sa.text(
 def _check_plans(connection: sa.Connection) -> Iterator[str]:
     """See that PostgreSQL can use the indexes meant for each search, also where it plans without the values.
 
-    On a copy of a thousand like rows with one index at a time: which index PostgreSQL prefers, or none, depends on the
-    rows that happen to be there.
+    This is tried on a thousand equal rows with one index at a time: on the real rows it would depend on what they are
+    which index PostgreSQL prefers, if any.
     """
     searches = list(_searches())
     with connection.begin_nested() as savepoint:
@@ -413,16 +414,11 @@ def _make_copy(connection: sa.Connection, including: str) -> None:
 def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:
     compiled = statement.compile(dialect=DIALECT)
     values = [compiled.params[name] for name in compiled.positiontup or ()]
-    marks = ", ".join(["%s"] * len(values))
+    given = f"({', '.join(['%s'] * len(values))})" if values else ""
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute(f"PREPARE checked AS {str(compiled).replace('%', '%%')}", ())
         try:
-            cursor.execute(
-                f"EXPLAIN (FORMAT JSON) EXECUTE checked ({marks})"
-                if values
-                else "EXPLAIN (FORMAT JSON) EXECUTE checked",
-                values,
-            )
+            cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE checked {given}", values)
             (plan,) = cursor.fetchall()[0]
         finally:
             cursor.execute("DEALLOCATE checked")

@@ -1,4 +1,4 @@
-"""What the rest of the service knows of the request that it works for, without every caller passing it on."""
+"""The request that is being served, for code deep in the service to which no caller passes it."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from .crs import WORLD
 class Context:
     """A request, or the work of a command, which has no id and no limits."""
 
-    #: As the logs have it and PostgreSQL is told it.
+    #: As logged, and sent to PostgreSQL in a comment before each statement.
     request_id: str = ""
     #: Whether reads have to see every write that was acknowledged before, which a replica may not have yet.
     fresh: bool = False
-    #: Vertices of a geometry, at the most; none: as many as there are.
+    #: Vertices of a geometry, at the most; None: any number.
     max_vertices: int | None = None
     #: Degrees that a box may be wide, at the most.
     max_bbox_width: float = WORLD.xmax - WORLD.xmin

@@ -1,7 +1,7 @@
 """Filters in CQL2 (OGC 21-065r2), as text and as JSON, over the columns of the table.
 
-A library reads text into the tree that CQL2 JSON is; here the tree becomes a condition in SQL. What a client names is
-looked up among the columns and operators that are known, and what it states is bound as a value: none of it is ever SQL.
+A library reads text into the tree that CQL2 JSON is; here the tree becomes a condition in SQL. Names in a
+filter are looked up among the known columns and operators, and its values are bound: no text of a client becomes SQL.
 """
 
 import datetime
@@ -44,27 +44,27 @@ CONFORMANCE = tuple(
     )
 )
 
-#: Characters of a filter.
+#: Characters of a filter, at the most.
 MAX_LENGTH = 16_384
 
-#: Operators in a filter: the parser needs stack for each.
+#: Operators in a filter, at the most: the parser needs stack for each.
 MAX_OPERATORS = 400
 
 #: Characters that the parser may have to read: it tries each pair of parentheses as an expression and again as a list,
-#: so that it reads up to 2**n times what stands in n of them.
+#: so it reads what is nested in n of them up to 2**n times.
 MAX_WORK = 300_000
 
-#: Levels of the tree: an operator is two of them, itself and its operands.
+#: Levels of the tree, at the most: an operator is two of them, itself and its operands.
 MAX_DEPTH = 100
 
-#: Powers in a filter, each of which has its operands several times in the SQL.
+#: Powers in a filter, at the most: the SQL of each repeats its operands several times.
 MAX_POWERS = 3
 
 #: Parts of a geometry for which the index is asked one by one, such as the two of a box across the antimeridian; for
 #: more, it is asked for their common box.
 MAX_PARTS = 8
 
-#: Whole numbers up to here are exact as floating point, which the parser of text makes of all numbers.
+#: Whole numbers up to here are exact as floating point, to which the parser of text turns all numbers.
 MAX_NUMBER = 2**53 - 1
 
 Expression = sa.ColumnElement[Any]
@@ -142,13 +142,13 @@ def _reason(error: Exception) -> str:
 
 
 def _shown(node: Any) -> str:
-    """A part of a filter, as CQL2 JSON, for a message; no more of it than tells which it is."""
+    """A part of a filter as CQL2 JSON, cut to a length for messages."""
     text = orjson.dumps(node).decode()
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _power(base: Expression, exponent: Expression) -> Expression:
-    """A power where there is one and it is not astronomical; else NULL, where PostgreSQL would raise an error."""
+    """A power; NULL where it is undefined or astronomical, for which PostgreSQL would raise an error."""
     magnitude = exponent * sa.func.ln(sa.func.greatest(sa.func.abs(base), Decimal("1e-300")))
     defined = sa.and_(
         sa.or_(base >= 0, exponent % 1 == 0), sa.or_(base != 0, exponent >= 0), magnitude < 700
@@ -205,7 +205,7 @@ SPATIAL = {
     "s_equals": "ST_Equals",
 }
 
-#: What the others are with their operands exchanged: the same.
+#: The functions that are others when their operands are exchanged.
 CONVERSE = {"ST_Within": "ST_Contains", "ST_Contains": "ST_Within"}
 
 #: OGC 21-065r2, tables 5 and 6; the definitions are those of OWL-Time.
@@ -249,7 +249,7 @@ def _kind(expression: Expression) -> str:
     return type(expression.type).__name__.lower()
 
 
-#: The kinds that have an order, and those of them that a string can stand for.
+#: The kinds that can be compared, and those of them whose values may be given as strings.
 COMPARABLE = {"text", "boolean", "number", "timestamp", "date", "uuid"}
 READABLE = {"timestamp", "date", "uuid"}
 
@@ -296,7 +296,7 @@ def _column(name: str) -> Expression:
     return TABLE.columns[name]
 
 
-#: The end of an interval that has none. As dates, since these fit timestamps as well.
+#: The ends of an interval that is open. As dates, since these fit timestamps as well.
 UNBOUNDED = _Interval(
     sa.cast(sa.literal_column("'-infinity'"), sa.Date()),
     sa.cast(sa.literal_column("'infinity'"), sa.Date()),
@@ -389,7 +389,7 @@ class _Filter(NamedTuple):
         )
 
     def comparable(self, op: str, nodes: list[Any]) -> list[Expression]:
-        """Operands of one kind; a string is taken for what the others are."""
+        """Operands of one kind; a string is read as the kind that the others are."""
         found = [self.expression(node) for node in nodes]
         kinds = {
             _kind(each)
@@ -423,7 +423,7 @@ class _Filter(NamedTuple):
         return found
 
     def pattern(self, node: Any) -> Expression:
-        """A pattern of LIKE: a string, folded perhaps, and no property (``patternExpression`` of the grammar)."""
+        """A pattern of LIKE: a string, or one in CASEI or ACCENTI (``patternExpression`` of the grammar)."""
         match node:
             case str() if (len(node) - len(node.rstrip("\\"))) % 2:
                 raise FilterError(f"the pattern {_shown(node)} ends with a \\ that escapes nothing")
@@ -482,7 +482,7 @@ class _Filter(NamedTuple):
         return shapely.transform(found, lambda xy: xy[:, ::-1]) if self.swapped else found
 
     def box(self, numbers: list[Any]) -> BaseGeometry:
-        """The area of a box, in two parts where it crosses the antimeridian; heights are passed over."""
+        """The area of a box, in two parts where it crosses the antimeridian; heights are ignored."""
         if len(numbers) not in (4, 6) or not all(
             type(each) in (int, float) and math.isfinite(each) for each in numbers
         ):
@@ -515,7 +515,7 @@ class _Filter(NamedTuple):
         return _Interval(instant, instant)
 
     def instant(self, op: str, node: Any) -> Expression:
-        """A time or a day. A string is a day as long as it has no time."""
+        """A time or a day: which of them a string is, its length tells."""
         if isinstance(node, str):
             return _read("date" if len(node) <= len("2024-01-31") else "timestamp", node)
         found = self.expression(node)

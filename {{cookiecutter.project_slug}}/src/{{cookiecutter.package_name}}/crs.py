@@ -32,7 +32,7 @@ class Bounds(NamedTuple):
 
 
 class CRS(NamedTuple):
-    """What PostGIS does not tell of a coordinate reference system of the EPSG."""
+    """What PostGIS does not know of a coordinate reference system of the EPSG."""
 
     srid: int
     name: str
@@ -44,7 +44,7 @@ class CRS(NamedTuple):
     domain: Bounds
     #: The same in its own coordinates, which is all that the table stores.
     extent: Bounds
-    #: A part of the extent that is nowhere but in the domain; in the rest, at its corners, what is stored may lie beyond.
+    #: A part of the extent that lies wholly in the domain; what is stored in the rest, at its edges, may lie outside.
     core: Bounds
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ STORAGE = CRS(
 
 
 class Reference(NamedTuple):
-    """A CRS as the OGC names it: the URI stands for an order of the axes too."""
+    """A CRS as the OGC names it: by a URI, which also fixes the order of the axes."""
 
     uri: str
     srid: int
@@ -80,14 +80,14 @@ class Reference(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the URI, which tells the references of this service apart."""
+        """The last part of the URI, by which the service tells them apart."""
         return self.uri.rpartition("/")[2]
 
 
 #: Longitude, latitude, as GeoJSON has them.
 CRS84 = Reference("http://www.opengis.net/def/crs/OGC/1.3/CRS84", WGS84, False, 9)
 
-#: What answers are in unless a client asks for another, and requests unless they say.
+#: What requests and answers are in unless the client says otherwise.
 {% if cookiecutter.geometry_dimension == 'XYZ' %}
 DEFAULT = CRS84._replace(uri="http://www.opengis.net/def/crs/OGC/0/CRS84h")
 {% else %}
@@ -100,11 +100,12 @@ STORED = Reference(
     f"{_EPSG}{STORAGE.srid}", STORAGE.srid, STORAGE.swapped, 9 if STORAGE.geographic else 4
 )
 LATLON = Reference(f"{_EPSG}4326", WGS84, True, 9)
-#: Of the sphere of Web Mercator, in metres.
-RADIUS = 6_378_137.0
 MERCATOR = Reference(f"{_EPSG}3857", 3857, False, 4)
 
-#: The CRSs that the service speaks, by their URIs.
+#: The radius of Web Mercator's sphere, in metres.
+RADIUS = 6_378_137.0
+
+#: The CRSs that requests and answers may be in, by their URIs.
 REFERENCES = {each.uri: each for each in (DEFAULT, CRS84, STORED, LATLON, MERCATOR)}
 
 

@@ -1,5 +1,6 @@
 """Connections to PostGIS: for reading, for writing, and for sorting."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from .liveness import Liveness
 from .replica import Replica
 from .settings import Settings
 
-#: How libpq notices that a server is gone (seconds; the last in milliseconds), unless a URL says otherwise.
+#: How libpq notices that a server is gone (in seconds, the last in milliseconds), unless a URL says otherwise.
 NETWORK = {
     "connect_timeout": "5",
     "keepalives_idle": "30",
@@ -24,11 +25,22 @@ NETWORK = {
     "tcp_user_timeout": "30000",
 }
 
+#: The oldest version of PostGIS that the service works with.
+OLDEST_POSTGIS = (3, 1)
+
+#: For a statement that is done before PostgreSQL has started other processes to help, which it takes some 20 ms for.
+ALONE = "SET LOCAL max_parallel_workers_per_gather = 0; "
+
 #: How many connections the server has for roles that are no superusers.
 CONNECTIONS = sa.text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     " AS available"
 )
+
+
+def is_too_old(postgis: str) -> bool:
+    """Whether a version of PostGIS, such as ``3.5.2``, is older than the service needs."""
+    return tuple(map(int, re.findall(r"\d+", postgis)[:2])) < OLDEST_POSTGIS
 
 
 class Database:
@@ -59,6 +71,8 @@ class Database:
         # Threads, of which each adds and removes itself.
         self._waiting: set[int] = set()
         self._limit = settings.pool_size + settings.max_overflow
+        # A client may take long to read a stream: the other half of the connections is for everybody else.
+        self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
         #: How often this process has written: what it keeps of the rows is out of date after that.
         self.writes = 0
 
@@ -86,48 +100,55 @@ class Database:
         if cursor.name is None:
             if cursor.connection.status == STATUS_READY:
                 work_mem = self._work_mem if context.execution_options.get("sorting") else ""
-                statement = f"{self._limits}{work_mem}{statement}"
+                alone = ALONE if context.execution_options.get("alone") else ""
+                statement = f"{self._limits}{work_mem}{alone}{statement}"
             if request_id := current.get().request_id:
                 statement = f"/* request {request_id} */ {statement}"
         cursor.execute(statement, parameters)
         # It is done; SQLAlchemy would do it again.
         return True
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """A connection for statements that read, each of which is a transaction of its own."""
-        with self._to_read() as connection:
-            yield connection
+    def read(self) -> sa.Connection:
+        """A connection for statements that read, each of which is a transaction of its own.
 
-    @contextmanager
-    def sort(self) -> Iterator[sa.Connection]:
-        """A connection for statements that read and sort: they have ``work_mem`` for it."""
-        with self.read() as connection:
-            yield connection.execution_options(sorting=True)
-
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction, committed at the end unless an exception leaves it."""
-        with self._checked_out(self._primary) as connection:
-            driver: Any = connection.connection.dbapi_connection
-            # By the driver's own switch; SQLAlchemy's isolation level would be a round trip.
-            driver.autocommit = False
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                if not driver.closed:
-                    driver.autocommit = True
-        self.writes += 1
-
-    def _to_read(self) -> sa.Connection:
-        """A connection to the replica, if it answers and keeps up, else to the primary."""
+        It is one to the replica, if that answers and keeps up, else to the primary.
+        """
         if self.replica is not None and self.replica.usable and not current.get().fresh:
             try:
                 return self._checked_out(self.replica.engine)
             except sa.exc.DBAPIError as error:
                 self.replica.lose(error)
         return self._checked_out(self._primary)
+
+    def sort(self) -> sa.Connection:
+        """A connection for statements that read and sort: they have ``work_mem`` for it."""
+        return self.read().execution_options(sorting=True)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction, committed at the end unless an exception leaves it."""
+        with self._checked_out(self._primary) as connection, _transaction(connection):
+            yield connection
+        self.writes += 1
+
+    @contextmanager
+    def stream(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that reads, for rows that come through a cursor, some at a time.
+
+        Its limits hold for each part: that the server takes too long for one, or the client to ask for the next.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: There are too many streams.
+        """
+        if not self._streams.acquire(blocking=False):
+            raise sa.exc.TimeoutError("too many streams at once")
+        try:
+            with self.read() as connection, _transaction(connection):
+                # It takes the limits along, which the declaration of a cursor cannot.
+                connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+                yield connection
+        finally:
+            self._streams.release()
 
     def _checked_out(self, engine: sa.Engine) -> sa.Connection:
         thread = threading.get_ident()
@@ -172,3 +193,16 @@ class Database:
         """Close every connection that is not in use."""
         for engine in self.engines.values():
             engine.dispose()
+
+
+@contextmanager
+def _transaction(connection: sa.Connection) -> Iterator[None]:
+    driver: Any = connection.connection.dbapi_connection
+    # By the driver's own switch; SQLAlchemy's isolation level would be a round trip.
+    driver.autocommit = False
+    try:
+        with connection.begin():
+            yield
+    finally:
+        if not driver.closed:
+            driver.autocommit = True

@@ -6,7 +6,7 @@ Rows come through a cursor of the server's, some at a time, so that a table of a
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,17 +36,19 @@ def sequence(
     rows: sa.ColumnElement[bool],
     *,
     feature: queries.Feature = FEATURE,
+    order: Sequence[sa.ColumnElement[Any]] = (),
     separator: bytes = RECORD_SEPARATOR,
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Rows as a GeoJSON text sequence (RFC 8142), in chunks of many features.
 
     Args:
         connection: In a transaction, whose time zone is UTC.
         rows: Which rows.
         feature: What to write of each.
+        order: What to sort by; none: as they are stored, which is the quickest.
         separator: What stands before each; empty: they are told apart by their lines alone.
     """
-    for chunk in _chunks(connection, queries.select(feature, rows)):
+    for chunk in _chunks(connection, queries.select(feature, rows).order_by(*order)):
         yield b"".join([separator + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
 
 

@@ -1,4 +1,4 @@
-"""Where and when the collection's rows are, kept for a while: to find out takes a pass over the table."""
+"""Where and when the collection's rows are: kept for a while, since finding out takes a pass over the table."""
 
 import math
 import threading
@@ -9,11 +9,8 @@ import orjson
 import sqlalchemy as sa
 
 from . import queries
-from .crs import Bounds
+from .crs import CRS84, Bounds
 from .database import Database
-
-#: Coordinates in answers are rounded to so many decimals, and must not lie outside.
-DECIMALS = 9
 
 
 class Extent(NamedTuple):
@@ -27,7 +24,7 @@ class Extents:
     """The extent, asked of the database when it is older than ``lifetime`` seconds.
 
     Rows that this process writes are in it at once (``Database.writes``). Those that others write may be missing for
-    as long as its lifetime.
+    up to ``lifetime`` seconds.
     """
 
     def __init__(self, database: Database, column: sa.Column[Any], lifetime: float) -> None:
@@ -55,14 +52,15 @@ class Extents:
             xmin, ymin, xmax, ymax, first, last = connection.execute(self._statement).one()
         if xmin is None:
             return None
-        unit = 10**DECIMALS
+        # Outwards: answers round coordinates, and none may lie outside.
+        unit = 10**CRS84.decimals
         low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
         high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
         return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
 
 
 def _moment(text: str | None) -> str | None:
-    """A time as the OGC has it; none for one that is infinitely far."""
+    """A time as the OGC writes it; none for an infinite one."""
     value: str | None = orjson.loads(text) if text else None
     if value is None or value.endswith("infinity"):
         return None

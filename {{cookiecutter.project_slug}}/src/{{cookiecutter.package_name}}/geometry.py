@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from . import spatial
 from .context import current
-from .crs import STORAGE, WGS84, WORLD, Bounds
+from .crs import CRS84, STORAGE, WGS84, WORLD, Bounds
 from .spatial import GeometryColumn
 
 #: The types of GeoJSON (RFC 7946, section 3.1) by the names that PostGIS has for them.
@@ -33,11 +33,8 @@ GEOJSON_TYPES = {
     "GEOMETRYCOLLECTION": "GeometryCollection",
 }
 
-#: Collections in a collection. PostGIS refuses 200, and a parser that calls itself for each ends the process before.
+#: How deep collections may be nested. PostGIS refuses 200 levels, and a recursive parser would crash the process before.
 MAX_DEPTH = 32
-
-#: Decimals of a coordinate in GeoJSON: a tenth of a millimetre in degrees.
-DECIMALS = 9
 
 
 class GeometryFormat(ABC):
@@ -101,7 +98,7 @@ class GeoJSON(GeometryFormat):
 
     def select(self) -> sa.ColumnElement[str]:
         # Options 0: without them PostGIS adds a "crs" member, which RFC 7946 has removed.
-        return sa.func.ST_AsGeoJSON(in_srid(self.column, WGS84), DECIMALS, 0, type_=sa.Text())
+        return sa.func.ST_AsGeoJSON(in_srid(self.column, WGS84), CRS84.decimals, 0, type_=sa.Text())
 
     def write(self, geometry: BaseGeometry) -> Any:
         if shapely.get_srid(geometry) not in (0, WGS84):
@@ -139,7 +136,7 @@ def in_srid(geometry: sa.ColumnElement[Any], srid: int) -> sa.ColumnElement[Any]
 
 
 def bind(geometry: BaseGeometry, srid: int) -> sa.ColumnElement[Any]:
-    """A geometry as a value in SQL, in the CRS asked for."""
+    """A geometry, its SRID set, as a value in SQL in another CRS."""
     own = int(shapely.get_srid(geometry))
     value = sa.func.ST_GeomFromWKB(shapely.to_wkb(geometry), own, type_=Geometry(srid=own))
     return in_srid(value, srid)
@@ -148,7 +145,7 @@ def bind(geometry: BaseGeometry, srid: int) -> sa.ColumnElement[Any]:
 def boxes(bounds: Bounds) -> list[BaseGeometry]:
     """A box in WGS 84 as geometries: two, side by side, where it crosses the antimeridian.
 
-    One without width or height is a line or a point, since a flat polygon is invalid and intersects less than its line.
+    Without width or height it is a line or a point: a flat polygon is invalid, and intersects less than its line does.
     """
     found = []
     for west, east in bounds.spans:
@@ -202,8 +199,9 @@ def _read_wkt(text: str, default_srid: int) -> BaseGeometry:
         raise ValueError("malformed WKT")
     srid = int(match[1]) if match[1] else default_srid
     if srid not in (default_srid, WGS84):
-        # PostGIS would transform coordinates that the other CRS does not define to places that are none.
-        raise ValueError(f"EWKT in SRID {srid}: it is taken in {default_srid} and {WGS84}")
+        # PostGIS would transform coordinates beyond the area of the other CRS to somewhere that does not exist.
+        wanted = " or ".join(map(str, dict.fromkeys((default_srid, WGS84))))
+        raise ValueError(f"EWKT in SRID {srid}, where {wanted} is expected")
     _verify_depth(text.encode(errors="replace"), b"()")
     try:
         return shapely.set_srid(shapely.from_wkt(match[2]), srid)
@@ -226,7 +224,7 @@ def _reason(error: Exception) -> str:
 
 
 def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
-    """See that the column can store the geometry.
+    """Check that the column can store the geometry.
 
     Raises:
         ValueError: It is of another type or dimension, empty, not finite, out of range, or invalid.

@@ -1,7 +1,7 @@
 """The order of a page's rows, and where the next page begins.
 
 A page is found by the sort values of the last row before it (a keyset), so that a deep page costs what the first one
-does, and rows that come or go before it do not move it. The values travel in a token, which means nothing to a client.
+does, and rows that come or go before it do not move it. The values travel in a token, opaque to clients.
 """
 
 import base64
@@ -27,11 +27,11 @@ class Key(NamedTuple):
 
 
 class Order:
-    """An order in which each row has one place: by the keys given, then by id. NULL is last either way."""
+    """A total order of the rows: by the keys given, then by id. NULL is last, whether ascending or descending."""
 
     def __init__(self, keys: Sequence[Key] = ()) -> None:
         self.keys = [*keys, Key(TABLE.c.id)]
-        #: The sort values as text, of which PostgreSQL makes the very same values again.
+        #: The sort values as text, which PostgreSQL turns back into the very same values.
         self.columns = [sa.cast(key.column, sa.Text()) for key in self.keys]
 
     def by(self, *, few: bool = False) -> list[sa.ColumnElement[Any]]:

@@ -1,4 +1,4 @@
-"""What goes on from the start of the process to its end, beside the requests."""
+"""What happens beside the requests, from the start of the process to its end."""
 
 import asyncio
 import gc
@@ -46,7 +46,7 @@ async def _every_second(do: Callable[[], None]) -> None:
         try:
             await _in_thread(do)
         except Exception:
-            log.exception("it is tried again")
+            log.exception("%s failed, and is tried again in a second", do.__qualname__)
         await anyio.sleep(1)
 
 
@@ -65,7 +65,7 @@ def _count_connections(database: Database, settings: Settings) -> None:
 
 @contextmanager
 def _modules_kept() -> Iterator[None]:
-    """Keep the garbage collector from what is there for good: a long page makes it look through everything else."""
+    """Keep the garbage collector from scanning what is there for good each time that a long page makes it run."""
     gc.collect()
     gc.freeze()
     try:
@@ -76,12 +76,12 @@ def _modules_kept() -> Iterator[None]:
 
 @contextmanager
 def _draining(app: FastAPI, seconds: float) -> Iterator[None]:
-    """When the process is told to end, say so by ``/health/ready`` and serve on for a while.
+    """When the process is told to end, have ``/health/ready`` say so and serve on for a while.
 
     Meanwhile a load balancer stops sending requests. A second signal ends it at once.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Signals reach the main thread alone; where the application runs in another, as in tests, it is not the process.
+        # Signals reach the main thread alone; in another, as in tests, the application is only a part of the process.
         yield
         return
     loop = asyncio.get_running_loop()

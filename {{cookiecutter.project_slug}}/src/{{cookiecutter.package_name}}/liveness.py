@@ -4,9 +4,9 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds for which a connection that was just used is taken to be alive unless it says otherwise.
 FRESH = 5.0
+
+Part = TypeVar("Part")
 
 
 class Liveness:
@@ -35,6 +37,18 @@ class Liveness:
         }
         for event, listener in listeners.items():
             sa.event.listen(engine, event, listener)
+
+    def watched(self, connection: sa.Connection, parts: Iterator[Part]) -> Iterator[Part]:
+        """What comes from a cursor part by part: each is waited for as a statement is, and the client in between is not."""
+        driver = connection.connection.dbapi_connection
+        try:
+            for part in parts:
+                self._waiting.pop(id(driver), None)
+                yield part
+                self._wait(driver, self.patience)
+        finally:
+            # The end of the transaction.
+            self._wait(driver, self.patience)
 
     def hang_up(self) -> None:
         """Close the connections that were last used too long ago: whoever waits for an answer gets an error.

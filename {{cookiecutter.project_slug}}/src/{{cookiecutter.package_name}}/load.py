@@ -420,8 +420,8 @@ class Staging:
         self._table = sa.Table(
             "staged rows",
             sa.MetaData(),
-            sa.Column("staged position", sa.BigInteger(), key="position"),
-            sa.Column("staged kind", sa.Integer(), key="kind"),
+            sa.Column("staged position", sa.BigInteger()),
+            sa.Column("staged kind", sa.Integer()),
             *(sa.Column(column.name, column.type) for column in ATTRIBUTES.values()),
             sa.Column(
                 GEOMETRY.name,
@@ -436,12 +436,15 @@ class Staging:
             postgresql_on_commit="DROP",
         )
         self._table.create(connection)
+        self._position, self._kind = (
+            self._table.c[f"staged {each}"] for each in ("position", "kind")
+        )
         self._geometry = self._table.c[GEOMETRY.name]
 
     def copy(self, names: tuple[str, ...], run: Iterable[Rows]) -> None:
         """Take rows that have values for these attributes."""
         kind = self._kinds.setdefault(names, len(self._kinds))
-        columns = ["staged position", "staged kind", *names, GEOMETRY.name]
+        columns = [self._position.name, self._kind.name, *names, GEOMETRY.name]
         texts = (rows.text(rows.positions, [str(kind)] * len(rows.positions)) for rows in run)
         _copy(self._connection, self._table, columns, texts)
 
@@ -456,7 +459,7 @@ class Staging:
             refused.c.reason,
             sa.func.ST_AsBinary(self._geometry, type_=sa.LargeBinary()),
             *(table.c[name] for name in ATTRIBUTES),
-        ).join_from(table, refused, table.c.position == refused.c.position)
+        ).join_from(table, refused, self._position == refused.c.position)
         # A page at a time, since they may be all.
         found = self._connection.execute(
             query.order_by(refused.c.position), execution_options={"yield_per": 1000}
@@ -466,17 +469,17 @@ class Staging:
             properties = {name: value for name, value in pairs if value is not None}
             yield Refusal(position, reason, shapely.from_wkb(bytes(wkb)), properties)
         self._connection.execute(
-            sa.delete(table).where(table.c.position.in_(sa.select(refused.c.position)))
+            sa.delete(table).where(self._position.in_(sa.select(refused.c.position)))
         )
 
     def _refused(self, key: str | None) -> sa.Subquery | None:
         """The positions of the rows that the table would refuse, each with the reason."""
-        table, found = self._table, []
+        position, found = self._position.label("position"), []
         if key is not None:
-            first = sa.func.first_value(table.c.position).over(
-                partition_by=table.c[key], order_by=table.c.position
+            first = sa.func.first_value(self._position).over(
+                partition_by=self._table.c[key], order_by=self._position
             )
-            same = sa.select(table.c.position, first.label("first")).subquery()
+            same = sa.select(position, first.label("first")).subquery()
             said = sa.func.concat(f"{key}: feature ", same.c.first, " has the same").label("reason")
             found.append(sa.select(same.c.position, said).where(same.c.position > same.c.first))
         if self._srid not in (STORAGE.srid, WGS84):
@@ -485,7 +488,7 @@ class Staging:
             extent = sa.func.ST_MakeEnvelope(*STORAGE.extent, STORAGE.srid)
             outside = sa.literal(f"a place outside of {STORAGE}").label("reason")
             found.append(
-                sa.select(table.c.position, outside).where(placed.bool_op("@")(extent).is_not(True))
+                sa.select(position, outside).where(placed.bool_op("@")(extent).is_not(True))
             )
         if not found:
             return None
@@ -500,7 +503,7 @@ class Staging:
     def _store(self, names: tuple[str, ...], kind: int, key: str | None) -> int:
         rows = sa.select(
             *(self._table.c[name] for name in names), in_srid(self._geometry, STORAGE.srid)
-        ).where(self._table.c.kind == kind)
+        ).where(self._kind == kind)
         insert = postgresql.insert(TABLE).from_select([*names, GEOMETRY.name], rows)
         if key is not None:
             # What a feature leaves out stays as it is in a row that is there.

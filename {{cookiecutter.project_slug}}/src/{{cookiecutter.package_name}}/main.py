@@ -27,7 +27,7 @@ from .lifecycle import lifespan
 from .observation import Metrics
 from .settings import Settings
 
-#: What pages from elsewhere may do, if there are any that may: all that they could without a browser.
+#: What pages of the origins in CORS_ORIGINS may do: all that a client outside of a browser could.
 CORS: dict[str, Any] = {
     "allow_methods": ["*"],
     "allow_headers": ["*"],
@@ -36,7 +36,7 @@ CORS: dict[str, Any] = {
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application, for ``uvicorn --factory``; it connects to the database when it is first asked.
+    """The application, for ``uvicorn --factory``; it connects to the database with the first request that needs it.
 
     Raises:
         pydantic.ValidationError: The environment lacks a setting, or has a wrong one.

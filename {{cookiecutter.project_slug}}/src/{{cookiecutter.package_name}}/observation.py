@@ -1,4 +1,4 @@
-"""What can be seen from outside: logs of one JSON object a line, and metrics for Prometheus."""
+"""What can be seen from outside: logs as lines of JSON, metrics for Prometheus, spans for OpenTelemetry."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .settings import Settings
 #: Seconds, from a row by its id to the default of STATEMENT_TIMEOUT.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-#: Methods with numbers of their own: a client may send any word.
+#: Methods that are counted by name: a client may send any word.
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -63,7 +63,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 
 
 class Metrics:
-    """What Prometheus asks for; of each process its own."""
+    """What Prometheus asks for; each process has its own."""
 
     def __init__(self, database: Database) -> None:
         self.registry = CollectorRegistry()
@@ -124,7 +124,7 @@ class _Pools(Collector):
 
 
 def trace_statements(database: Database) -> None:
-    """Have SQLAlchemy's statements among the spans, where OpenTelemetry is installed and configured.
+    """Make spans of SQLAlchemy's statements, where OpenTelemetry is installed and configured.
 
     FastAPI brings its own spans; FASTAPI_OTEL_AUTO_CONFIGURE and the usual OTEL_… variables configure both.
     """

@@ -22,15 +22,15 @@ GEOMETRY = spatial.geometry_column(TABLE)
 INDEXED_ROWS = spatial.indexed_rows(GEOMETRY)
 EVERY_ROW = sa.true()
 
-#: Which state of a row it is: PostgreSQL's number of the transaction that wrote it.
+#: The version of a row: PostgreSQL's number of the transaction that wrote it.
 VERSION = sa.cast(sa.literal_column(f"{TABLE.name}.xmin"), sa.Text())
 
-#: Rows that are few: all of them are found and sorted in some milliseconds.
+#: So many rows are few: to find and sort all of them takes some milliseconds.
 FEW = 20_000
 
 
 class RowFormat(ABC):
-    """How rows are written: what is selected of them, and the JSON values that it becomes."""
+    """How rows are written: what is selected of them, and the JSON values that this becomes."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class RowFormat(ABC):
             self._names.append(column.name)
             self._is_json.append(is_json)
             self.columns.append(value.label(column.name))
-        #: The statement that finds one row. To make it anew for each request would take as long as to send it.
+        #: The statement that finds one row; building it for each request would take as long as sending it.
         self.by_id: sa.Select[Any] = sa.select(*self.columns, VERSION).where(
             TABLE.c.id == sa.bindparam("id")
         )
@@ -96,7 +96,7 @@ class Feature(RowFormat):
 
 
 def _columns(rows: Sequence[Sequence[Any]], is_json: Sequence[bool]) -> list[Sequence[Any]]:
-    """The values of rows, column by column; what PostgreSQL has written as JSON stays as it is."""
+    """The values of rows, column by column; what PostgreSQL has written as JSON is not parsed."""
     return [
         [text and orjson.Fragment(text) for text in column] if each else column
         for each, column in zip(is_json, zip(*rows, strict=True), strict=False)
@@ -104,7 +104,7 @@ def _columns(rows: Sequence[Sequence[Any]], is_json: Sequence[bool]) -> list[Seq
 
 
 def _objects(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Columns put together to objects, without a line of Python for each: a long page is made of these."""
+    """Columns put together to objects; in C, since a long page has thousands of them."""
     return map(dict, map(zip, repeat(names), zip(*columns, strict=True)))
 
 
@@ -131,19 +131,17 @@ def _in_reference(reference: Reference) -> sa.ColumnElement[Any]:
 
 
 def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
-    """What to select of a column, and whether it comes as JSON."""
-    if _is_written_by_postgresql(column):
+    """What to select of a column, and whether it comes as JSON.
+
+    PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers.
+    """
+    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | JSONB):
         return sa.cast(sa.func.to_json(column), sa.Text()), True
     return column, False
 
 
-def _is_written_by_postgresql(column: sa.Column[Any]) -> bool:
-    """Whether PostgreSQL has values of the type that Python or orjson has not: infinite times, exact numbers."""
-    return isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | JSONB)
-
-
 def find(connection: sa.Connection, record: RowFormat, id: Any) -> sa.Row[Any] | None:
-    """One row, of all that the table has, with its version at the end; none if there is no such id."""
+    """One row, inside or outside of the index, with its version at the end; None if there is no such id."""
     return connection.execute(record.by_id, {"id": id}).one_or_none()
 
 

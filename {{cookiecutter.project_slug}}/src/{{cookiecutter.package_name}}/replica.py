@@ -20,7 +20,7 @@ PATIENCE = 2
 class Replica:
     """A standby, which is read from as long as it answers and keeps up with the primary.
 
-    ``measure`` is called every second; in between, every request goes by what that has found.
+    ``measure`` is called every second; in between, requests rely on what it has found.
     """
 
     def __init__(self, engine: sa.Engine, primary: sa.Engine, max_lag: float) -> None:
@@ -29,7 +29,7 @@ class Replica:
         self.lag = math.inf
         self._primary = primary
         self._max_lag = max_lag
-        # When the primary was seen at which position, as far as the standby is not there yet; the oldest first.
+        # When the primary was seen at which position, of those that the standby has not reached; the oldest first.
         self._ahead: list[tuple[float, int]] = []
 
     @property

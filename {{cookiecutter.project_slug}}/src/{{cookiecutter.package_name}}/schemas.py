@@ -32,7 +32,7 @@ from .models import {{ cookiecutter.__class_name }}
 #: How the resource writes its geometry.
 GEOMETRY = {{ cookiecutter.__format }}({{ cookiecutter.__class_name }}.{{ cookiecutter.geometry_column }})
 
-#: What the database says of a row, and a client cannot.
+#: The columns that the database sets; what a client sends for them is ignored.
 READ_ONLY = frozenset({"id", "created_at", "updated_at"})
 
 {% if cookiecutter.primary_key == 'uuid' %}
@@ -54,7 +54,7 @@ ExactNumber = Annotated[Decimal, Field(json_schema_extra={"type": "number"})]
 
 
 def _storable(value: Any) -> Any:
-    """Refuse JSON that its writers cannot write, or write as null, and that PostgreSQL cannot store."""
+    """Refuse what JSON cannot express, such as NaN and infinity, and NUL characters, which PostgreSQL cannot store."""
     try:
         text = orjson.dumps(value)
         json.dumps(value, allow_nan=False)
@@ -69,7 +69,7 @@ Json = Annotated[Any, AfterValidator(_storable)]
 {% endif %}
 {% if 'datetime' in types %}
 
-#: A time with its offset from UTC, not so near to the ends of the calendar that an offset leads out of it.
+#: A time with its offset from UTC, far enough from the ends of the calendar to have any other offset.
 Timestamp = Annotated[
     AwareDatetime,
     Field(
@@ -81,7 +81,7 @@ Timestamp = Annotated[
 
 
 class {{ cookiecutter.__class_name }}In(BaseModel):
-    """What a client says of a row: what has a default, or may be null, may be left out."""
+    """A row as a client sends it: what has a default, or may be null, may be left out."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -93,7 +93,7 @@ class {{ cookiecutter.__class_name }}In(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_read_only(cls, members: Any) -> Any:
-        """Take back what the service gave: it says who a row is and when it changed."""
+        """Leave out what the database sets, so that clients can send back what they have got."""
         if not isinstance(members, dict):
             return members
         return {name: members[name] for name in members if name not in READ_ONLY}
@@ -117,7 +117,7 @@ class {{ cookiecutter.__class_name }}Page(BaseModel):
     """Rows in the order of their ids."""
 
     items: list[{{ cookiecutter.__class_name }}Out]
-    next: str | None = Field(description="Where the next page is, if there may be one.")
+    next: str | None = Field(description="The URL of the next page; null on the last.")
 
 
 class {{ cookiecutter.__class_name }}Neighbour({{ cookiecutter.__class_name }}Out):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from .access import AccessSettings
 
-#: Passwords that stand in examples, or are tried first.
+#: Passwords that examples have, or that anybody would try first.
 GUESSED = frozenset({"", "postgres", "password", "secret", "change-me", "changeme", "example"})
 
 
@@ -33,7 +33,7 @@ def _database_url(value: Any) -> URL:
 
 
 def _with_hosts(text: str) -> str:
-    """A URL with several hosts as libpq has it (``//a:5432,b:5432/``), the way that SQLAlchemy has it."""
+    """A URL with several hosts in libpq's spelling (``//a:5432,b:5432/``), in SQLAlchemy's (``?host=a:5432&host=…``)."""
     match = re.fullmatch(r"(\S+?://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)([^?]*)\??(.*)", text)
     if match is None:
         return text
@@ -46,7 +46,7 @@ def _optional_database_url(value: Any) -> URL | None:
 
 
 def _listed(value: Any) -> Any:
-    """The parts of a text with commas."""
+    """The parts of a comma-separated text."""
     return (
         tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
     )
@@ -76,7 +76,7 @@ class Settings(AccessSettings):
         description="The database: postgresql://user:password@host:5432/database"
     )
     database_read_url: Annotated[URL | None, NoDecode, BeforeValidator(_optional_database_url)] = (
-        Field(default=None, description="A replica to read from.")
+        Field(default=None, description="A replica to read from; unset: the database itself.")
     )
     max_replica_lag: float = Field(
         default=10,
@@ -123,7 +123,7 @@ class Settings(AccessSettings):
     max_page_size: int = Field(default=10_000, ge=1, description="Rows of a page, at the most.")
     count: Literal["exact", "estimated", "none"] = Field(
         default="none",
-        description="Whether pages of features tell how many there are: exact is a pass over all of them.",
+        description="Whether pages of features tell how many there are; exact takes a pass over all of them.",
     )
     extent_lifetime: float = Field(
         default=60,
@@ -133,7 +133,7 @@ class Settings(AccessSettings):
     tile_limit: int = Field(
         default=10_000,
         ge=1,
-        description="Rows of a vector tile, at the most: the largest, of points a sample.",
+        description="Rows of a vector tile, at the most: the largest, or a sample of points.",
     )
     tile_max_age: int = Field(
         default=10,
@@ -147,18 +147,18 @@ class Settings(AccessSettings):
         default=100_000, ge=1, description="Vertices of a geometry, at the most."
     )
     max_radius: float | None = Field(
-        default=None, gt=0, description="Metres of a search around a place, at the most."
+        default=None, gt=0, description="Metres of a search's radius, at the most; unset: any."
     )
     max_bbox_width: float = Field(
         default=360,
         gt=0,
         le=360,
-        description="Degrees from the west of a box to its east, at the most.",
+        description="Degrees from the western edge of a box to its eastern, at the most.",
     )
 
     allowed_hosts: Listed = Field(
         default=(),
-        description="Hosts that the service is known as, such as *.example.org; empty: any.",
+        description="Hosts that the service answers for, such as *.example.org; empty: any.",
     )
     cors_origins: Listed = Field(
         default=(), description="Origins whose pages may use the service from a browser; * is any."
@@ -200,9 +200,9 @@ class Settings(AccessSettings):
 
 
 def _is_guessed(url: URL) -> bool:
-    """Whether a connection over the network is not proved by more than a well-known password."""
-    proved = {"sslcert", "passfile", "service"} & url.query.keys() or "PGPASSFILE" in os.environ
+    """Whether a connection over the network is protected by no more than a well-known password."""
+    protected = {"sslcert", "passfile", "service"} & url.query.keys() or "PGPASSFILE" in os.environ
     hosts = filter(None, [url.host, *url.normalized_query.get("host", ())])
     on_this_machine = all(host.startswith("/") for host in hosts)
     password = str(url.password or os.environ.get("PGPASSWORD", ""))
-    return not (proved or on_this_machine) and password.lower() in GUESSED | {str(url.username)}
+    return not (protected or on_this_machine) and password.lower() in GUESSED | {str(url.username)}

@@ -1,4 +1,4 @@
-"""What the metadata of a table says about its geometry: the model is asked, never repeated."""
+"""What the metadata of a table says about its geometry, so that no other module repeats the model."""
 
 from collections.abc import Iterator
 

@@ -8,25 +8,24 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from . import bbox, spatial
-from .crs import STORAGE, WORLD, Bounds
+from .crs import MERCATOR, RADIUS, STORAGE, WORLD, Bounds
 from .geometry import in_srid
 from .queries import GEOMETRY, INDEXED_ROWS, TABLE
 
-#: The CRS of the tiles, WGS 84 / Pseudo-Mercator, and how many of its metres the world measures along a side.
-PSEUDO_MERCATOR = 3857
-WORLD_SIZE = 2 * math.pi * 6378137
+#: The side of the world in metres of Web Mercator, the CRS of the tiles.
+WORLD_SIZE = 2 * math.pi * RADIUS
 
-#: The zooms that the tile matrix set has, and the last one that a map need fetch: its grid is of 2 mm at the equator.
+#: The zooms of the tile matrix set, and the last one that a map has to fetch: its grid is 2 mm wide at the equator.
 ZOOMS = range(25)
 LAST_ZOOM = 22
 
-#: Units of a tile's own grid, along a side.
+#: The side of a tile, in units of its own grid.
 EXTENT = 4096
 
-#: How far beyond its edges a tile shows features, in the same units: outlines would end at the edges otherwise.
+#: How far beyond its edges a tile shows features, in the same units: without it, outlines would follow the edges.
 BUFFER = 64
 
-#: Names that no column of the table can have: of the features, and of the column that has their ids.
+#: Names that no column of the table can have: of the subquery of the features, and of its column with their ids.
 FEATURES = "the features"
 FEATURE_ID = "feature id"
 
@@ -37,7 +36,7 @@ CROSSES_ANTIMERIDIAN = not STORAGE.geographic and (
     or (STORAGE.domain.ymin == WORLD.ymin) != (STORAGE.domain.ymax == WORLD.ymax)
 )
 
-#: The dimension of a feature: of points, lines, areas. A column of another type may mix them, a feature of a tile may not.
+#: The dimension of points, lines and areas. A column of another type may mix them, a feature of a tile may not.
 DIMENSIONS = {
     "POINT": 0,
     "MULTIPOINT": 0,
@@ -92,14 +91,14 @@ class Tile(NamedTuple):
 def find(connection: sa.Connection, tile: Tile, limit: int) -> sa.Row[Any]:
     """The ``content`` of a tile, of ``limit`` rows at the most, and whether it ``is_full``.
 
-    Where there are more, the largest are shown; of points, a sample that has nothing to do with where they lie. It is
-    the same order everywhere, so what one tile shows is shown by those of every further zoom.
+    Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
+    is the same in all tiles, so what one tile shows is also shown at every further zoom.
     """
     return connection.execute(select(), parameters(tile, limit)).one()
 
 
 def parameters(tile: Tile, limit: int) -> dict[str, Any]:
-    """What tells the statement of one tile from that of another."""
+    """The parameters of the statement for one tile."""
     return {
         **bbox.parameters(tile.box),
         **tile._asdict(),
@@ -111,7 +110,7 @@ def parameters(tile: Tile, limit: int) -> dict[str, Any]:
 
 @cache
 def select() -> sa.Select[Any]:
-    """The statement of every tile: to make it anew for each would take longer than to run it."""
+    """The statement for every tile: building it for each would take longer than running it."""
     limit = sa.bindparam("limit", type_=sa.Integer())
     attributes = [column for column in TABLE.columns if column is not GEOMETRY]
     found = (
@@ -169,10 +168,10 @@ def _features(found: sa.CTE) -> sa.Select[Any]:
 def _mercator() -> sa.ColumnElement[Any]:
     """The geometry in the CRS of the tiles.
 
-    What crosses the antimeridian comes out torn, each vertex on its own side. That is mended: the western vertices follow
-    the eastern ones, beyond the edge of the world.
+    What crosses the antimeridian comes out torn, each vertex on its own side. To mend that, the western vertices are
+    moved behind the eastern ones, beyond the edge of the world.
     """
-    torn = in_srid(GEOMETRY, PSEUDO_MERCATOR)
+    torn = in_srid(GEOMETRY, MERCATOR.srid)
     if spatial.dimension(GEOMETRY) == 3:
         # A tile has no heights, and of some lines with heights PostGIS cannot clip one that leaves the tile and comes back.
         torn = sa.func.ST_Force2D(torn)
@@ -192,27 +191,11 @@ def _values(name: str, column: str, values: Any) -> sa.TableValuedAlias:
     return sa.func.unnest(array).table_valued(column, name=name).render_derived()
 
 
-def properties() -> dict[str, str]:
-    """The properties of a feature: name and type, as JSON Schema calls it."""
-    return {column.name: _type(column) for column in TABLE.columns if column is not GEOMETRY}
-
-
-def _type(column: sa.Column[Any]) -> str:
-    match column.type:
-        case sa.Boolean():
-            return "boolean"
-        case sa.Integer():
-            return "integer"
-        case sa.Numeric() | sa.Float():
-            return "number"
-    return "string"
-
-
 def _property(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """A column as tiles can have it: a text, a number or a boolean.
 
-    Without the casts an exact number would become a text, a time have PostgreSQL's own spelling, and the members of a
-    JSON object become properties.
+    Without the casts an exact number would become a text, a time would have PostgreSQL's own spelling, and the members
+    of a JSON object would become properties.
     """
     match column.type:
         case sa.Numeric():

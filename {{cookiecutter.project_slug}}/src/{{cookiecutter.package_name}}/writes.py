@@ -1,4 +1,4 @@
-"""Every INSERT, UPDATE and DELETE that the service sends; each gives back the row as it was stored, and its version."""
+"""Every INSERT, UPDATE and DELETE that the service sends. The first two return the row as it was stored, and its version."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,19 +10,19 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
 from .geometry import bind
-from .queries import GEOMETRY, TABLE, VERSION, Feature, Record
+from .queries import GEOMETRY, TABLE, VERSION, RowFormat
 
 
-def insert(record: Record | Feature, new: BaseModel) -> ReturningInsert[Any]:
+def insert(record: RowFormat, new: BaseModel) -> ReturningInsert[Any]:
     """Add a row; what ``new`` leaves out gets the database's default."""
     values = _values(new, new.model_fields_set)
     return sa.insert(TABLE).values(values).returning(*record.columns, VERSION)
 
 
 def update(
-    record: Record | Feature, id: Any, new: BaseModel, names: Iterable[str]
+    record: RowFormat, id: Any, new: BaseModel, names: Iterable[str]
 ) -> ReturningUpdate[Any]:
-    """Take the values of some columns from ``new``; what it leaves out goes back to the database's default."""
+    """Set the columns named to the values of ``new``; what it leaves out goes back to the database's default."""
     defaults: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in names}
     values = defaults | _values(new, new.model_fields_set & defaults.keys())
     return (
@@ -31,7 +31,7 @@ def update(
 
 
 def lock(id: Any) -> sa.Select[Any]:
-    """Have nobody else change a row until the transaction ends; its version, which it then keeps."""
+    """Keep others from changing a row until the transaction ends; returns its version."""
     return sa.select(VERSION).where(TABLE.c.id == id).with_for_update()
 
 

@@ -19,7 +19,7 @@ from ..queries import GEOMETRY, TABLE
 from .openapi import headers
 from .parameters import located
 
-#: What a row is checked by before it is written.
+#: The model that a row must fit before it is written.
 ROW: type[BaseModel] = schemas.{{ cookiecutter.__class_name }}In
 
 FEATURES = ("application/geo+json", "application/json")
@@ -124,7 +124,7 @@ def _swapped(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _is_unset(name: str, value: Any) -> bool:
-    """Whether a member is null that cannot be: clients write so what they leave to its default."""
+    """Whether a member is null whose column cannot be: that is how clients write what they leave to its default."""
     return value is None and name in TABLE.c and not TABLE.c[name].nullable
 
 
@@ -136,4 +136,5 @@ def _in_feature(error: Mapping[str, Any], depth: int) -> dict[str, Any]:
 
 
 def refused(reason: str, *place: str | int) -> RequestValidationError:
+    """The error for a body that cannot be used, and the place in it that is wrong."""
     return RequestValidationError([{"loc": ("body", *place), "msg": reason, "type": "feature"}])

@@ -1,4 +1,4 @@
-"""OGC API - Features, part 4: features are created, replaced, changed and removed, and no change undoes another."""
+"""OGC API - Features, part 4: features are created, replaced, updated and deleted, and no change undoes another."""
 
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ CONFORMANCE = tuple(
 
 router = APIRouter(tags=["Features"], default_response_class=Response)
 
-#: Why a change is refused, beside what is wrong with its parameters and its body.
+#: Why a change may be refused, apart from what every route may answer.
 REFUSED = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
@@ -92,13 +92,13 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
     if not isinstance(body, dict) or not isinstance(body.get("properties", {}), dict):
         raise bodies.refused("a patch of a feature is an object, and so are its properties")
     record = GEOJSON_IN[DEFAULT.uri]
-    # What the service says itself is no change, nor is a null for what no feature has.
+    # Members that the service sets itself change nothing, nor does a null for what no feature has.
     names = {name for name in body.get("properties", {}) if name in bodies.ROW.model_fields}
     if "geometry" in body:
         names.add(GEOMETRY.name)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        # The patch is one of the feature as it is in the CRS of the request.
+        # The patch applies to the feature in the CRS of the request.
         before = GEOJSON_IN[crs.uri]
         row = connection.execute(before.by_id, {"id": known(id)}).one()
         feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)

@@ -1,4 +1,4 @@
-"""Versions of rows as entity tags, so that two who change a row do not undo one another (RFC 9110, section 13)."""
+"""Versions of rows as entity tags, so that concurrent changes do not undo one another (RFC 9110, section 13)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,7 @@ def is_known(request: Request, tag: str) -> bool:
 
 
 def lock(connection: sa.Connection, request: Request, id: Any) -> bool:
-    """Keep everybody else from a row until the transaction ends, if it still is as the client knows it (If-Match).
+    """Keep others from changing a row until the transaction ends, if it still is as the client knows it (If-Match).
 
     Returns:
         Whether there is such a row.
@@ -49,5 +49,5 @@ def _names(tags: str, version: str) -> bool:
 
 
 def _tags(header: str) -> list[str]:
-    """The tags of a header. Ours are strong: what has made one weak is a proxy that compresses, and the row is the same."""
+    """The tags of a header. Ours are strong; a weak one went through a proxy that compresses, and means the same row."""
     return [tag.strip().removeprefix("W/") for tag in header.split(",")]

@@ -1,7 +1,8 @@
 """OGC API - Features, parts 1 and 2: the collection's features, a page at a time, and each by its id."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,12 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from .. import cql, queries, schemas
+from .. import cql, export, queries, schemas
 from ..crs import REFERENCES, Reference
+from ..database import Database
 from ..keyset import Order
 from ..queries import TABLE, Feature
 from . import etags, formats, pages, tables
 from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
+from .methods import HEADERS_ONLY
 from .openapi import answers, headers
 from .parameters import clamped, database_of, documented, parsed, settings_of
 from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
@@ -65,10 +68,18 @@ class Page:
 def read_features(
     request: Request,
 ) -> Response:
-    """Features of the collection, a page at a time."""
+    """Features of the collection, a page at a time.
+
+    A GeoJSON sequence (``f=jsonseq``) without ``limit``, ``offset`` or ``token`` is a stream of all the features that the other
+    parameters ask for: in the order of ``sortby``, or as they are stored.
+    """
     query, settings = parsed(request, ITEMS_QUERY), settings_of(request)
     chosen = formats.negotiated(request, query.f, formats.FEATURES)
     record = (WKT_IN if chosen in (CSV, HTML) else GEOJSON_IN)[query.crs.uri]
+    said = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
+    if chosen is SEQUENCE and not query.model_fields_set & {"limit", "offset", "token"}:
+        is_sent = HEADERS_ONLY not in request.scope
+        return tables.Stream(_all(database_of(request), record, query, is_sent), said)
     limit = clamped(query.limit, settings)
     with database_of(request).read() as connection:
         found = _select(connection, record, query, limit)
@@ -78,7 +89,6 @@ def read_features(
     if following:
         links.append(link(following, "next", chosen.media_type, "The next page"))
     page = Page(record, found[:limit], links, following, counts)
-    said = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
     return _written(page, chosen, said)
 
 
@@ -160,7 +170,20 @@ def _select(
     statement = rows.order_by(*query.sortby.by(few=few)).limit(limit + 1)
     if query.offset:
         statement = statement.offset(query.offset)
-    return connection.execute(statement).all()
+    return connection.execute(statement, execution_options={"alone": few}).all()
+
+
+def _all(
+    database: Database, record: Feature, query: ItemsQuery, is_sent: bool
+) -> Generator[bytes, None, None]:
+    """All the features that a client asks for, some at a time."""
+    if not is_sent:
+        return
+    order = query.sortby.by() if "sortby" in query.model_fields_set else ()
+    with database.stream() as connection:
+        texts = export.sequence(connection, conditions(query), feature=record, order=order)
+        with closing(texts):
+            yield from database.liveness.watched(connection, texts)
 
 
 def _counts(connection: sa.Connection, query: ItemsQuery, how: str) -> dict[str, int]:

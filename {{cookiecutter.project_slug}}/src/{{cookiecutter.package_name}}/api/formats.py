@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 
 class Format(NamedTuple):
-    """A format, as the parameter ``f`` and the header Accept name it."""
+    """A format: its name in the parameter ``f``, and its media type in the header Accept."""
 
     name: str
     media_type: str
@@ -28,13 +28,13 @@ CSV = Format("csv", "text/csv")
 SEQUENCE = Format("jsonseq", "application/geo+json-seq")
 SCHEMA = Format("json", "application/schema+json")
 
-#: What each kind of resource is written in; the first is for a client that has no wish.
+#: The formats of each kind of resource; the first is for a client that does not ask for one.
 PAGES = (JSON, HTML)
 FEATURE = (GEOJSON, HTML)
 FEATURES = (GEOJSON, HTML, CSV, SEQUENCE)
 SCHEMAS = (SCHEMA, HTML)
 
-#: Media types by which clients ask for another that they understand.
+#: Other media types in Accept that a format satisfies.
 BROADER = {
     GEOJSON.media_type: {"application/json", "application/*", "application/vnd.geo+json"},
     SCHEMA.media_type: {"application/json", "application/*"},
@@ -74,6 +74,11 @@ def _by_weight(accepted: str) -> list[str]:
 def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
     """A link to another resource (RFC 8288)."""
     return {"href": href, "rel": rel, "type": media_type, "title": title}
+
+
+def url(request: Request, path: str) -> str:
+    """The URL of a path of the service, as the client reaches it."""
+    return str(request.base_url).rstrip("/") + path
 
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:

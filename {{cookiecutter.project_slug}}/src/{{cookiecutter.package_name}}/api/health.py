@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import re
 import time
 from http import HTTPStatus
 
@@ -16,14 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .. import migrations
-from ..database import Database
+from ..database import Database, is_too_old
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which what the database said holds, and that it may take to say it.
+#: Seconds for which an answer of the database holds, and that it may take.
 LIFETIME, PATIENCE = 1.0, 3.0
-
-OLDEST_POSTGIS = (3, 1)
 
 STATUS = sa.text(
     "SELECT current_setting('server_version') AS postgresql, postgis_lib_version() AS postgis,"
@@ -53,7 +50,7 @@ class NotReady(Exception):
 
 
 class Readiness:
-    """Whether the service can serve: the database answers, has PostGIS and the table, and the process is not ending."""
+    """Whether the service can serve: the database answers and is migrated, PostGIS is new enough, the process is not ending."""
 
     def __init__(self, database: Database) -> None:
         #: Whether the process has been asked to end.
@@ -74,7 +71,7 @@ class Readiness:
         if self.draining:
             raise NotReady("the service is ending")
         async with self._lock:
-            # With every connection in use the service is busy, not broken: what was found last still holds.
+            # With every connection in use the service is busy, not broken: the last answer still holds.
             expired = time.monotonic() >= self._until and not self._database.full
             if self._found is None or expired:
                 self._found = await self._ask()
@@ -99,9 +96,9 @@ class Readiness:
     def _look(self) -> Ready:
         with self._database.read() as connection:
             found = connection.execute(STATUS).one()
-        if tuple(map(int, re.findall(r"\d+", found.postgis)[:2])) < OLDEST_POSTGIS:
+        if is_too_old(found.postgis):
             raise NotReady(f"PostGIS {found.postgis} is too old")
-        # A revision that is not known here is a newer one: the next version of the service is being rolled out.
+        # An unknown revision is a newer one: the next version of the service is being rolled out.
         if not found.revisions or set(found.revisions) & _older_revisions():
             raise NotReady("the database has not been migrated")
         return Ready(

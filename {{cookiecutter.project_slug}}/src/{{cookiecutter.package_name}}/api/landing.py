@@ -1,4 +1,4 @@
-"""OGC API: the landing page, what the service conforms to, the collection, and what conditions may ask about."""
+"""OGC API: the landing page, the conformance classes, the collection and its queryables."""
 
 from http import HTTPStatus
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from ..extent import Extent, Extents
 from ..queries import INDEXED_ROWS, TABLE
 from . import edits, features, formats, openapi, pages, resources, tiles
 from .features import COLLECTION
-from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link
+from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url
 from .openapi import answers
 from .parameters import documented, parsed, settings_of
 
@@ -57,14 +57,21 @@ OPTIONS: dict[str, Any] = {
 @router.get("/", **OPTIONS)
 async def read_landing_page(request: Request) -> Response:
     """What the service is, and where to go from here."""
-    root, settings = _root(request), settings_of(request)
+    settings = settings_of(request)
     links = [
-        link(f"{root}/openapi.json", "service-desc", openapi.MEDIA_TYPE, "The API, for programs"),
-        link(f"{root}/docs", "service-doc", HTML.media_type, "The API, for people"),
-        link(f"{root}/conformance", "conformance", JSON.media_type, "What the API conforms to"),
-        link(f"{root}/collections", "data", JSON.media_type, "The collections"),
-        link(f"{root}/map", "related", HTML.media_type, "The map"),
-        {"href": f"{root}/tileMatrixSets"} | tiles.MATRIX_SETS_LINK,
+        link(
+            url(request, "/openapi.json"),
+            "service-desc",
+            openapi.MEDIA_TYPE,
+            "The API, for programs",
+        ),
+        link(url(request, "/docs"), "service-doc", HTML.media_type, "The API, for people"),
+        link(
+            url(request, "/conformance"), "conformance", JSON.media_type, "What the API conforms to"
+        ),
+        link(url(request, "/collections"), "data", JSON.media_type, "The collections"),
+        link(url(request, "/map"), "related", HTML.media_type, "The map"),
+        {"href": url(request, "/tileMatrixSets")} | tiles.MATRIX_SETS_LINK,
     ]
     landing = {"title": settings.title, "description": settings.description, "links": links}
     return _written(request, landing)
@@ -80,9 +87,7 @@ async def read_conformance(request: Request) -> Response:
 def read_collections(request: Request) -> Response:
     """The one collection of the service, in a list."""
     collection = _collection(request)
-    collection["links"].append(
-        link(f"{_root(request)}{COLLECTION}", "self", JSON.media_type, TITLE)
-    )
+    collection["links"].append(link(url(request, COLLECTION), "self", JSON.media_type, TITLE))
     found = {"title": "Collections", "crs": list(REFERENCES), "collections": [collection]}
     return _written(request, found)
 
@@ -102,7 +107,7 @@ async def read_queryables(request: Request) -> Response:
     """The properties that conditions may ask about, as JSON Schema."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{_root(request)}{COLLECTION}/queryables",
+        "$id": url(request, f"{COLLECTION}/queryables"),
         "title": TITLE,
         **resources.queryables(),
     }
@@ -115,9 +120,8 @@ def _collection(request: Request) -> dict[str, Any]:
     """The collection; its extent holds every feature that it has."""
     extents: Extents = request.app.state.extents
     extent = extents.get()
-    root = _root(request)
-    here = f"{root}{COLLECTION}"
-    # The first is what programs read, which add parameters of their own.
+    here = url(request, COLLECTION)
+    # Programs read the first, and add parameters of their own to it.
     items = [link(f"{here}/items", "items", GEOJSON.media_type, "The features")] + [
         link(
             f"{here}/items?f={each.name}", "items", each.media_type, f"The features as {each.name}"
@@ -128,7 +132,7 @@ def _collection(request: Request) -> dict[str, Any]:
         link(f"{here}/queryables", rel, SCHEMA.media_type, "What conditions may ask about")
         for rel in (QUERYABLES, "queryables", "describedby")
     ]
-    vector_tiles = {"href": f"{root}{tiles.TILESETS}"} | tiles.TILESETS_LINK
+    vector_tiles = {"href": url(request, tiles.TILESETS)} | tiles.TILESETS_LINK
     return {
         "id": TABLE.name,
         "title": TITLE,
@@ -154,7 +158,3 @@ def _written(request: Request, content: dict[str, Any]) -> Response:
     own = formats.own_links(request, chosen, PAGES)
     content = content | {"links": [*own, *content.get("links", ())]}
     return pages.resource(content) if chosen is HTML else formats.json(content)
-
-
-def _root(request: Request) -> str:
-    return str(request.base_url).rstrip("/")

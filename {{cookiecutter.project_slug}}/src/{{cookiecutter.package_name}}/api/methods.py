@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+#: A member of the scope of a request whose answer is not sent, but for its headers.
+HEADERS_ONLY = "headers only"
+
 
 class Methods:
     """Answers HEAD as GET, of which the server sends the headers only, and OPTIONS with the methods that the path has.
@@ -20,7 +23,7 @@ class Methods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope.get("method"):
             case "HEAD":
-                asked = {**scope, "method": "GET"}
+                asked = {**scope, "method": "GET", HEADERS_ONLY: True}
                 await self.app(asked, receive, send)
                 # The route that was found, for logs and metrics.
                 scope["route"] = asked.get("route")

@@ -24,7 +24,7 @@ log = logging.getLogger("access")
 #: An id that is harmless in a log and in a comment of SQL.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-#: What browsers are told of every answer, unless it says otherwise.
+#: Headers of every answer that does not have its own, for browsers.
 SECURITY = [
     (b"content-security-policy", b"frame-ancestors 'self'"),
     (b"referrer-policy", b"no-referrer"),
@@ -38,7 +38,7 @@ QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 class Requests:
     """Gives each request an id and its limits, and takes note of what became of it.
 
-    It is the outermost middleware and answers what no other handler has: nothing but its answers leaves the service.
+    It is the outermost middleware, and answers whatever exception no other handler did.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -69,7 +69,7 @@ class Requests:
         except Exception as error:
             response = await problems.answer(Request(scope), error)
             if started:
-                # All that is left to do is to break the connection off.
+                # It is too late for an answer: all that is left is to break off the connection.
                 raise
             if self._settings.debug:
                 response = problems.problem(status, "".join(traceback.format_exception(error)))
@@ -111,7 +111,7 @@ class Requests:
 
 
 class Hosts:
-    """Refuses requests to hosts that the service is not known as. An orchestrator's probes may name any."""
+    """Refuses requests for hosts that the service does not answer for. An orchestrator's probes may name any."""
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self.app = app
@@ -130,7 +130,7 @@ class Hosts:
 
 
 class Bodies:
-    """Refuses bodies that are too large: at once if the request tells their length, else when they have become so.
+    """Refuses bodies that are too large: at once if the request tells their length, else as soon as they are.
 
     Starlette's own limit does not answer with problem details.
     """

@@ -16,7 +16,7 @@ from ..settings import Settings
 from . import openapi30, resources
 from .formats import Format
 
-#: What clients look for: exactly so, without a space.
+#: The media type that clients look for, to the letter: without a space.
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 
 LIMIT = {"$ref": "#/components/parameters/limit"}
@@ -28,7 +28,7 @@ HEADERS = {
     "If-None-Match": "The tag of the version that the client has.",
 }
 
-#: Errors that every route may answer with, and those of the ones that write, take a body, or not everybody.
+#: Errors that every route may answer with, and those that take a body, that write, and that ask who calls.
 ANYWHERE = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -49,7 +49,7 @@ async def read_openapi(request: Request) -> Response:
 
 @router.get("/docs")
 async def read_docs(request: Request) -> Response:
-    """The document for people; its scripts come with the package fastapi-offline, not from the internet."""
+    """The document as a page for people, whose scripts come from the package fastapi-offline, not from the internet."""
     root = request.scope.get("root_path", "")
     return get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
@@ -148,7 +148,7 @@ def _limit(settings: Settings) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, writes: bool) -> None:
-    """Say what every operation may answer, and that each error is problem details."""
+    """Add the errors that an operation may answer with, all of them as problem details."""
     responses = operation["responses"]
     statuses = (
         *ANYWHERE,

@@ -47,7 +47,7 @@ def _member(key: str, value: Any) -> Any:
 
 
 def _without_null(found: dict[str, Any]) -> dict[str, Any]:
-    """Null is no type in OpenAPI 3.0: what may be null says so beside its type."""
+    """Null is no type in OpenAPI 3.0, which has ``nullable`` instead."""
     if NULL not in found.get("anyOf", ()):
         return found
     others = [each for each in found.pop("anyOf") if each != NULL]

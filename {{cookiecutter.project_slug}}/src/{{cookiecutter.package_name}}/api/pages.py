@@ -1,4 +1,4 @@
-"""Pages for people: what the API answers, as plain HTML that needs no script and nothing from elsewhere."""
+"""Answers of the API as pages for people: plain HTML, without scripts or anything from elsewhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -34,6 +34,9 @@ $links
 </html>
 """
 )
+
+#: Characters of a value that a page shows, at the most.
+LONGEST = 2_000
 
 #: Nothing is loaded, and no script runs.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -103,7 +106,3 @@ def _text(value: Any) -> str:
         return ""
     text = found if isinstance(found, str) else written.decode()
     return escape(text[:LONGEST] + "…" * (len(text) > LONGEST))
-
-
-#: Characters of a value that a page shows.
-LONGEST = 2_000

@@ -17,17 +17,17 @@ from .problems import ParameterError
 Query = TypeVar("Query", bound=BaseModel)
 
 
-# Functions of the request, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
+# Functions, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
 
 
 def database_of(request: Request) -> Database:
-    """The connections of the application that a request has come to."""
+    """The database of the application that serves a request."""
     database: Database = request.app.state.database
     return database
 
 
 def settings_of(request: Request) -> Settings:
-    """The settings of the application that a request has come to."""
+    """The settings of the application that serves a request."""
     settings: Settings = request.app.state.settings
     return settings
 
@@ -36,13 +36,13 @@ def parsed(request: Request, model: type[Query]) -> Query:
     """The query parameters of a request as a model, which has to forbid others.
 
     Raises:
-        ParameterError: A parameter is unknown, is there twice, or has a value that it cannot have, which the OGC
-            answers with 400.
+        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have. The OGC wants 400
+            for it (17-069r4, requirements query-param-unknown and query-param-invalid), FastAPI would answer 422.
     """
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in given:
-            raise ParameterError([{"loc": ("query", name), "msg": "it is there twice"}])
+            raise ParameterError([{"loc": ("query", name), "msg": "it is given twice"}])
         given[name] = value
     try:
         return model.model_validate(given)
@@ -51,12 +51,12 @@ def parsed(request: Request, model: type[Query]) -> Query:
 
 
 def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
-    """What Pydantic found wrong, and where in the request."""
+    """What Pydantic found wrong, with its place in the request."""
     return [{**each, "loc": (*place, *each["loc"])} for each in error.errors(include_context=False)]
 
 
 def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """The parameters that a model reads, as the OpenAPI document has them, with a literal style for each."""
+    """The parameters of a model, as the OpenAPI document has them. Each states its style, which clients look for."""
     parameters = []
     for name, schema in model.model_json_schema()["properties"].items():
         # A parameter is there or not; it is never null.
@@ -93,7 +93,7 @@ def flat(box: Sequence[float]) -> Bounds:
 
 
 def in_degrees(bounds: Bounds) -> Bounds:
-    """See that a box is one of longitude and latitude.
+    """Check that a box is one of longitude and latitude, and not too wide; returns it.
 
     Raises:
         PydanticCustomError: It is not; the message has the reason.
@@ -111,17 +111,20 @@ def in_degrees(bounds: Bounds) -> Bounds:
 
 
 def no_box(reason: str) -> PydanticCustomError:
-    """The error of a box that is none."""
+    """The error for a box that cannot be used."""
     return PydanticCustomError(
         "bbox", "not a box west,south,east,north in degrees: {reason}", {"reason": reason}
     )
 
 
+#: The schema of a box: six numbers if it has heights.
+BOX = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6})
+
 #: A box in WGS 84; it crosses the antimeridian where west > east.
 BBox = Annotated[
     Any,
     PlainValidator(lambda value: in_degrees(flat(numbers(value)))),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}),
+    BOX,
 ]
 
 Longitude = Annotated[float, Field(ge=WORLD.xmin, le=WORLD.xmax, description="Degrees east.")]
@@ -131,7 +134,7 @@ Limit = Annotated[
     int | None,
     Field(
         ge=1,
-        description="Rows of the answer, at the most; what the service has as its own maximum is kept.",
+        description="Rows of the answer, at the most; above the service's own maximum it is lowered to that.",
     ),
 ]
 

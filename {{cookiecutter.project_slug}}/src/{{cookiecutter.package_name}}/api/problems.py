@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): what is wrong, where, and never how the service works inside."""
+"""Errors as problem details (RFC 9457): what is wrong and where, and nothing of the service's inside."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ from . import methods
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a client may try again when the database or a connection was not to be had.
+#: Seconds after which a client may try again when the database or a connection was not available.
 RETRY_AFTER = "5"
 
 #: What PostgreSQL's error codes (SQLSTATE, the appendix A of its manual) mean to a client: status and detail.
@@ -84,7 +84,7 @@ async def answer(request: Request, error: Exception) -> Response:
         case ParameterError():
             return invalid(error.errors, HTTPStatus.BAD_REQUEST)
         case RequestValidationError(body=bytes()):
-            # FastAPI reads JSON only where the request says that it is JSON.
+            # FastAPI does not parse a body that the request does not call JSON.
             said = request.headers.get("content-type") or "of a type that is not said"
             return problem(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is {said}, not application/json"

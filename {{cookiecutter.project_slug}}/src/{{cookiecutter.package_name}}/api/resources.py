@@ -1,4 +1,4 @@
-"""The resources of OGC API - Features as JSON Schema: of this table, column by column."""
+"""JSON Schemas of what the service takes and returns as an OGC API, made from the columns of the table."""
 
 from typing import Any
 

@@ -18,7 +18,16 @@ from ..crs import WGS84
 from . import etags
 from .auth import WRITER
 from .openapi import refusals
-from .parameters import BBox, Latitude, Limit, Longitude, clamped, database_of, settings_of
+from .parameters import (
+    BBox,
+    Latitude,
+    Limit,
+    Longitude,
+    clamped,
+    database_of,
+    located,
+    settings_of,
+)
 from .patches import merge
 {% if cookiecutter.__is_point %}
 from .point import QUERY_PARAMETERS, body_or_query
@@ -29,7 +38,7 @@ RECORD = queries.Record(schemas.GEOMETRY)
 
 router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
 
-#: Why a change is refused, beside what is wrong with its members.
+#: Why a change may be refused, apart from what is wrong with its members.
 REFUSED = refusals(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
@@ -39,7 +48,7 @@ REFUSED = refusals(
 
 
 class _RowName(StringConvertor):
-    """What stands for a row in a path: any name but that of the route beside it."""
+    """An id in a path: anything but the name of the route beside it."""
 
     regex = "(?!nearby$)[^/]+"
 
@@ -48,7 +57,7 @@ register_url_convertor("row", _RowName())
 
 
 class PageQuery(BaseModel):
-    """Which rows to list."""
+    """Which rows to list, in the order of their ids."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -129,7 +138,8 @@ def read_page(
     with database_of(request).read() as connection:
         few = query.bbox is not None and queries.are_few(connection, wanted)
         # One row more than asked for tells whether there is a next page.
-        found = connection.execute(queries.page(RECORD, wanted, limit=limit + 1, few=few)).all()
+        statement = queries.page(RECORD, wanted, limit=limit + 1, few=few)
+        found = connection.execute(statement, execution_options={"alone": few}).all()
     items = RECORD.encode(found[:limit])
     more = len(found) > limit
     following = request.url.include_query_params(after=found[limit - 1].id) if more else None
@@ -209,8 +219,8 @@ def change(
         try:
             new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
         except ValidationError as error:
-            raise RequestValidationError(_in_body(error)) from error
-        # What the service says itself is no change, nor is a null for what no row has.
+            raise RequestValidationError(located(error, "body")) from error
+        # Members that the service sets itself change nothing, nor does a null for what no row has.
         if names := [name for name in type(new).model_fields if name in patch]:
             row = connection.execute(writes.update(RECORD, id, new, names)).one()
     return _json(RECORD.encode_one(row), headers=_tagged(row))
@@ -244,10 +254,6 @@ def _missing(id: Any) -> HTTPException:
 def _tagged(row: sa.Row[Any]) -> dict[str, str]:
     """The header with the row's version, which is its last column."""
     return {"ETag": etags.etag(row[-1], "json")}
-
-
-def _in_body(error: ValidationError) -> list[dict[str, Any]]:
-    return [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
 
 
 def _json(

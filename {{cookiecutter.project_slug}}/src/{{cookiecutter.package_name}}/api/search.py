@@ -1,4 +1,4 @@
-"""Which features a client asks for: the query parameters of the items, and the conditions that they are in SQL."""
+"""Which features a client asks for: the query parameters of the items, and the SQL conditions that they become."""
 
 import datetime
 import re
@@ -27,7 +27,7 @@ from ..keyset import Key, Order, TokenError
 from ..queries import GEOMETRY, INDEXED_ROWS, TABLE
 from ..schemas import READ_ONLY
 from . import boxes, times
-from .parameters import Limit, numbers
+from .parameters import BOX, Limit, numbers
 
 
 def _time_column() -> sa.Column[datetime.datetime]:
@@ -49,12 +49,8 @@ COLUMNS = {
     if column is not GEOMETRY and not isinstance(column.type, JSONB)
 }
 
-
-#: What a parameter's schema is where its type is none of JSON's.
+#: The schema of a parameter that is text to the client, whatever it becomes here.
 TEXT = WithJsonSchema({"type": "string"})
-NUMBERS = WithJsonSchema(
-    {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
-)
 
 BY_ID = Order()
 
@@ -78,7 +74,7 @@ def _order(text: Any) -> Order:
     for part in str(text).split(","):
         sign, name = (part[0], part[1:]) if part[:1] in ("+", "-", " ") else ("+", part)
         if name not in COLUMNS or name in [key.column.name for key in keys]:
-            reason = f"{name!r:.100} is not one of {', '.join(COLUMNS)}, or is there twice"
+            reason = f"{name!r:.100} is not one of {', '.join(COLUMNS)}, or is given twice"
             raise PydanticCustomError("sortby", "{reason}", {"reason": reason})
         keys.append(Key(COLUMNS[name], descending=sign == "-"))
     return Order(keys)
@@ -86,7 +82,7 @@ def _order(text: Any) -> Order:
 
 def _inside(value: Any, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
     corners = numbers(value)
-    # Without it the CRS is wrong, which is said of bbox-crs.
+    # It is missing where bbox-crs is wrong, which has an error of its own.
     reference = others.data.get("bbox_crs")
     return None if reference is None else boxes.inside(corners, reference)
 
@@ -159,7 +155,7 @@ class ItemsQuery(FeatureQuery):
         description=f"Names to sort by, with - before those that descend: {', '.join(COLUMNS)}.",
     )
     token: Annotated[Any, PlainValidator(_after), TEXT] = Field(
-        default=None, description="Where the page begins: of a link to it."
+        default=None, description="Where the page begins; links to the next page have it."
     )
     bbox_crs: ReferenceParameter = Field(
         default=DEFAULT.uri,
@@ -167,7 +163,7 @@ class ItemsQuery(FeatureQuery):
         alias="bbox-crs",
         description="The CRS of bbox.",
     )
-    bbox: Annotated[Any, PlainValidator(_inside), NUMBERS] = Field(
+    bbox: Annotated[Any, PlainValidator(_inside), BOX] = Field(
         default=None,
         description="West, south, east, north; with heights in between: six numbers.",
     )
@@ -195,7 +191,7 @@ class ItemsQuery(FeatureQuery):
 
 
 def conditions(query: ItemsQuery) -> sa.ColumnElement[bool]:
-    """The rows that a client asks for, of those that answers over many rows are about."""
+    """Which rows a client asks for, of those that answers over many rows are about."""
     found = INDEXED_ROWS
     if query.bbox is not None:
         found &= query.bbox
@@ -234,7 +230,7 @@ def _like(pattern: str) -> Callable[[Any], Any]:
 
 
 def _with_columns() -> type[ItemsQuery]:
-    """The query with a parameter for each column, which the features have to equal."""
+    """The query with a parameter for each column, whose value the features must have."""
     fields: dict[str, Any] = {
         name: (_type(column), Field(default=None, description=f"The value of {name}."))
         for name, column in COLUMNS.items()

@@ -2,12 +2,16 @@
 
 import csv as csv_module
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
+import anyio
 import orjson
 import sqlalchemy as sa
-from starlette.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ..queries import GEOMETRY, Feature
 from .formats import CSV, SEQUENCE
@@ -27,6 +31,24 @@ def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Res
     """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
     texts = b"".join(b"\x1e" + orjson.dumps(feature) + b"\n" for feature in features)
     return Response(texts, headers=headers, media_type=SEQUENCE.media_type)
+
+
+class Stream(StreamingResponse):
+    """A GeoJSON text sequence of any length, which nobody has as a whole."""
+
+    def __init__(self, texts: Generator[bytes, None, None], headers: dict[str, str]) -> None:
+        # Before anything is answered: what fails here is answered as any other error.
+        first = next(texts, b"")
+        super().__init__(chain([first], texts), headers=headers, media_type=SEQUENCE.media_type)
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Whatever has ended it, such as a client that leaves: the connection is for others again.
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._texts.close)
 
 
 def plain(column: sa.Column[Any], value: Any) -> Any:

@@ -11,14 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .. import spatial, tiles
+from ..crs import MERCATOR
 from ..extent import Extents
 from ..queries import GEOMETRY, TABLE
-from . import etags, formats
-from .formats import JSON, Format, link
+from . import etags, formats, resources
+from .formats import JSON, Format, link, url
 from .openapi import answers
 from .parameters import database_of, documented, parsed, settings_of
 
-#: What is met of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
+#: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
@@ -33,7 +34,7 @@ CONFORMANCE: tuple[str, ...] = (
 TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
 MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
 
-#: What the tile set is written in.
+#: The formats of the tile set.
 TILESET_FORMATS = (JSON, TILEJSON)
 
 #: The one tile matrix set: its name, its URI, and the link relation that leads to it.
@@ -41,7 +42,6 @@ QUAD = "WebMercatorQuad"
 QUAD_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{QUAD}"
 MATRIX_SET = f"/tileMatrixSets/{QUAD}"
 TILING_SCHEME = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme"
-CRS_URI = f"http://www.opengis.net/def/crs/EPSG/0/{tiles.PSEUDO_MERCATOR}"
 
 #: Where the tiles of the collection are; a landing page and a collection link there.
 TILESETS = f"/collections/{TABLE.name}/tiles"
@@ -62,7 +62,7 @@ MATRIX_SETS_LINK = {
 CELL_SIZE = tiles.WORLD_SIZE / 256
 SCALE = CELL_SIZE / 0.00028
 
-#: A number of a tile's address. Whatever else stands there is that of no tile.
+#: A number in a tile's address. Anything else there is the address of no tile.
 Index = Annotated[
     int,
     PlainValidator(lambda text: int(text) if re.fullmatch("[0-9]{1,8}", text) else -1),
@@ -85,7 +85,7 @@ class TilesetQuery(BaseModel):
 @router.get("/tileMatrixSets", responses=answers(formats=[JSON]))
 async def read_matrix_sets(request: Request) -> Response:
     """The tile matrix sets that tiles are offered in."""
-    matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": CRS_URI}
+    matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
     links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
     return formats.json({"tileMatrixSets": [matrix_set | {"links": links}]})
 
@@ -113,7 +113,7 @@ async def read_matrix_set() -> Response:
             "id": QUAD,
             "title": "Google Maps Compatible for the World",
             "uri": QUAD_URI,
-            "crs": CRS_URI,
+            "crs": MERCATOR.uri,
             "orderedAxes": ["X", "Y"],
             "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
             "tileMatrices": matrices,
@@ -161,8 +161,8 @@ def read_tile(
 ) -> Response:
     """The rows of a tile as a Mapbox Vector Tile, in one layer that is named as the collection.
 
-    A tile shows so many rows at the most. Where there are more, it shows the largest, of points a sample, and the header
-    ``Tile-Limit`` says how many. Of a geometry that mixes points, lines and areas there is a feature for each of them.
+    The number of rows is limited. Where a tile has more, it shows the largest, or a sample of points, and the header
+    ``Tile-Limit`` says how many. A geometry that mixes points, lines and areas becomes a feature for each of them.
     """
     tile, settings = tiles.Tile(z, x, y), settings_of(request)
     if not tile.exists:
@@ -190,7 +190,7 @@ def _tileset(request: Request, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "dataType": "vector",
-        "crs": CRS_URI,
+        "crs": MERCATOR.uri,
         "tileMatrixSetURI": QUAD_URI,
         "links": [
             _link(request, TILESET, "self", JSON, "Tile set"),
@@ -202,7 +202,7 @@ def _tileset(request: Request, title: str) -> dict[str, Any]:
 
 
 def _layer() -> dict[str, Any]:
-    fields = {name: {"type": kind} for name, kind in tiles.properties().items()}
+    fields = {name: {"type": kind} for name, kind in _properties().items()}
     layer = {
         "id": TABLE.name,
         "dataType": "vector",
@@ -212,17 +212,26 @@ def _layer() -> dict[str, Any]:
     return layer if dimension is None else layer | {"geometryDimension": dimension}
 
 
+def _properties() -> dict[str, str]:
+    """The properties of a tile's features: name and type, which is a string where tiles have no better one."""
+    return {
+        column.name: resources.of_column(column).get("type", "string")
+        for column in TABLE.columns
+        if column is not GEOMETRY
+    }
+
+
 def _tilejson(request: Request, title: str, description: str) -> dict[str, Any]:
-    """TileJSON 3.0.0; its template, too, has the row before the column."""
+    """TileJSON 3.0.0. The addresses of its tiles have the row before the column, too."""
     extents: Extents = request.app.state.extents
     extent = extents.get()
     zooms = {"minzoom": tiles.ZOOMS[0], "maxzoom": tiles.LAST_ZOOM}
-    fields = {name: kind.capitalize() for name, kind in tiles.properties().items()}
+    fields = {name: kind.capitalize() for name, kind in _properties().items()}
     return {
         "tilejson": "3.0.0",
         "name": title,
         "description": description,
-        "tiles": [_url(request, TILESET + "/{z}/{y}/{x}")],
+        "tiles": [url(request, TILESET + "/{z}/{y}/{x}")],
         "vector_layers": [{"id": TABLE.name, "fields": fields, **zooms}],
         **zooms,
         **({"bounds": list(extent.box)} if extent else {}),
@@ -230,8 +239,4 @@ def _tilejson(request: Request, title: str, description: str) -> dict[str, Any]:
 
 
 def _link(request: Request, path: str, rel: str, format: Format, title: str) -> dict[str, Any]:
-    return link(_url(request, path), rel, format.media_type, title)
-
-
-def _url(request: Request, path: str) -> str:
-    return str(request.base_url).rstrip("/") + path
+    return link(url(request, path), rel, format.media_type, title)

@@ -34,7 +34,7 @@ def interval(text: str) -> Interval:
 
 
 def during(column: sa.Column[datetime.datetime], when: Interval) -> sa.ColumnElement[bool]:
-    """The rows whose time is in an interval, and those without one, which may be."""
+    """The rows whose time is in an interval, and those without a time, which may be in it."""
     start, end = (
         each.date() if each is not None and isinstance(column.type, sa.Date) else each
         for each in when

@@ -1,0 +1,110 @@
+"""Loading and exporting, beside a bare COPY of the same rows."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import ratio
+from peers import Peer
+from rows import BUILD, Prepared, write_features
+
+#: What the service's own export writes of a row, as PostGIS alone would.
+AS_TEXT = "SELECT ST_AsGeoJSON(facilities, 'location', 15) FROM facilities"
+
+
+def load_table(empty: Prepared, rows: int, rounds: int) -> str:
+    """Loading a GeoJSON sequence, beside COPY of rows that are ready to be stored, into the same table."""
+    features, ready = BUILD / "features.geojsonl", BUILD / "ready.copy"
+    write_features(empty, rows, features)
+    columns = "facilities (name, status, location)"
+
+    def clear() -> None:
+        with empty.cursor() as cursor:
+            cursor.execute("TRUNCATE facilities RESTART IDENTITY")
+
+    def load() -> None:
+        empty.run("load", features)
+
+    def copy() -> None:
+        with empty.cursor() as cursor, ready.open("rb") as file:
+            cursor.copy_expert(f"COPY {columns} FROM STDIN", file)
+
+    clear()
+    load()
+    with empty.cursor() as cursor, ready.open("wb") as file:
+        cursor.copy_expert(f"COPY {columns} TO STDOUT", file)
+    spent = _in_turns({"load": load, "copy": copy}, rounds, before=clear)
+    clear()
+    return (
+        f"| load {rows:,} features | {_rate(rows, spent['load'])} | {_rate(rows, spent['copy'])} "
+        f"| {ratio(spent['copy'], spent['load'])} | |\n"
+    )
+
+
+def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
+    """Exporting every row to a file, and over HTTP, beside COPY of the features as PostGIS writes them."""
+    path, rows = BUILD / "exported", prepared.rows
+    peaks: list[float] = []
+
+    def export() -> None:
+        command = prepared.command("export", "--format", "geojsonseq", path)
+        process = subprocess.Popen(command, cwd=prepared.project, env=prepared.environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        peaks.append(usage.ru_maxrss / 1024)
+
+    def copy() -> None:
+        with prepared.cursor() as cursor, path.open("wb") as file:
+            cursor.copy_expert(f"COPY ({AS_TEXT}) TO STDOUT", file)
+
+    def stream() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("GET", "/collections/facilities/items?f=jsonseq")
+        with connection.getresponse() as response:
+            features = 0
+            while part := response.read(1 << 16):
+                features += part.count(b"\x1e")
+        assert features >= rows, features
+
+    ways: dict[str, Callable[[], None]] = {"export": export, "HTTP": stream, "copy": copy}
+    spent = _in_turns(ways, rounds)
+    path.unlink()
+    rss = {"export": max(peaks), "HTTP": peak_megabytes(server.pid)}
+    return "".join(
+        f"| {name} of {rows:,} features | {_rate(rows, spent[name])} | {_rate(rows, spent['copy'])} "
+        f"| {ratio(spent['copy'], spent[name])} | {rss[name]:.0f} MB |\n"
+        for name in ("export", "HTTP")
+    )
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had at once."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def _in_turns(
+    ways: dict[str, Callable[[], None]],
+    rounds: int,
+    before: Callable[[], None] = lambda: None,
+) -> dict[str, list[float]]:
+    """Seconds of each way, round by round."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in random.Random(number).sample(list(ways), len(ways)):
+            before()
+            start = time.perf_counter()
+            ways[name]()
+            spent[name].append(time.perf_counter() - start)
+    return spent
+
+
+def _rate(rows: int, seconds: list[float]) -> str:
+    return f"{rows / sorted(seconds)[len(seconds) // 2]:,.0f}/s"

@@ -1,0 +1,191 @@
+"""Measure how the service's cost grows with the table, in one run: what ``make bench-scale`` does.
+
+A small table and a large one, each behind a process of the service, take turns. The ratios are of the large one to the small one:
+of the CPU time of the service's process, and of the latency, which is PostgreSQL's time, too. The plans are those of the
+statements that the service sends for the same requests. Rows come by the service's own ``load``, of which the time is told, and
+the spatial indexes are made once more, as for a table that had none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Any
+
+import measure
+from peers import Operations, Peer, about, box, get, of_the_service, serve, tiles
+from rows import BUILD, Prepared, prepare, render, write_features
+
+RESULTS = BUILD / "scale.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", type=int, default=100_000, help="rows of the small table")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the large table")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
+    options = parser.parse_args()
+    project = render("POINT")
+    with ExitStack() as stack:
+        small, large = (stack.enter_context(prepare(project, "POINT", 0)) for _ in range(2))
+        report = [f"# Scale\n\n{options}\n\n{about(small)}"]
+        between = round((options.small * options.rows) ** 0.5)
+        report.append(load_table([(small, options.small), (large, between), (large, options.rows)]))
+        report.append(index_table([small, large]))
+        servers = [stack.enter_context(service(each)) for each in (small, large)]
+        for server, prepared in zip(servers, (small, large), strict=True):
+            server.operations = operations(prepared, server, options.rows / prepared.rows)
+        report.append(cost_table(servers, large, options))
+    RESULTS.write_text("\n".join(report), encoding="utf-8")
+    print(f"written to {RESULTS}")
+    return 0
+
+
+def service(prepared: Prepared) -> Any:
+    application = f"{prepared.package}.main:create_app"
+    return serve(prepared, f"{prepared.rows:,} rows", sys.executable, application, {})
+
+
+def operations(prepared: Prepared, server: Peer, times_larger: float) -> Operations:
+    """The requests: what a box holds grows with the table, unless the box is so much smaller."""
+    # Of the small table, the boxes and circles with as many rows are this much wider.
+    wider = times_larger**0.5
+    items = "/collections/facilities/items"
+
+    def boxed(size: float, limit: int) -> Any:
+        return lambda dice: get(f"{items}?limit={limit}&bbox={box(dice, size)}")
+
+    def around(radius: float) -> Any:
+        return lambda dice: get(
+            f"/facilities/nearby?lon={dice.uniform(-170, 170):.4f}&lat={dice.uniform(-50, 50):.4f}"
+            f"&radius={radius:.0f}&limit=10"
+        )
+
+    kinds = of_the_service(prepared, server)
+    names = ("one feature", "page of 10", "page of 1,000", "page of 10 at depth")
+    return (
+        {name: kinds[name] for name in names}
+        | {
+            "page of 10, box of 5 degrees": boxed(5, 10),
+            "page of 100, box of 5 degrees": boxed(5, 100),
+            "page of 10, box with 40 rows": boxed(0.48 * wider, 10),
+            "page of 100, box with 4,000 rows": boxed(4.8 * wider, 100),
+            "within 50 km": around(50_000),
+            "within a radius of 20 rows": around(18_000 * wider),
+            "10 nearest": kinds["10 nearest"],
+        }
+        | tiles("/collections/facilities/tiles/WebMercatorQuad/{z}/{y}/{x}", (6, 10, 14))
+    )
+
+
+def load_table(tables: Sequence[tuple[Prepared, int]]) -> str:
+    """Fill the tables by the service's own command, with the indexes in place; a table may be filled more than once."""
+    lines = ["| rows | load | rows/s |", "|---|---|---|"]
+    path = BUILD / "features.geojsonl"
+    for prepared, rows in tables:
+        write_features(prepared, rows, path)
+        with prepared.cursor() as cursor:
+            cursor.execute("TRUNCATE facilities RESTART IDENTITY")
+        start = time.perf_counter()
+        prepared.run("load", path)
+        spent = time.perf_counter() - start
+        prepared.rows = rows
+        with prepared.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE facilities")
+        lines.append(f"| {rows:,} | {spent:.1f} s | {rows / spent:,.0f} |")
+        print(lines[-1], flush=True)
+    path.unlink()
+    return "\n".join(lines) + "\n"
+
+
+def index_table(tables: Sequence[Prepared]) -> str:
+    """Make the spatial indexes anew."""
+    lines = ["| rows | index | made in | size | table |", "|---|---|---|---|---|"]
+    for prepared in tables:
+        with prepared.cursor() as cursor:
+            cursor.execute(
+                "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING gist%'"
+                " AND tablename = 'facilities'"
+            )
+            for name, definition in cursor.fetchall():
+                cursor.execute(f'DROP INDEX "{name}"')
+                start = time.perf_counter()
+                cursor.execute(definition)
+                spent = time.perf_counter() - start
+                cursor.execute(
+                    "SELECT pg_size_pretty(pg_relation_size(%s)),"
+                    " pg_size_pretty(pg_table_size('facilities'))",
+                    (name,),
+                )
+                size, table = cursor.fetchone()
+                lines.append(f"| {prepared.rows:,} | {name} | {spent:.1f} s | {size} | {table} |")
+                print(lines[-1], flush=True)
+            cursor.execute("VACUUM ANALYZE facilities")
+    return "\n".join(lines) + "\n"
+
+
+def cost_table(servers: Sequence[Peer], large: Prepared, options: argparse.Namespace) -> str:
+    small_server, large_server = servers
+    lines = [
+        "| operation | CPU, small | CPU, large | ratio | p50, small | p50, large | ratio | plan of the large table |",
+        "|" + "---|" * 8,
+    ]
+    plans = dict(plans_of(large, large_server.operations))
+    for operation in large_server.operations:
+        samples = measure.in_turns(
+            operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
+        )
+        small, big = samples[small_server.name], samples[large_server.name]
+        cpu = [statistics.median(each.cpu_ms for each in found) for found in (small, big)]
+        p50 = [measure.latency(found, 0.5) for found in (small, big)]
+        lines.append(
+            f"| {operation} | {cpu[0]:.2f} ms | {cpu[1]:.2f} ms | {measure.cpu_ratio(big, small)} "
+            f"| {p50[0]:.2f} ms | {p50[1]:.2f} ms | x{p50[1] / p50[0]:.2f} | {plans[operation]} |"
+        )
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def plans_of(prepared: Prepared, operations: Operations) -> Iterator[tuple[str, str]]:
+    """How PostgreSQL reads the table for each operation: by the statements that the service sends."""
+    sys.path.insert(0, str(prepared.project / "src"))
+    os.environ["DATABASE_URL"] = prepared.url
+    from sqlalchemy import event
+    from starlette.testclient import TestClient
+
+    app = import_module(f"{prepared.package}.main").create_app()
+    sent: list[bytes] = []
+
+    def note(_connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        sent.append(cursor.mogrify(statement, values))
+
+    event.listen(app.state.database.engines["primary"], "before_cursor_execute", note)
+    with TestClient(app) as client, prepared.cursor() as cursor:
+        for name, make in operations.items():
+            sent.clear()
+            assert client.get(make(random.Random(name)).path).status_code in (200, 204)
+            # The last is the search itself; others ask the planner what it expects.
+            cursor.execute(b"EXPLAIN (FORMAT JSON) " + sent[-1])
+            yield name, ", ".join(dict.fromkeys(scans(cursor.fetchone()[0][0]["Plan"])))
+
+
+def scans(node: dict[str, Any]) -> Iterator[str]:
+    """The ways in which a plan reads tables."""
+    if "Scan" in node["Node Type"] and node["Node Type"] != "Bitmap Heap Scan":
+        of = node.get("Index Name") or node.get("Relation Name")
+        if of is not None:
+            yield f"{node['Node Type']} of {of}"
+    for child in node.get("Plans", ()):
+        yield from scans(child)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
