@@ -325,3 +325,15 @@ def test_text_does_not_become_a_part_of_a_page(client: TestClient) -> None:
         page = client.get(path, params={"f": "html"}).text
         assert "<b>" not in page
     assert ("&lt;" in page) == bool(texts)
+
+
+@pytest.mark.parametrize("path", [ITEMS, f"/{TABLE.name}"], ids=["the items", "the plain resource"])
+def test_a_geometry_that_stays_may_lie_anywhere_in_the_table(
+    client: TestClient, connection: sa.Connection, database: Database, path: str
+) -> None:
+    """Also where the CRS reaches farther than its domain in WGS 84, where clients may put none."""
+    with database.write() as writing:
+        rows.insert(writing, rows.spread(20))
+    for id in connection.scalars(sa.select(TABLE.c.id)).all():
+        changed = send(client, "PATCH", f"{path}/{id}", {}, MERGE_PATCH)
+        assert changed.status_code == 200, changed.text

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from .. import queries, writes
-from ..crs import DEFAULT
+from ..crs import DEFAULT, STORED
 from ..queries import GEOMETRY
 from . import bodies, etags, formats
 from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, documented
@@ -98,11 +98,13 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
         names.add(GEOMETRY.name)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        # The patch applies to the feature in the CRS of the request.
-        before = GEOJSON_IN[crs.uri]
+        # The patch applies to the feature in the CRS of the request. A geometry that stays is read in the CRS of the
+        # table, which may store more than others can say.
+        spoken = crs if "geometry" in body else STORED
+        before = GEOJSON_IN[spoken.uri]
         row = connection.execute(before.by_id, {"id": known(id)}).one()
         feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
-        new = bodies.row_of(feature, crs)
+        new = bodies.row_of(feature, spoken)
         if names:
             row = connection.execute(writes.update(record, row.id, new, names)).one()
         else:

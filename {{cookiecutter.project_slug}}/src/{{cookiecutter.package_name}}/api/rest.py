@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from .. import bbox, nearby, queries, schemas, writes
 from ..crs import WGS84
+from ..geometry import WKT
 from . import etags
 from .auth import WRITER
 from .openapi import refusals
@@ -35,6 +36,7 @@ from .point import QUERY_PARAMETERS, body_or_query
 from .problems import too_large
 
 RECORD = queries.Record(schemas.GEOMETRY)
+STORED = queries.Record(WKT(queries.GEOMETRY))
 
 router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
 
@@ -214,8 +216,10 @@ def change(
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        row = _found(queries.find(connection, RECORD, id), id)
-        merged = merge(orjson.loads(orjson.dumps(RECORD.encode_one(row))), patch)
+        # A geometry that stays is read in the CRS of the table, which may store more than WGS 84 can say.
+        before = RECORD if queries.GEOMETRY.name in patch else STORED
+        row = _found(queries.find(connection, before, id), id)
+        merged = merge(orjson.loads(orjson.dumps(before.encode_one(row))), patch)
         try:
             new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
         except ValidationError as error:
@@ -223,6 +227,8 @@ def change(
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         if names := [name for name in type(new).model_fields if name in patch]:
             row = connection.execute(writes.update(RECORD, id, new, names)).one()
+        else:
+            row = _found(queries.find(connection, RECORD, id), id)
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
