@@ -13,7 +13,6 @@ import orjson
 import shapely
 import sqlalchemy as sa
 from psycopg2.pool import ThreadedConnectionPool
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,32 +20,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 SERVICE = os.environ["SERVICE"]
-queries, nearby, crs, bbox, tiles = (
-    import_module(f"{SERVICE}.{name}") for name in ("queries", "nearby", "crs", "bbox", "tiles")
+queries, nearby, crs, tiles, statements = (
+    import_module(f"{SERVICE}.{name}")
+    for name in ("queries", "nearby", "crs", "tiles", "statements")
 )
-DIALECT: sa.Dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 TABLE, GEOMETRY = queries.TABLE, queries.GEOMETRY
 FEATURE = queries.geojson(next(iter(crs.REFERENCES.values())))
 RECORD = import_module(f"{SERVICE}.api.rest").RECORD
 
+Pool = ThreadedConnectionPool
 
-class Statement:
-    """A statement of the service as text, compiled once; parameters that differ are given by name."""
 
-    def __init__(self, statement: sa.Executable) -> None:
-        compiled: Any = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
-        self.text, self.defaults = str(compiled), dict(compiled.params)
-
-    def __call__(self, pool: ThreadedConnectionPool, **values: object) -> list[tuple[Any, ...]]:
-        connection = pool.getconn()
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(self.text, self.defaults | values)
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
-                return rows
-        finally:
-            pool.putconn(connection)
+def fetch(pool: Pool, statement: Any, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement of the service, which was compiled once; parameters that differ are given by name."""
+    connection = pool.getconn()
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement.text, statement.values(values))
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+    finally:
+        pool.putconn(connection)
 
 
 def parameter(name: str, type_: Any = None) -> sa.BindParameter[Any]:
@@ -58,34 +53,19 @@ def in_box() -> sa.ColumnElement[bool]:
     return sa.func.ST_Intersects(GEOMETRY, sa.func.ST_MakeEnvelope(*corners, 4326))
 
 
-ROWS = queries.select(FEATURE)
-PAGE = ROWS.order_by(TABLE.c.id).limit(parameter("limit"))
-ONE = Statement(FEATURE.by_id)
-FIRST = Statement(PAGE)
-DEEP = Statement(PAGE.where(TABLE.c.id > parameter("after")))
-BOX = Statement(
-    ROWS.where(in_box()).order_by(queries.in_order_of_id(few=True)).limit(parameter("limit"))
-)
-TILE = Statement(tiles.select())
-NEAR = Statement(
-    nearby.nearest(
-        queries.select(RECORD),
-        GEOMETRY,
-        shapely.set_srid(shapely.Point(0, 0), 4326),
-        parameter("radius", sa.Double()),
-        parameter("limit"),
-    )
-)
-#: The parameters that are the place: what was given there.
-PLACES = [name for name, value in NEAR.defaults.items() if isinstance(value, bytes)]
-FILTERED = Statement(PAGE.where(TABLE.c.status == parameter("status")))
+ROWS = queries.select(FEATURE).limit(parameter("limit"))
+PAGE = ROWS.order_by(TABLE.c.id)
+FIRST = statements.Statement(PAGE)
+DEEP = statements.Statement(PAGE.where(TABLE.c.id > parameter("after")))
+BOX = statements.Statement(ROWS.where(in_box()).order_by(sa.func.greatest(TABLE.c.id)))
+FILTERED = statements.Statement(PAGE.where(TABLE.c.status == parameter("status")))
 
 NEW = {
     "name": parameter("new_name"),
     GEOMETRY.name: sa.func.ST_GeomFromGeoJSON(parameter("new_place")),
 }
-INSERT = Statement(sa.insert(TABLE).values(NEW).returning(*RECORD.columns))
-UPDATE = Statement(
+INSERT = statements.Statement(sa.insert(TABLE).values(NEW).returning(*RECORD.columns))
+UPDATE = statements.Statement(
     sa.update(TABLE).where(TABLE.c.id == parameter("row")).values(NEW).returning(*RECORD.columns)
 )
 
@@ -97,28 +77,30 @@ def items(request: Request) -> Response:
         corners = dict(
             zip(("west", "south", "east", "north"), query["bbox"].split(","), strict=True)
         )
-        rows = BOX(pool, limit=limit, **{name: float(value) for name, value in corners.items()})
+        values = {name: float(value) for name, value in corners.items()}
+        rows = fetch(pool, BOX, values | {"limit": limit})
     elif "status" in query:
-        rows = FILTERED(pool, limit=limit, status=query["status"])
+        rows = fetch(pool, FILTERED, {"limit": limit, "status": query["status"]})
     elif "after" in query:
-        rows = DEEP(pool, limit=limit, after=int(query["after"]))
+        rows = fetch(pool, DEEP, {"limit": limit, "after": int(query["after"])})
     else:
-        rows = FIRST(pool, limit=limit)
+        rows = fetch(pool, FIRST, {"limit": limit})
     features = FEATURE.encode(rows)
     return json({"type": "FeatureCollection", "features": features})
 
 
 def item(request: Request) -> Response:
-    (row,) = ONE(request.app.state.pool, id=int(request.path_params["id"]))
+    values = {"id": int(request.path_params["id"])}
+    (row,) = fetch(request.app.state.pool, FEATURE.by_id, values)
     return json(FEATURE.encode_one(row))
 
 
 def near(request: Request) -> Response:
     query = request.query_params
-    place = shapely.to_wkb(shapely.Point(float(query["lon"]), float(query["lat"])))
-    radius, limit = float(query["radius"]), int(query["limit"])
-    values = dict.fromkeys(PLACES, place)
-    rows = NEAR(request.app.state.pool, **values, radius=radius, limit=limit)
+    place = shapely.set_srid(shapely.Point(float(query["lon"]), float(query["lat"])), 4326)
+    limits = float(query["radius"]), int(query["limit"])
+    ((_, statement, values),) = nearby.statements(RECORD, place, *limits)
+    rows = fetch(request.app.state.pool, statement, values)
     items = RECORD.encode(rows)
     for each, row in zip(items, rows, strict=True):
         each["distance"] = row[-1]
@@ -127,8 +109,8 @@ def near(request: Request) -> Response:
 
 def tile(request: Request) -> Response:
     z, y, x = (int(request.path_params[name]) for name in "zyx")
-    rows = TILE(request.app.state.pool, **tiles.parameters(tiles.Tile(z, x, y), 10_000))
-    return Response(bytes(rows[0][0]), media_type="application/vnd.mapbox-vector-tile")
+    ((content, _),) = fetch(request.app.state.pool, *tiles.statement(tiles.Tile(z, x, y), 10_000))
+    return Response(bytes(content), media_type="application/vnd.mapbox-vector-tile")
 
 
 async def write(request: Request) -> Response:
@@ -137,7 +119,7 @@ async def write(request: Request) -> Response:
     values = {"new_name": new["name"], "new_place": orjson.dumps(new["location"]).decode()}
     statement = INSERT if request.method == "POST" else UPDATE
     values |= {"row": request.path_params.get("id")}
-    (row,) = await run_in_threadpool(statement, request.app.state.pool, **values)
+    (row,) = await run_in_threadpool(fetch, request.app.state.pool, statement, values)
     return json(RECORD.encode_one(row))
 
 
@@ -157,7 +139,7 @@ def create_app() -> Starlette:
             Route(f"{path}/tiles/WebMercatorQuad/{{z:int}}/{{y:int}}/{{x:int}}", tile),
         ]
     )
-    app.state.pool = ThreadedConnectionPool(10, 45, os.environ["DATABASE_URL"])
+    app.state.pool = Pool(10, 45, os.environ["DATABASE_URL"])
     # As in the service: a long page has the garbage collector look through all modules otherwise.
     gc.collect()
     gc.freeze()

@@ -11,6 +11,7 @@ from rows import PATH
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.statements import Statement
 
 
 def setting(connection: sa.Connection, name: str) -> str:
@@ -19,8 +20,9 @@ def setting(connection: sa.Connection, name: str) -> str:
 
 def test_a_sort_has_a_work_mem_of_its_own(settings: Settings) -> None:
     database = Database(settings.model_copy(update={"work_mem": "77MB"}))
-    with database.sort() as connection:
-        assert setting(connection, "work_mem") == "77MB"
+    asked = sa.select(sa.func.current_setting("work_mem"))
+    assert database.fetch(Statement(asked, sorting=True), {}) == [("77MB",)]
+    assert database.fetch(Statement(asked), {}) != [("77MB",)]
     for connect in (database.read, database.write):
         with connect() as connection:
             assert setting(connection, "work_mem") != "77MB"
@@ -30,10 +32,13 @@ def test_a_sort_has_a_work_mem_of_its_own(settings: Settings) -> None:
 def test_every_connection_gives_up_in_the_end_and_counts_in_utc(
     database: Database, settings: Settings
 ) -> None:
-    for connect in (database.read, database.sort, database.write, database.stream):
+    limit = f"{settings.statement_timeout}s"
+    for connect in (database.read, database.write, database.stream):
         with connect() as connection:
-            assert setting(connection, "statement_timeout") == f"{settings.statement_timeout}s"
+            assert setting(connection, "statement_timeout") == limit
             assert setting(connection, "TimeZone") == "UTC"
+    asked = (sa.func.current_setting(name) for name in ("statement_timeout", "TimeZone"))
+    assert database.fetch(Statement(sa.select(*asked)), {}) == [(limit, "UTC")]
 
 
 def test_a_write_is_undone_where_an_exception_leaves_it(
@@ -46,11 +51,10 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
 
 
 def test_a_short_statement_is_not_spread_over_processes(database: Database) -> None:
-    asked = sa.text("SELECT current_setting('max_parallel_workers_per_gather')")
-    with database.read() as connection:
-        before = connection.scalar(asked)
-        assert connection.scalar(asked, execution_options={"alone": True}) == "0"
-        assert connection.scalar(asked) == before
+    asked = sa.select(sa.func.current_setting("max_parallel_workers_per_gather"))
+    before = database.fetch(Statement(asked), {})
+    assert database.fetch(Statement(asked, alone=True), {}) == [("0",)] != before
+    assert database.fetch(Statement(asked), {}) == before
 
 
 def test_a_stream_cannot_write(database: Database) -> None:

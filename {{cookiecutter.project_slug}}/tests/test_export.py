@@ -40,6 +40,12 @@ from {{ cookiecutter.package_name }}.queries import (
     INDEXED_ROWS,
     TABLE,
 )
+from {{ cookiecutter.package_name }}.statements import (
+    Condition,
+    together,
+)
+
+EVERY, INDEXED = Condition(EVERY_ROW), Condition(INDEXED_ROWS)
 
 #: Whether GDAL can say of the column that it has z.
 FLATGEOBUF = spatial.dimension(GEOMETRY) == 2 or spatial.geometry_type(GEOMETRY) != "GEOMETRY"
@@ -97,7 +103,7 @@ def test_what_comes_out_goes_in_again(
     # FlatGeobuf has no smaller unit of time.
     unit = "milliseconds" if kind == "flatgeobuf" else "microseconds"
     before = state(transaction, unit)
-    export.export(transaction, EVERY_ROW, kind, path)
+    export.export(transaction, EVERY, kind, path)
     transaction.execute(sa.delete(TABLE))
     result = load.load(
         transaction, sources.source(path), Options(), lambda refusal: None, lambda done: None
@@ -111,7 +117,7 @@ def test_what_comes_out_goes_in_again(
 
 
 def test_a_sequence_is_of_features(transaction: sa.Connection) -> None:
-    found = features(export.sequence(transaction, EVERY_ROW))
+    found = features(export.sequence(transaction, EVERY))
     stored = {
         str(row.id): shapely.from_wkb(bytes(row.place))
         for row in transaction.execute(
@@ -137,14 +143,14 @@ def test_a_sequence_comes_in_chunks_from_a_cursor(
     monkeypatch.setattr(export, "CHUNK", 1)
     total = rows.count(transaction)
     cursors = sa.text("SELECT count(*) FROM pg_cursors WHERE NOT is_holdable")
-    texts = export.sequence(transaction, EVERY_ROW)
+    texts = export.sequence(transaction, EVERY)
     sizes = [next(texts).count(b"\n")]
     assert transaction.scalar(cursors) == 1
     sizes += [text.count(b"\n") for text in texts]
     assert sizes == [1] * total
     assert transaction.scalar(cursors) == 0
     # Whoever stops reading leaves no cursor.
-    texts = export.sequence(transaction, EVERY_ROW)
+    texts = export.sequence(transaction, EVERY)
     next(texts)
     texts.close()
     assert transaction.scalar(cursors) == 0
@@ -153,11 +159,13 @@ def test_a_sequence_comes_in_chunks_from_a_cursor(
 def test_which_rows_come_out(transaction: sa.Connection) -> None:
     lon, lat = samples.middle()
     for chosen in (
-        EVERY_ROW,
-        INDEXED_ROWS,
-        INDEXED_ROWS & bbox.within(GEOMETRY, Bounds(lon - 1, lat - 1, lon + 1, lat + 1)),
+        EVERY,
+        INDEXED,
+        together([INDEXED, bbox.within(GEOMETRY, Bounds(lon - 1, lat - 1, lon + 1, lat + 1))]),
     ):
-        ids = transaction.scalars(sa.select(TABLE.c.id).where(chosen))
+        ids = transaction.scalars(
+            sa.select(TABLE.c.id).where(chosen.expression), chosen.values
+        ).all()
         found = features(export.sequence(transaction, chosen))
         assert {str(each["id"]) for each in found} == set(map(str, ids))
 
@@ -166,12 +174,12 @@ def test_a_collection_is_one_json_text(
     transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "CHUNK", 1)
-    found = json.loads(b"".join(export.collection(transaction, EVERY_ROW)))
+    found = json.loads(b"".join(export.collection(transaction, EVERY)))
     assert found == {
         "type": "FeatureCollection",
-        "features": features(export.sequence(transaction, EVERY_ROW)),
+        "features": features(export.sequence(transaction, EVERY)),
     }
-    assert json.loads(b"".join(export.collection(transaction, sa.false()))) == {
+    assert json.loads(b"".join(export.collection(transaction, Condition(sa.false())))) == {
         "type": "FeatureCollection",
         "features": [],
     }
@@ -180,7 +188,7 @@ def test_a_collection_is_one_json_text(
 def test_csv_has_the_geometry_as_wkt(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     box = Bounds(-180, -90, 180, 90)
-    export.export(transaction, EVERY_ROW & bbox.within(GEOMETRY, box), "csv", path)
+    export.export(transaction, bbox.within(GEOMETRY, box), "csv", path)
     found = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
     stored = {
         str(row.id): row
@@ -196,18 +204,19 @@ def test_csv_has_the_geometry_as_wkt(transaction: sa.Connection, tmp_path: Path)
 
 def test_a_percent_sign_is_one(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    export.export(transaction, sa.literal_column("'%' = '%'", sa.Boolean()), "csv", path)
+    percent = sa.literal_column("'%' = '%'", sa.Boolean())
+    export.export(transaction, Condition(percent), "csv", path)
     assert len(list(csv.reader(io.StringIO(path.read_text(), newline="")))) > 1
 
 
 def test_z_is_not_lost_in_silence(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.fgb"
     if FLATGEOBUF:
-        export.export(transaction, EVERY_ROW, "flatgeobuf", path)
+        export.export(transaction, EVERY, "flatgeobuf", path)
         assert path.exists()
     else:
         with pytest.raises(ExportError, match="has no z"):
-            export.export(transaction, EVERY_ROW, "flatgeobuf", path)
+            export.export(transaction, EVERY, "flatgeobuf", path)
         assert not path.exists()
 
 
@@ -222,11 +231,11 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
         pytest.raises((sa.exc.DBAPIError, ExportError), match="division by zero"),
         transaction.begin_nested(),
     ):
-        export.export(transaction, broken, kind, path)
+        export.export(transaction, Condition(broken), kind, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
     with transaction.begin_nested():
-        export.export(transaction, EVERY_ROW, kind, path)
+        export.export(transaction, EVERY, kind, path)
     assert path.read_bytes() != b"before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -257,11 +266,12 @@ def written(transaction: sa.Connection, tmp_path: Path) -> Callable[..., list[An
 def test_the_command_writes_a_feature_to_a_line(
     transaction: sa.Connection, written: Callable[..., list[Any]]
 ) -> None:
-    def ids(chosen: sa.ColumnElement[bool]) -> list[str]:
-        return sorted(map(str, transaction.scalars(sa.select(TABLE.c.id).where(chosen))))
+    def ids(chosen: Condition) -> list[str]:
+        query = sa.select(TABLE.c.id).where(chosen.expression)
+        return sorted(map(str, transaction.scalars(query, chosen.values)))
 
-    assert written() == ids(INDEXED_ROWS)
-    assert written("--all") == ids(EVERY_ROW)
+    assert written() == ids(INDEXED)
+    assert written("--all") == ids(EVERY)
     box = bbox.within(GEOMETRY, Bounds(-20.5, 10, 0, 55))
     assert written("--bbox", "-20.5,10,0,55", "--all") == ids(box)
 

@@ -11,7 +11,7 @@ import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }} import queries, samples
+from {{ cookiecutter.package_name }} import paging, samples
 from {{ cookiecutter.package_name }}.api.search import COLUMNS
 from {{ cookiecutter.package_name }}.queries import TABLE
 
@@ -61,9 +61,13 @@ def test_pages_hold_each_feature_once_and_end(
 def test_a_box_is_paged_alike_whichever_way_it_is_found(
     client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for few in (0, 10_000):
-        monkeypatch.setattr(queries, "FEW", few)
-        assert ids(pages(client, limit=2, bbox="-180,-90,180,90")) == some_rows
+    # Few enough for the index; the first pages in the order of the ids; more than both are tried for.
+    for sizes, at_once in (((100,), 1), ((1,), 100), ((1, 2), 1), ((), 1)):
+        monkeypatch.setattr(paging, "SIZES", sizes)
+        monkeypatch.setattr(paging, "AT_ONCE", at_once)
+        for limit in (2, 100):
+            assert ids(pages(client, limit=limit, bbox="-180,-90,180,90")) == some_rows
+        assert ids(pages(client, limit=3, bbox="-180,-90,180,90", offset=2)) == some_rows[2:]
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

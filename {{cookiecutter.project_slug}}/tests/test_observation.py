@@ -54,16 +54,17 @@ def test_a_request_gets_an_id_for_one_that_might_do_harm(client: TestClient, giv
     assert all(re.fullmatch(r"[0-9a-f]{16}", each) for each in ids)
 
 
-def test_the_id_reaches_postgresql(client: TestClient) -> None:
+def test_the_id_reaches_postgresql(client: TestClient, connection: sa.Connection) -> None:
     seen: list[str] = []
     engine = client.app.state.database.engines["primary"]
     listener = lambda _, cursor, *__: seen.append(cursor.query.decode())  # noqa: E731
     sa.event.listen(engine, "after_cursor_execute", listener)
-    client.post(PATH, json=rows.body(), headers={"X-Request-ID": "followed"})
-    client.get(PATH, headers={"X-Request-ID": "followed"})
+    client.post(PATH, json=rows.body(), headers={"X-Request-ID": "written"})
     sa.event.remove(engine, "after_cursor_execute", listener)
-    assert len(seen) >= 2
-    assert all(statement.startswith("/* request followed */ ") for statement in seen)
+    client.get(PATH, headers={"X-Request-ID": "read"})
+    last = sa.text("SELECT query FROM pg_stat_activity WHERE datname = current_database()")
+    for name, statements in (("written", seen), ("read", list(connection.scalars(last)))):
+        assert any(each.startswith(f"/* request {name} */ ") for each in statements)
 
 
 def test_every_request_is_logged_with_what_became_of_it(

@@ -8,7 +8,7 @@ import difflib
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from . import bbox, cql, migrations, nearby, queries, samples, spatial, tiles, writes
+from . import bbox, cql, migrations, nearby, paging, samples, spatial, tiles, writes
 from .crs import STORAGE, WGS84, Bounds
 from .database import OLDEST_POSTGIS, is_too_old
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
@@ -38,6 +38,7 @@ from .schemas import (
 )
 from .settings import Settings
 from .spatial import GeometryColumn
+from .statements import Condition, Statement
 
 log = logging.getLogger(__name__)
 
@@ -194,8 +195,8 @@ def _check_predicate() -> Iterator[str]:
     """See that queries repeat the predicate to the letter: bound values would keep the index from being used."""
     if isinstance(INDEXED_ROWS, sa.True_):
         return
-    for kind, statement, _ in _searches():
-        if str(INDEXED_ROWS) not in str(statement.compile(dialect=DIALECT)):
+    for kind, statement, _, _ in _searches():
+        if str(INDEXED_ROWS) not in statement.text:
             yield f"queries: {kind} does not have the predicate {INDEXED_ROWS} as the index spells it"
 
 
@@ -215,25 +216,29 @@ def _check_openapi() -> Iterator[str]:
         yield f"OpenAPI: {error.json_path}: {error.message}"
 
 
-def _searches() -> Iterator[tuple[str, sa.Select[Any], list[sa.Index]]]:
-    """Each kind of spatial query that the service sends, and the indexes that are meant for it."""
+def _searches() -> Iterator[tuple[str, Statement, Mapping[str, Any], list[sa.Index]]]:
+    """Each kind of spatial query that the service sends, its values, and the indexes that are meant for it."""
     lon, lat = samples.middle()
     place = shapely.set_srid(shapely.Point(lon, lat), WGS84)
     record = Record(GEOMETRY)
-    rows = queries.select(record)
     gist = next(spatial.gist_indexes(COLUMN))
     box = Bounds(lon, lat, lon + 0.001, lat + 0.001)
-    for few in (False, True):
-        inside = INDEXED_ROWS & bbox.within(COLUMN, box)
-        yield "a page in a box", queries.page(record, inside, limit=10, few=few), [gist]
     filtered = cql.compile(f"S_WITHIN({COLUMN.name}, BBOX{(*box,)})", "cql2-text")
-    yield "a filtered page", queries.page(record, INDEXED_ROWS & filtered, limit=10), [gist]
+    page = {"limit": 10, "offset": 0, "size": 1000}
+    for kind, condition in (
+        ("a page in a box", bbox.within(COLUMN, box)),
+        ("a filtered page", Condition(filtered)),
+    ):
+        expressions = [INDEXED_ROWS, condition.expression]
+        pages = paging.Pages(record, paging.BY_ID, expressions, sa.true())
+        for statement in (pages.of_few, pages.of_all):
+            yield kind, statement, {**condition.values, **page}, [gist]
     # The first reaches beyond what most CRSs cover.
     for zoom in (1, 16):
-        tile = tiles.parameters(tiles.Tile.at(lon, lat, zoom), limit=10)
-        yield f"a tile of zoom {zoom}", tiles.select().params(tile), [gist]
-    for kind, statement in nearby.statements(rows, COLUMN, place, 100.0, 10):
-        yield kind, statement, [gist, *spatial.geography_indexes(COLUMN)]
+        tile = tiles.Tile.at(lon, lat, zoom)
+        yield f"a tile of zoom {zoom}", *tiles.statement(tile, limit=10), [gist]
+    for search in nearby.statements(record, place, 100.0, 10):
+        yield *search, [gist, *spatial.geography_indexes(COLUMN)]
 
 
 # With a database
@@ -394,11 +399,11 @@ def _check_plans(connection: sa.Connection) -> Iterator[str]:
         connection.execute(sa.text(multiply))
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-        for kind, statement, indexes in searches:
+        for kind, statement, values, indexes in searches:
             for index in indexes:
                 with connection.begin_nested() as alone:
                     connection.execute(CreateIndex(index))
-                    if index.name not in _indexes_used(connection, statement):
+                    if index.name not in _indexes_used(connection, statement, values):
                         yield f"plans: {kind} cannot use {index.name}"
                     alone.rollback()
         savepoint.rollback()
@@ -411,14 +416,16 @@ def _make_copy(connection: sa.Connection, including: str) -> None:
     )
 
 
-def _indexes_used(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:
-    compiled = statement.compile(dialect=DIALECT)
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
-    given = f"({', '.join(['%s'] * len(values))})" if values else ""
+def _indexes_used(
+    connection: sa.Connection, statement: Statement, values: Mapping[str, Any]
+) -> set[str]:
+    compiled = statement.select.params(values).compile(dialect=DIALECT)
+    bound = [compiled.params[name] for name in compiled.positiontup or ()]
+    given = f"({', '.join(['%s'] * len(bound))})" if bound else ""
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute(f"PREPARE checked AS {str(compiled).replace('%', '%%')}", ())
         try:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE checked {given}", values)
+            cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE checked {given}", bound)
             (plan,) = cursor.fetchall()[0]
         finally:
             cursor.execute("DEALLOCATE checked")
@@ -446,7 +453,7 @@ def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> 
     stored = connection.execute(writes.insert(Record(GEOMETRY), _new_row(number, sample))).one()
     for written in (GeoJSON(COLUMN), WKT(COLUMN)):
         record = Record(written)
-        row = connection.execute(record.by_id, {"id": stored.id}).one()
+        row = connection.execute(record.by_id.select, {"id": stored.id}).one()
         member = orjson.loads(orjson.dumps(record.encode_one(row)))[COLUMN.name]
         name = f"queries: a {sample.geom_type} as {type(written).__name__}"
         try:

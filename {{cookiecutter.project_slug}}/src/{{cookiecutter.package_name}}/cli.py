@@ -228,19 +228,20 @@ def _export(options: argparse.Namespace) -> int:
     from . import bbox
     from .export import SUFFIXES, ExportError, export
     from .queries import EVERY_ROW, GEOMETRY, INDEXED_ROWS
+    from .statements import Condition, together
 
     # No chunk has cycles; to look for them would take a quarter of the time.
     gc.disable()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    rows = EVERY_ROW if options.all else INDEXED_ROWS
+    rows = [Condition(EVERY_ROW if options.all else INDEXED_ROWS)]
     if options.bbox is not None:
-        rows &= bbox.within(GEOMETRY, options.bbox)
+        rows.append(bbox.within(GEOMETRY, options.bbox))
     suffix = options.file.suffix.lower() if options.file else ""
     kind = options.format or SUFFIXES.get(suffix, "geojsonseq")
     engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
-            export(connection, rows, kind, options.file)
+            export(connection, together(rows), kind, options.file)
     except KeyboardInterrupt:
         print("interrupted: no file was written", file=sys.stderr)
         return 130

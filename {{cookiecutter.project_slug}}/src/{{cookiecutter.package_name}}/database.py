@@ -2,19 +2,21 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from .context import current
 from .liveness import Liveness
 from .replica import Replica
 from .settings import Settings
+from .statements import Row, Statement
 
 #: How libpq notices that a server is gone (in seconds, the last in milliseconds), unless a URL says otherwise.
 NETWORK = {
@@ -28,14 +30,14 @@ NETWORK = {
 #: The oldest version of PostGIS that the service works with.
 OLDEST_POSTGIS = (3, 1)
 
-#: For a statement that is done before PostgreSQL has started other processes to help, which it takes some 20 ms for.
-ALONE = "SET LOCAL max_parallel_workers_per_gather = 0; "
-
 #: How many connections the server has for roles that are no superusers.
 CONNECTIONS = sa.text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     " AS available"
 )
+
+#: What a connection is lent out as: SQLAlchemy's, or the driver's in the pool's wrapping.
+Lent = TypeVar("Lent", sa.Connection, PoolProxiedConnection)
 
 
 def is_too_old(postgis: str) -> bool:
@@ -57,7 +59,8 @@ class Database:
             f"SET LOCAL statement_timeout = '{settings.statement_timeout}s'; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{settings.idle_timeout}s'; "
         )
-        self._work_mem = f"SET LOCAL work_mem = '{settings.work_mem}'; "
+        self._to_sort = f"SET LOCAL work_mem = '{settings.work_mem}'; "
+        self._alone = "SET LOCAL max_parallel_workers_per_gather = 0; "
         # A server that still runs gives a statement up by itself.
         self.liveness = Liveness(settings.statement_timeout + 5)
         self._primary = self._engine(settings.database_url, settings)
@@ -73,6 +76,8 @@ class Database:
         self._limit = settings.pool_size + settings.max_overflow
         # A client may take long to read a stream: the other half of the connections is for everybody else.
         self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
+        #: Told of each statement how many rows it has returned or changed.
+        self.count_rows: Callable[[int], None] = lambda number: None
         #: How often this process has written: what it keeps of the rows is out of date after that.
         self.writes = 0
 
@@ -85,6 +90,8 @@ class Database:
             max_overflow=settings.max_overflow,
             pool_timeout=settings.pool_timeout,
             pool_recycle=settings.pool_recycle,
+            # There is nothing to roll back: what begins a transaction ends it.
+            pool_reset_on_return=None,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             connect_args={name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
         )
@@ -93,41 +100,86 @@ class Database:
         return engine
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        """Send a statement with the id of the request and, where it begins a transaction, its limits."""
+        """Send a statement of SQLAlchemy's."""
         if context.execution_options.get("explained"):
             statement = f"EXPLAIN (FORMAT JSON) {statement}"
+        self._send(cursor, statement, parameters)
+        # It is done; SQLAlchemy would do it again.
+        return True
+
+    def _send(
+        self,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        *,
+        sorting: bool = False,
+        alone: bool = False,
+    ) -> None:
+        """Send a statement with the id of the request and, where it begins a transaction, its limits."""
         # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
         if cursor.name is None:
             if cursor.connection.status == STATUS_READY:
-                work_mem = self._work_mem if context.execution_options.get("sorting") else ""
-                alone = ALONE if context.execution_options.get("alone") else ""
-                statement = f"{self._limits}{work_mem}{alone}{statement}"
+                to_sort, on_its_own = self._to_sort * sorting, self._alone * alone
+                statement = f"{self._limits}{to_sort}{on_its_own}{statement}"
             if request_id := current.get().request_id:
                 statement = f"/* request {request_id} */ {statement}"
         cursor.execute(statement, parameters)
-        # It is done; SQLAlchemy would do it again.
-        return True
+        self.count_rows(cursor.rowcount)
+
+    def fetch(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
+        """The rows of a statement that reads, in a transaction of its own.
+
+        Args:
+            statement: The statement.
+            given: The values of its parameters that differ from use to use, by their names.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: PostgreSQL refuses it, or is gone.
+            sqlalchemy.exc.TimeoutError: Every connection is in use.
+        """
+        lent = self._to_read(sa.Engine.raw_connection)
+        driver: Any = lent.dbapi_connection
+        values = statement.values(given)
+        try:
+            self.liveness.wait(driver)
+            with driver.cursor() as cursor:
+                self._send(
+                    cursor,
+                    statement.text,
+                    values,
+                    sorting=statement.sorting,
+                    alone=statement.alone,
+                )
+                rows: list[Row] = cursor.fetchall()
+                return rows
+        except psycopg2.Error as error:
+            if driver.closed:
+                lent.invalidate(error)
+            raise _wrapped(error, statement.text, values, is_gone=bool(driver.closed)) from error
+        finally:
+            lent.close()
 
     def read(self) -> sa.Connection:
         """A connection for statements that read, each of which is a transaction of its own.
 
         It is one to the replica, if that answers and keeps up, else to the primary.
         """
+        return self._to_read(sa.Engine.connect)
+
+    def _to_read(self, connect: Callable[[sa.Engine], Lent]) -> Lent:
         if self.replica is not None and self.replica.usable and not current.get().fresh:
             try:
-                return self._checked_out(self.replica.engine)
-            except sa.exc.DBAPIError as error:
+                return self._checked_out(connect, self.replica.engine)
+            except (sa.exc.DBAPIError, psycopg2.Error) as error:
                 self.replica.lose(error)
-        return self._checked_out(self._primary)
-
-    def sort(self) -> sa.Connection:
-        """A connection for statements that read and sort: they have ``work_mem`` for it."""
-        return self.read().execution_options(sorting=True)
+        return self._checked_out(connect, self._primary)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A connection in a transaction, committed at the end unless an exception leaves it."""
-        with self._checked_out(self._primary) as connection, _transaction(connection):
+        lent = self._checked_out(sa.Engine.connect, self._primary)
+        with lent as connection, _transaction(connection):
             yield connection
         self.writes += 1
 
@@ -150,11 +202,11 @@ class Database:
         finally:
             self._streams.release()
 
-    def _checked_out(self, engine: sa.Engine) -> sa.Connection:
+    def _checked_out(self, connect: Callable[[sa.Engine], Lent], engine: sa.Engine) -> Lent:
         thread = threading.get_ident()
         self._waiting.add(thread)
         try:
-            return engine.connect()
+            return connect(engine)
         finally:
             self._waiting.discard(thread)
 
@@ -206,3 +258,13 @@ def _transaction(connection: sa.Connection) -> Iterator[None]:
     finally:
         if not driver.closed:
             driver.autocommit = True
+
+
+def _wrapped(
+    error: psycopg2.Error, statement: str, values: Mapping[str, Any], *, is_gone: bool
+) -> sa.exc.DBAPIError:
+    """An error of the driver as SQLAlchemy would raise it."""
+    wrapped: sa.exc.DBAPIError = sa.exc.DBAPIError.instance(
+        statement, values, error, psycopg2.Error, connection_invalidated=is_gone
+    )
+    return wrapped

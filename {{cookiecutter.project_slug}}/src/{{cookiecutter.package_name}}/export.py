@@ -19,6 +19,7 @@ from .crs import CRS84, STORAGE, WGS84
 from .geometry import GEOJSON_TYPES
 from .queries import GEOMETRY, TABLE
 from .sources import RECORD_SEPARATOR
+from .statements import Condition, Statement
 
 #: Rows of a chunk.
 CHUNK = 1_000
@@ -33,7 +34,7 @@ class ExportError(ValueError):
 
 def sequence(
     connection: sa.Connection,
-    rows: sa.ColumnElement[bool],
+    rows: Condition,
     *,
     feature: queries.Feature = FEATURE,
     order: Sequence[sa.ColumnElement[Any]] = (),
@@ -48,28 +49,27 @@ def sequence(
         order: What to sort by; none: as they are stored, which is the quickest.
         separator: What stands before each; empty: they are told apart by their lines alone.
     """
-    for chunk in _chunks(connection, queries.select(feature, rows).order_by(*order)):
+    query = queries.select(feature, rows.expression).order_by(*order)
+    for chunk in _chunks(connection, query, rows):
         yield b"".join([separator + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
 
 
 def collection(
     connection: sa.Connection,
-    rows: sa.ColumnElement[bool],
+    rows: Condition,
     *,
     feature: queries.Feature = FEATURE,
 ) -> Iterator[bytes]:
     """Rows as a GeoJSON FeatureCollection, in chunks of many features; the arguments are those of ``sequence``."""
     yield b'{"type":"FeatureCollection","features":['
     before = b"\n"
-    for chunk in _chunks(connection, queries.select(feature, rows)):
+    for chunk in _chunks(connection, queries.select(feature, rows.expression), rows):
         yield before + b",\n".join(map(orjson.dumps, feature.encode(chunk)))
         before = b",\n"
     yield b"\n]}\n"
 
 
-def export(
-    connection: sa.Connection, rows: sa.ColumnElement[bool], kind: str, path: Path | None
-) -> None:
+def export(connection: sa.Connection, rows: Condition, kind: str, path: Path | None) -> None:
     """Write rows to a file, which is there as a whole or not at all.
 
     Args:
@@ -97,29 +97,27 @@ def export(
         write(connection, rows, file)
 
 
-def _write_geojsonseq(
-    connection: sa.Connection, rows: sa.ColumnElement[bool], file: BinaryIO
-) -> None:
+def _write_geojsonseq(connection: sa.Connection, rows: Condition, file: BinaryIO) -> None:
     # One to a line, which more programs read than know of the separator.
     file.writelines(sequence(connection, rows, separator=b""))
 
 
-def _write_geojson(connection: sa.Connection, rows: sa.ColumnElement[bool], file: BinaryIO) -> None:
+def _write_geojson(connection: sa.Connection, rows: Condition, file: BinaryIO) -> None:
     file.writelines(collection(connection, rows))
 
 
-def _write_csv(connection: sa.Connection, rows: sa.ColumnElement[bool], file: BinaryIO) -> None:
+def _write_csv(connection: sa.Connection, rows: Condition, file: BinaryIO) -> None:
     """CSV with the geometry as WKT, in the table's CRS."""
     query = sa.select(
         *(
             sa.func.ST_AsText(column).label(column.name) if column is GEOMETRY else column
             for column in TABLE.columns
         )
-    ).where(rows)
-    compiled = query.compile(dialect=connection.dialect)
+    ).where(rows.expression)
+    statement = Statement(query)
     driver: Any = connection.connection
     with driver.cursor() as cursor:
-        text = cursor.mogrify(str(compiled), compiled.params).decode()
+        text = cursor.mogrify(statement.text, statement.values(rows.values)).decode()
         try:
             cursor.copy_expert(
                 f"COPY ({text}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')", file
@@ -128,9 +126,7 @@ def _write_csv(connection: sa.Connection, rows: sa.ColumnElement[bool], file: Bi
             raise ExportError(f"database: {str(error).strip()}") from error
 
 
-def _write_flatgeobuf(
-    connection: sa.Connection, rows: sa.ColumnElement[bool], file: BinaryIO
-) -> None:
+def _write_flatgeobuf(connection: sa.Connection, rows: Condition, file: BinaryIO) -> None:
     """FlatGeobuf, in the table's CRS."""
     try:
         import pyarrow
@@ -144,12 +140,12 @@ def _write_flatgeobuf(
     schema = pyarrow.schema(list(types.items()))
     query = sa.select(
         *(_for_arrow(column, types[column.name] == pyarrow.string()) for column in TABLE.columns)
-    ).where(rows)
+    ).where(rows.expression)
     failures = []
 
     def batches() -> Iterator[Any]:
         try:
-            for chunk in _chunks(connection, query):
+            for chunk in _chunks(connection, query, rows):
                 columns = zip(*chunk, strict=True)
                 yield pyarrow.record_batch(
                     [
@@ -232,8 +228,9 @@ SUFFIXES = {
 }
 
 
-def _chunks(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
-    with connection.execute(query, execution_options={"yield_per": CHUNK}) as result:
+def _chunks(connection: sa.Connection, query: sa.Select[Any], rows: Condition) -> Iterator[Any]:
+    options = {"yield_per": CHUNK}
+    with connection.execute(query, rows.values, execution_options=options) as result:
         yield from result.partitions()
 
 

@@ -142,6 +142,18 @@ def bind(geometry: BaseGeometry, srid: int) -> sa.ColumnElement[Any]:
     return in_srid(value, srid)
 
 
+def parameter(name: str, srid: int) -> sa.ColumnElement[Any]:
+    """A geometry in SQL whose value is given by name, as ``ewkb`` writes it."""
+    value = sa.bindparam(name, type_=sa.LargeBinary())
+    # Not sa.func: GeoAlchemy2 would pass it the SRID, which EWKB has.
+    return sa.Function("ST_GeomFromEWKB", value, type_=Geometry(srid=srid))
+
+
+def ewkb(geometry: BaseGeometry) -> bytes:
+    """A geometry, its SRID set, as PostGIS reads it."""
+    return bytes(shapely.to_wkb(geometry, include_srid=True))
+
+
 def boxes(bounds: Bounds) -> list[BaseGeometry]:
     """A box in WGS 84 as geometries: two, side by side, where it crosses the antimeridian.
 

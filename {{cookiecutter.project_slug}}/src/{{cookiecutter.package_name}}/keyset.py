@@ -7,12 +7,14 @@ does, and rows that come or go before it do not move it. The values travel in a 
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
-from .queries import TABLE, in_order_of_id
+from .queries import TABLE
+from .statements import Condition
 
 
 class TokenError(ValueError):
@@ -31,27 +33,41 @@ class Order:
 
     def __init__(self, keys: Sequence[Key] = ()) -> None:
         self.keys = [*keys, Key(TABLE.c.id)]
-        #: The sort values as text, which PostgreSQL turns back into the very same values.
-        self.columns = [sa.cast(key.column, sa.Text()) for key in self.keys]
+        #: The sort values before the id as text, which PostgreSQL turns back into the very same values.
+        self.columns = [sa.cast(key.column, sa.Text()) for key in keys]
+        self._after = cache(self._following)
 
-    def by(self, *, few: bool = False) -> list[sa.ColumnElement[Any]]:
-        """What to ORDER BY: few rows, or any number of them."""
-        if len(self.keys) == 1:
-            return [in_order_of_id(few=few)]
+    @property
+    def is_by_id(self) -> bool:
+        """Whether it is the order of the primary key."""
+        return len(self.keys) == 1
+
+    def by(self) -> list[sa.ColumnElement[Any]]:
+        """What to ORDER BY."""
         return [
             column.desc().nulls_last() if descending else column.asc()
             for column, descending in self.keys
         ]
 
-    def after(self, values: Sequence[str | None]) -> sa.ColumnElement[bool]:
-        """The rows that follow the one with these sort values."""
+    def after(self, values: Sequence[str | None]) -> Condition:
+        """The rows that follow the one with these sort values, the id last."""
+        expression = self._after(tuple(text is None for text in values))
+        return Condition(expression, dict(zip(self._names(), values, strict=True)))
+
+    def _names(self) -> list[str]:
+        return [f"after{number}" for number in range(len(self.keys))]
+
+    def _following(self, unset: tuple[bool, ...]) -> sa.ColumnElement[bool]:
+        """The rows that follow one of which these sort values are NULL."""
         following: list[sa.ColumnElement[bool]] = []
         same: list[sa.ColumnElement[bool]] = []
-        for (column, descending), text in zip(self.keys, values, strict=True):
-            if text is None:
+        for (column, descending), name, is_null in zip(
+            self.keys, self._names(), unset, strict=True
+        ):
+            if is_null:
                 same.append(column.is_(None))
                 continue
-            value = sa.cast(sa.literal(text, sa.Text()), column.type)
+            value = sa.cast(sa.bindparam(name, type_=sa.Text()), column.type)
             beyond = column < value if descending else column > value
             if column.nullable:
                 beyond |= column.is_(None)
@@ -80,7 +96,9 @@ class Order:
         return list(values)
 
     def _fit(self, values: Sequence[Any]) -> bool:
-        return len(values) == len(self.keys) and all(
+        if len(values) != len(self.keys) or values[-1] is None:
+            return False
+        return all(
             value is None or (isinstance(value, str) and "\0" not in value) for value in values
         )
 

@@ -45,10 +45,10 @@ class Liveness:
             for part in parts:
                 self._waiting.pop(id(driver), None)
                 yield part
-                self._wait(driver, self.patience)
+                self.wait(driver)
         finally:
             # The end of the transaction.
-            self._wait(driver, self.patience)
+            self.wait(driver)
 
     def hang_up(self) -> None:
         """Close the connections that were last used too long ago: whoever waits for an answer gets an error.
@@ -78,7 +78,7 @@ class Liveness:
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if poll.poll(0) or time.monotonic() - entry.info.get("used", time.monotonic()) > FRESH:
-            self._wait(connection, self.patience)
+            self.wait(connection)
             try:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
@@ -89,7 +89,7 @@ class Liveness:
     def _used(self, connection: sa.Connection, cursor: Any, *_: Any) -> None:
         # It counts until the connection is returned, or sends another statement: COMMIT can hang as well.
         patience = connection.get_execution_options().get("patience", self.patience)
-        self._wait(cursor.connection, patience)
+        self.wait(cursor.connection, patience)
 
     def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         self._waiting.pop(id(connection), None)
@@ -98,5 +98,7 @@ class Liveness:
     def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._waiting.pop(id(connection), None)
 
-    def _wait(self, connection: Any, patience: float) -> None:
-        self._waiting[id(connection)] = (time.monotonic() + patience, connection)
+    def wait(self, connection: Any, patience: float | None = None) -> None:
+        """Take note that a connection is waited for, for so many seconds, until it is returned or used again."""
+        until = time.monotonic() + (self.patience if patience is None else patience)
+        self._waiting[id(connection)] = (until, connection)

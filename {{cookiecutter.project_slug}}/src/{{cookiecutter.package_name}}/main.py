@@ -16,6 +16,7 @@ from .api import (
     openapi,
     problems,
     rest,
+    routes,
     search,
     tiles,
 )
@@ -66,14 +67,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(Hosts, hosts=settings.allowed_hosts)
     app.add_middleware(Requests, settings=settings, metrics=app.state.metrics)
     problems.install(app)
-    openapi.install(app, settings)
     readers = auth.readers(settings)
     # Routes are tried one by one: those that are asked for most often come first.
-    for face in (features, tiles, rest, landing):
+    faces = (features, tiles, rest, landing)
+    if not readers:
+        app.router.routes += [route for face in faces for route in routes.plain(face.router)]
+    for face in faces:
         app.include_router(face.router, dependencies=readers)
     app.include_router(edits.router, dependencies=[auth.WRITER])
     app.include_router(health.router)
     map.install(app)
+    openapi.install(app, settings)
     return app
 
 

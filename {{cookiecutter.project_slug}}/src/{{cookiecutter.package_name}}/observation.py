@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -81,17 +80,16 @@ class Metrics:
         )
         self.registry.register(_Pools(database))
         ProcessCollector(registry=self.registry)
-        for engine in database.engines.values():
-            sa.event.listen(engine, "after_cursor_execute", self._count_rows)
+        database.count_rows = self._count_rows
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Take note of a request that was answered."""
         method = method if method in METHODS else "OTHER"
         self._seconds.labels(method, route, status).observe(seconds)
 
-    def _count_rows(self, _connection: Any, cursor: Any, *_: Any) -> None:
-        if cursor.rowcount > 0:
-            self._rows.inc(cursor.rowcount)
+    def _count_rows(self, number: int) -> None:
+        if number > 0:
+            self._rows.inc(number)
 
 
 class _Pools(Collector):

@@ -1,7 +1,7 @@
 """Every SELECT that the service sends, and how its rows become JSON."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -12,8 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from . import spatial
 from .crs import WGS84, Reference
+from .database import Database
 from .geometry import GeometryFormat, in_srid
 from .models import Base
+from .statements import Row, Statement
 
 TABLE = Base.metadata.tables["{{ cookiecutter.table_name }}"]
 GEOMETRY = spatial.geometry_column(TABLE)
@@ -24,9 +26,6 @@ EVERY_ROW = sa.true()
 
 #: The version of a row: PostgreSQL's number of the transaction that wrote it.
 VERSION = sa.cast(sa.literal_column(f"{TABLE.name}.xmin"), sa.Text())
-
-#: So many rows are few: to find and sort all of them takes some milliseconds.
-FEW = 20_000
 
 
 class RowFormat(ABC):
@@ -49,10 +48,9 @@ class RowFormat(ABC):
             self._names.append(column.name)
             self._is_json.append(is_json)
             self.columns.append(value.label(column.name))
-        #: The statement that finds one row; building it for each request would take as long as sending it.
-        self.by_id: sa.Select[Any] = sa.select(*self.columns, VERSION).where(
-            TABLE.c.id == sa.bindparam("id")
-        )
+        one: sa.Select[Any] = sa.select(*self.columns, VERSION)
+        #: The row with an id, and its version at the end.
+        self.by_id = Statement(one.where(TABLE.c.id == sa.bindparam("id")))
 
     @abstractmethod
     def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
@@ -140,24 +138,15 @@ def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
     return column, False
 
 
-def find(connection: sa.Connection, record: RowFormat, id: Any) -> sa.Row[Any] | None:
+def find(database: Database, record: RowFormat, id: Any) -> Row | None:
     """One row, inside or outside of the index, with its version at the end; None if there is no such id."""
-    return connection.execute(record.by_id, {"id": id}).one_or_none()
+    rows = database.fetch(record.by_id, {"id": id})
+    return rows[0] if rows else None
 
 
 def select(record: RowFormat, rows: sa.ColumnElement[bool] = INDEXED_ROWS) -> sa.Select[Any]:
     """The rows that answers over many rows are about, in no order."""
     return sa.select(*record.columns).where(rows)
-
-
-def page(
-    record: RowFormat, rows: sa.ColumnElement[bool], *, limit: int, few: bool = False
-) -> sa.Select[Any]:
-    """The first rows in the order of their ids, ``limit`` at the most.
-
-    The next page is that of the rows with greater ids (a keyset), so that a deep page costs what the first one does.
-    """
-    return select(record, rows).order_by(in_order_of_id(few=few)).limit(limit)
 
 
 def count(rows: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -183,25 +172,14 @@ def extent(time: sa.Column[Any]) -> sa.Select[Any]:
     return sa.select(*corners, *times).where(INDEXED_ROWS)
 
 
-def estimate(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> int:
+def estimate(
+    connection: sa.Connection, rows: sa.ColumnElement[bool], values: Mapping[str, Any]
+) -> int:
     """How many rows the planner expects, which takes it a tenth of a millisecond.
 
     The connection is one of ``Database``, which has such a statement explained instead of run.
     """
     statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(TABLE).where(rows)
-    plan = connection.execute(statement, execution_options={"explained": True}).scalar_one()
+    options = {"explained": True}
+    plan = connection.execute(statement, values, execution_options=options).scalar_one()
     return int(plan[0]["Plan"]["Plan Rows"])
-
-
-def are_few(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> bool:
-    """Whether it is quicker to find all the rows and sort them than to look for them in the order of the ids."""
-    return estimate(connection, rows) <= FEW
-
-
-def in_order_of_id(*, few: bool) -> sa.ColumnElement[Any]:
-    """What to sort by, so that PostgreSQL finds few rows by their own index.
-
-    Left to itself it walks the primary key until it has met a page of them, as if they were spread evenly: for rows
-    near one another in a table that is sorted in space, a walk through all of it. An expression has no index to walk.
-    """
-    return sa.func.greatest(TABLE.c.id) if few else TABLE.c.id

@@ -9,8 +9,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from . import bbox, spatial
 from .crs import MERCATOR, RADIUS, STORAGE, WORLD, Bounds
+from .database import Database
 from .geometry import in_srid
 from .queries import GEOMETRY, INDEXED_ROWS, TABLE
+from .statements import Statement
 
 #: The side of the world in metres of Web Mercator, the CRS of the tiles.
 WORLD_SIZE = 2 * math.pi * RADIUS
@@ -88,19 +90,28 @@ class Tile(NamedTuple):
         return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / 2**self.z))))
 
 
-def find(connection: sa.Connection, tile: Tile, limit: int) -> sa.Row[Any]:
-    """The ``content`` of a tile, of ``limit`` rows at the most, and whether it ``is_full``.
+class Content(NamedTuple):
+    """A tile as a Mapbox Vector Tile, empty where no row lies in it, and whether there are more rows than it may show."""
+
+    content: bytes
+    is_full: bool
+
+
+def find(database: Database, tile: Tile, limit: int) -> Content:
+    """What a tile holds, of ``limit`` rows at the most.
 
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
     """
-    return connection.execute(select(), parameters(tile, limit)).one()
+    ((content, is_full),) = database.fetch(*statement(tile, limit))
+    return Content(bytes(content), is_full)
 
 
-def parameters(tile: Tile, limit: int) -> dict[str, Any]:
-    """The parameters of the statement for one tile."""
-    return {
-        **bbox.parameters(tile.box),
+def statement(tile: Tile, limit: int) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds a tile, and the values of its parameters."""
+    inside = bbox.overlapping(GEOMETRY, tile.box)
+    return _statement(inside.expression), {
+        **inside.values,
         **tile._asdict(),
         "worlds": tile.worlds,
         "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
@@ -109,13 +120,12 @@ def parameters(tile: Tile, limit: int) -> dict[str, Any]:
 
 
 @cache
-def select() -> sa.Select[Any]:
-    """The statement for every tile: building it for each would take longer than running it."""
+def _statement(inside: sa.ColumnElement[bool]) -> Statement:
     limit = sa.bindparam("limit", type_=sa.Integer())
     attributes = [column for column in TABLE.columns if column is not GEOMETRY]
     found = (
         sa.select(*attributes, _mercator().label(GEOMETRY.name))
-        .where(INDEXED_ROWS, bbox.overlapping(GEOMETRY))
+        .where(INDEXED_ROWS, inside)
         .order_by(*_largest_first())
         .limit(limit)
         .cte("found")
@@ -127,7 +137,7 @@ def select() -> sa.Select[Any]:
     mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
     rows = sa.select(sa.func.count()).select_from(found).scalar_subquery()
     columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), (rows == limit).label("is_full")]
-    return sa.select(*columns)
+    return Statement(sa.select(*columns), sorting=True)
 
 
 def _largest_first() -> list[sa.ColumnElement[Any]]:

@@ -1,6 +1,7 @@
 """The parameter ``bbox`` in the CRSs that ``bbox-crs`` may name."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import shapely
@@ -8,12 +9,16 @@ import sqlalchemy as sa
 
 from .. import bbox, spatial
 from ..crs import MERCATOR, STORAGE, STORED, WGS84, Bounds, Reference, lonlat_of_mercator
-from ..geometry import bind, boxes
+from ..geometry import boxes, ewkb, parameter
 from ..queries import GEOMETRY
+from ..statements import Condition
 from .parameters import flat, in_degrees, no_box
 
+#: The parameters of a statement for the parts of a box in the CRS of the table.
+PARTS = ("first_stored", "second_stored")
 
-def inside(box: Sequence[float], reference: Reference) -> sa.ColumnElement[bool]:
+
+def inside(box: Sequence[float], reference: Reference) -> list[Condition]:
     """The rows whose geometry meets a box of four numbers, or of six on a table that has heights.
 
     Raises:
@@ -30,14 +35,29 @@ def inside(box: Sequence[float], reference: Reference) -> sa.ColumnElement[bool]
             bounds = Bounds(*corners.clip(-180, 180).ravel().tolist())
         found = bbox.within(GEOMETRY, in_degrees(bounds))
     if len(box) == 6 and spatial.dimension(GEOMETRY) == 3:
-        found &= sa.func.ST_ZMax(GEOMETRY) >= min(box[2], box[5])
-        found &= sa.func.ST_ZMin(GEOMETRY) <= max(box[2], box[5])
-    return found
+        heights = {"lowest": min(box[2], box[5]), "highest": max(box[2], box[5])}
+        return [found, Condition(BETWEEN_HEIGHTS, heights)]
+    return [found]
 
 
-def _inside_stored(bounds: Bounds) -> sa.ColumnElement[bool]:
+#: The rows that reach into a range of heights.
+BETWEEN_HEIGHTS = sa.and_(
+    sa.func.ST_ZMax(GEOMETRY) >= sa.bindparam("lowest", type_=sa.Double()),
+    sa.func.ST_ZMin(GEOMETRY) <= sa.bindparam("highest", type_=sa.Double()),
+)
+
+
+def _inside_stored(bounds: Bounds) -> Condition:
     """The rows that meet a box in the CRS of the table itself."""
     if bounds.ymin > bounds.ymax or (bounds.xmin > bounds.xmax and not STORAGE.geographic):
         raise no_box("its first corner is beyond the second")
-    parts = (shapely.set_srid(part, STORED.srid) for part in boxes(bounds))
-    return sa.or_(*(sa.func.ST_Intersects(GEOMETRY, bind(part, STORED.srid)) for part in parts))
+    parts = [ewkb(shapely.set_srid(part, STORED.srid)) for part in boxes(bounds)]
+    values = dict(zip(PARTS, parts, strict=False))
+    return Condition(_intersecting(len(parts)), values, indexed=True)
+
+
+@cache
+def _intersecting(parts: int) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        *(sa.func.ST_Intersects(GEOMETRY, parameter(name, STORED.srid)) for name in PARTS[:parts])
+    )

@@ -18,13 +18,14 @@ from .formats import GEOJSON
 from .openapi import answers, headers, reference
 from .parameters import database_of
 from .patches import merge
+from .routes import Route
 
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
     for name in ("create-replace-delete", "update", "features", "optimistic-locking-etags")
 )
 
-router = APIRouter(tags=["Features"], default_response_class=Response)
+router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
 
 #: Why a change may be refused, apart from what every route may answer.
 REFUSED = (
@@ -102,13 +103,13 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
         # table, which may store more than others can say.
         spoken = crs if "geometry" in body else STORED
         before = GEOJSON_IN[spoken.uri]
-        row = connection.execute(before.by_id, {"id": known(id)}).one()
+        row = connection.execute(before.by_id.select, {"id": known(id)}).one()
         feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
         new = bodies.row_of(feature, spoken)
         if names:
             row = connection.execute(writes.update(record, row.id, new, names)).one()
         else:
-            row = connection.execute(record.by_id, {"id": row.id}).one()
+            row = connection.execute(record.by_id.select, {"id": row.id}).one()
     return _changed(record, row)
 
 

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from .. import cql, export, queries, schemas
+from .. import cql, export, paging, queries, schemas
 from ..crs import REFERENCES, Reference
 from ..database import Database
 from ..keyset import Order
 from ..queries import TABLE, Feature
+from ..statements import Condition, Row, together
 from . import etags, formats, pages, tables
 from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
 from .methods import HEADERS_ONLY
-from .openapi import answers, headers
+from .openapi import answers, headers, in_path
 from .parameters import clamped, database_of, documented, parsed, settings_of
+from .routes import Route
 from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
 
 CONFORMANCE = (
@@ -46,7 +47,7 @@ WKT_IN = {uri: queries.wkt(reference) for uri, reference in REFERENCES.items()}
 
 ID: TypeAdapter[Any] = TypeAdapter(schemas.Id)
 
-router = APIRouter(tags=["Features"], default_response_class=Response)
+router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Page:
     """Some features, and what their page says of them."""
 
     record: Feature
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[Row]
     links: list[dict[str, Any]]
     following: str | None
     counts: dict[str, int]
@@ -65,9 +66,7 @@ class Page:
     responses=answers(HTTPStatus.BAD_REQUEST, formats=formats.FEATURES, schema="FeatureCollection"),
     openapi_extra={"parameters": documented(ITEMS_QUERY)},
 )
-def read_features(
-    request: Request,
-) -> Response:
+def read_features(request: Request) -> Response:
     """Features of the collection, a page at a time.
 
     A GeoJSON sequence (``f=jsonseq``) without ``limit``, ``offset`` or ``token`` is a stream of all the features that the other
@@ -81,10 +80,19 @@ def read_features(
         is_sent = HEADERS_ONLY not in request.scope
         return tables.Stream(_all(database_of(request), record, query, is_sent), said)
     limit = clamped(query.limit, settings)
-    with database_of(request).read() as connection:
-        found = _select(connection, record, query, limit)
-        counts = _counts(connection, query, query.count or settings.count)
-    following = _following(request, query, found, limit)
+    wanted = conditions(query)
+    # One row more than asked for tells whether there is a next page.
+    found = paging.find(
+        database_of(request),
+        record,
+        wanted,
+        order=query.sortby,
+        after=query.token,
+        limit=limit + 1,
+        offset=query.offset,
+    )
+    counts = _counts(database_of(request), wanted, query.count or settings.count)
+    following = _following(request, record, query, found, limit)
     links = formats.own_links(request, chosen, formats.FEATURES)
     if following:
         links.append(link(following, "next", chosen.media_type, "The next page"))
@@ -101,18 +109,20 @@ def read_features(
         formats=formats.FEATURE,
         schema="Feature",
     ),
-    openapi_extra={"parameters": documented(FeatureQuery) + headers("If-None-Match")},
+    openapi_extra={
+        "parameters": [
+            in_path("id", "The id of the feature.", {"type": "string"}),
+            *documented(FeatureQuery),
+            *headers("If-None-Match"),
+        ]
+    },
 )
-def read_feature(
-    request: Request,
-    id: str,
-) -> Response:
+def read_feature(request: Request) -> Response:
     """One feature."""
-    query = parsed(request, FeatureQuery)
+    id, query = request.path_params["id"], parsed(request, FeatureQuery)
     chosen = formats.negotiated(request, query.f, formats.FEATURE)
     record = GEOJSON_IN[query.crs.uri]
-    with database_of(request).read() as connection:
-        row = queries.find(connection, record, known(id))
+    row = queries.find(database_of(request), record, known(id))
     if row is None:
         raise missing(id)
     said = described(row, chosen, query.crs)
@@ -148,29 +158,13 @@ def missing(id: str) -> HTTPException:
     return HTTPException(HTTPStatus.NOT_FOUND, f"there is no feature {id}")
 
 
-def described(row: sa.Row[Any], chosen: Format, reference: Reference) -> dict[str, str]:
+def described(row: Sequence[Any], chosen: Format, reference: Reference) -> dict[str, str]:
     """The headers of one feature; its version is the last column."""
     return {
         "Content-Crs": f"<{reference.uri}>",
         "ETag": etags.etag(row[-1], f"{chosen.name}-{reference.name}"),
         "Vary": "Accept",
     }
-
-
-def _select(
-    connection: sa.Connection, record: Feature, query: ItemsQuery, limit: int
-) -> Sequence[sa.Row[Any]]:
-    """The rows of a page, and one more if there is a next page, each with its sort values at the end."""
-    wanted = conditions(query)
-    if query.token is not None:
-        wanted &= query.token
-    is_sought = query.bbox is not None or query.filter is not None
-    few = is_sought and queries.are_few(connection, wanted)
-    rows = sa.select(*record.columns, *query.sortby.columns).where(wanted)
-    statement = rows.order_by(*query.sortby.by(few=few)).limit(limit + 1)
-    if query.offset:
-        statement = statement.offset(query.offset)
-    return connection.execute(statement, execution_options={"alone": few}).all()
 
 
 def _all(
@@ -180,31 +174,35 @@ def _all(
     if not is_sent:
         return
     order = query.sortby.by() if "sortby" in query.model_fields_set else ()
+    wanted = together(conditions(query))
     with database.stream() as connection:
-        texts = export.sequence(connection, conditions(query), feature=record, order=order)
+        texts = export.sequence(connection, wanted, feature=record, order=order)
         with closing(texts):
             yield from database.liveness.watched(connection, texts)
 
 
-def _counts(connection: sa.Connection, query: ItemsQuery, how: str) -> dict[str, int]:
+def _counts(database: Database, conditions: Sequence[Condition], how: str) -> dict[str, int]:
     """How many features there are; only an exact number is ``numberMatched``."""
-    wanted = conditions(query)
-    match how:
-        case "exact":
-            return {"numberMatched": connection.execute(queries.count(wanted)).scalar_one()}
-        case "estimated":
-            return {"numberEstimated": queries.estimate(connection, wanted)}
-    return {}
+    if how == "none":
+        return {}
+    rows, values, _ = together(conditions)
+    with database.read() as connection:
+        if how == "exact":
+            number = connection.execute(queries.count(rows), values).scalar_one()
+            return {"numberMatched": number}
+        return {"numberEstimated": queries.estimate(connection, rows, values)}
 
 
 def _following(
-    request: Request, query: ItemsQuery, found: Sequence[sa.Row[Any]], limit: int
+    request: Request, record: Feature, query: ItemsQuery, found: Sequence[Row], limit: int
 ) -> str | None:
     """The URL of the next page, if there is one."""
     if len(found) <= limit:
         return None
     order: Order = query.sortby
-    token = order.token(found[limit - 1][-len(order.keys) :])
+    id, *rest = found[limit - 1]
+    before = len(record.columns) - 1
+    token = order.token([*rest[before : before + len(order.columns)], str(id)])
     return f"{formats.address(request, without={'offset', 'token'})}token={token}"
 
 

@@ -16,6 +16,7 @@ from .features import COLLECTION
 from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url
 from .openapi import answers
 from .parameters import documented, parsed, settings_of
+from .routes import Route
 
 #: What every face of the service conforms to.
 CONFORMANCE = (
@@ -35,7 +36,7 @@ DESCRIPTION = (
     else f"The rows of the table where {INDEXED_ROWS}."
 )
 
-router = APIRouter(tags=["Features"], default_response_class=Response)
+router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
 
 
 class PageQuery(BaseModel):

@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
 
 
 @router.get("/map", response_class=HTMLResponse)
-def read_map(request: Request) -> Response:
+async def read_map(request: Request) -> Response:
     """The map page."""
     page = PAGE.substitute(
         title=html.escape(settings_of(request).title), table=TABLE.name, assets=ASSETS

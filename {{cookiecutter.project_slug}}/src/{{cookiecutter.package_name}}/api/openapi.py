@@ -97,6 +97,12 @@ def headers(*names: str) -> list[dict[str, Any]]:
     ]
 
 
+def in_path(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter in a route's path, as the document has it."""
+    parameter = {"name": name, "in": "path", "required": True}
+    return parameter | {"description": description, "schema": schema}
+
+
 def reference(schema: str) -> dict[str, str]:
     """A schema of the document by its name."""
     return {"$ref": f"#/components/schemas/{schema}"}

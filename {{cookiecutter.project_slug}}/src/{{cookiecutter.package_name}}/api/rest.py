@@ -1,5 +1,6 @@
 """The plain REST resource: rows as flat JSON objects."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,9 +14,10 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from .. import bbox, nearby, queries, schemas, writes
+from .. import bbox, nearby, paging, queries, schemas, writes
 from ..crs import WGS84
 from ..geometry import WKT
+from ..statements import Condition
 from . import etags
 from .auth import WRITER
 from .openapi import refusals
@@ -34,11 +36,12 @@ from .patches import merge
 from .point import QUERY_PARAMETERS, body_or_query
 {% endif %}
 from .problems import too_large
+from .routes import Route
 
 RECORD = queries.Record(schemas.GEOMETRY)
 STORED = queries.Record(WKT(queries.GEOMETRY))
 
-router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
+router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name], route_class=Route)
 
 #: Why a change may be refused, apart from what is wrong with its members.
 REFUSED = refusals(
@@ -128,24 +131,20 @@ def read_page(
 ) -> Response:
     """Rows in the order of their ids{{ ': those that the spatial indexes hold, unless ``all`` is true' if cookiecutter.index_predicate else '' }}."""
 {% if cookiecutter.index_predicate %}
-    wanted = queries.EVERY_ROW if query.all else queries.INDEXED_ROWS
+    wanted = [Condition(queries.EVERY_ROW if query.all else queries.INDEXED_ROWS)]
 {% else %}
-    wanted = queries.INDEXED_ROWS
+    wanted = [Condition(queries.INDEXED_ROWS)]
 {% endif %}
-    if query.after is not None:
-        wanted &= queries.TABLE.c.id > query.after
     if query.bbox is not None:
-        wanted &= bbox.within(queries.GEOMETRY, query.bbox)
+        wanted.append(bbox.within(queries.GEOMETRY, query.bbox))
+    after = None if query.after is None else paging.BY_ID.after([str(query.after)])
     limit = clamped(query.limit, settings_of(request))
-    with database_of(request).read() as connection:
-        few = query.bbox is not None and queries.are_few(connection, wanted)
-        # One row more than asked for tells whether there is a next page.
-        statement = queries.page(RECORD, wanted, limit=limit + 1, few=few)
-        found = connection.execute(statement, execution_options={"alone": few}).all()
-    items = RECORD.encode(found[:limit])
-    more = len(found) > limit
-    following = request.url.include_query_params(after=found[limit - 1].id) if more else None
-    return _json({"items": items, "next": following and str(following)})
+    # One row more than asked for tells whether there is a next page.
+    found = paging.find(database_of(request), RECORD, wanted, after=after, limit=limit + 1)
+    items, following = RECORD.encode(found[:limit]), None
+    if len(found) > limit:
+        following = str(request.url.include_query_params(after=items[-1]["id"]))
+    return _json({"items": items, "next": following})
 
 
 @router.get(
@@ -158,13 +157,11 @@ def read_nearby(request: Request, query: Annotated[NearbyQuery, Query()]) -> Res
     if settings.max_radius is not None and query.radius > settings.max_radius:
         raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
     place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
-    rows = queries.select(RECORD)
     limit = clamped(query.limit, settings)
-    with database_of(request).sort() as connection:
-        found = nearby.search(connection, rows, queries.GEOMETRY, place, query.radius, limit)
+    found = nearby.search(database_of(request), RECORD, place, query.radius, limit)
     items = RECORD.encode(found)
     for item, row in zip(items, found, strict=True):
-        item["distance"] = row.distance
+        item["distance"] = row[-1]
     return _json({"items": items})
 
 
@@ -175,8 +172,9 @@ def read_nearby(request: Request, query: Annotated[NearbyQuery, Query()]) -> Res
 )
 def read(request: Request, id: schemas.Id) -> Response:
     """One row."""
-    with database_of(request).read() as connection:
-        row = _found(queries.find(connection, RECORD, id), id)
+    row = queries.find(database_of(request), RECORD, id)
+    if row is None:
+        raise _missing(id)
     headers = _tagged(row)
     if etags.is_known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -218,7 +216,7 @@ def change(
         _lock(connection, request, id)
         # A geometry that stays is read in the CRS of the table, which may store more than WGS 84 can say.
         before = RECORD if queries.GEOMETRY.name in patch else STORED
-        row = _found(queries.find(connection, before, id), id)
+        row = connection.execute(before.by_id.select, {"id": id}).one()
         merged = merge(orjson.loads(orjson.dumps(before.encode_one(row))), patch)
         try:
             new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
@@ -228,7 +226,7 @@ def change(
         if names := [name for name in type(new).model_fields if name in patch]:
             row = connection.execute(writes.update(RECORD, id, new, names)).one()
         else:
-            row = _found(queries.find(connection, RECORD, id), id)
+            row = connection.execute(RECORD.by_id.select, {"id": id}).one()
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
@@ -247,17 +245,11 @@ def _lock(connection: sa.Connection, request: Request, id: Any) -> None:
         raise _missing(id)
 
 
-def _found(row: sa.Row[Any] | None, id: Any) -> sa.Row[Any]:
-    if row is None:
-        raise _missing(id)
-    return row
-
-
 def _missing(id: Any) -> HTTPException:
     return HTTPException(HTTPStatus.NOT_FOUND, f"there is no row {id}")
 
 
-def _tagged(row: sa.Row[Any]) -> dict[str, str]:
+def _tagged(row: Sequence[Any]) -> dict[str, str]:
     """The header with the row's version, which is its last column."""
     return {"ETag": etags.etag(row[-1], "json")}
 

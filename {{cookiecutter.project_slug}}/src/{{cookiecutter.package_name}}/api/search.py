@@ -3,7 +3,7 @@
 import datetime
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
@@ -24,8 +24,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from .. import cql
 from ..crs import DEFAULT, REFERENCES, STORED, WGS84, Reference
 from ..keyset import Key, Order, TokenError
+from ..paging import BY_ID
 from ..queries import GEOMETRY, INDEXED_ROWS, TABLE
 from ..schemas import READ_ONLY
+from ..statements import Condition
 from . import boxes, times
 from .parameters import BOX, Limit, numbers
 
@@ -49,10 +51,14 @@ COLUMNS = {
     if column is not GEOMETRY and not isinstance(column.type, JSONB)
 }
 
+#: The rows that have a value in each of them.
+EQUAL = {
+    name: column == sa.bindparam(f"the_{name}", type_=column.type)
+    for name, column in COLUMNS.items()
+}
+
 #: The schema of a parameter that is text to the client, whatever it becomes here.
 TEXT = WithJsonSchema({"type": "string"})
-
-BY_ID = Order()
 
 
 def _reference(uri: Any, known: Mapping[str, Reference] = REFERENCES) -> Reference:
@@ -62,16 +68,17 @@ def _reference(uri: Any, known: Mapping[str, Reference] = REFERENCES) -> Referen
     return known[uri]
 
 
-def _during(text: Any) -> sa.ColumnElement[bool]:
+def _during(text: Any) -> Condition:
     try:
         return times.during(TIME, times.interval(str(text)))
     except ValueError as error:
         raise PydanticCustomError("datetime", "{reason}", {"reason": str(error)}) from error
 
 
-def _order(text: Any) -> Order:
+@lru_cache(maxsize=64)
+def _order(text: str) -> Order:
     keys: list[Key] = []
-    for part in str(text).split(","):
+    for part in text.split(","):
         sign, name = (part[0], part[1:]) if part[:1] in ("+", "-", " ") else ("+", part)
         if name not in COLUMNS or name in [key.column.name for key in keys]:
             reason = f"{name!r:.100} is not one of {', '.join(COLUMNS)}, or is given twice"
@@ -80,14 +87,14 @@ def _order(text: Any) -> Order:
     return Order(keys)
 
 
-def _inside(value: Any, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+def _inside(value: Any, others: ValidationInfo) -> list[Condition] | None:
     corners = numbers(value)
     # It is missing where bbox-crs is wrong, which has an error of its own.
     reference = others.data.get("bbox_crs")
     return None if reference is None else boxes.inside(corners, reference)
 
 
-def _after(token: str | None, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+def _after(token: str | None, others: ValidationInfo) -> Condition | None:
     if token is None or "sortby" not in others.data:
         return None
     if others.data.get("offset"):
@@ -99,15 +106,21 @@ def _after(token: str | None, others: ValidationInfo) -> sa.ColumnElement[bool] 
         raise PydanticCustomError("token", "{reason}", {"reason": str(error)}) from error
 
 
-def _filtered(text: Any, others: ValidationInfo) -> sa.ColumnElement[bool] | None:
+def _filtered(text: Any, others: ValidationInfo) -> Condition | None:
     reference: Reference | None = others.data.get("filter_crs")
     lang: str | None = others.data.get("filter_lang")
     if reference is None or lang is None:
         return None
     try:
-        return cql.compile(str(text), lang, reference.srid, swapped=reference.swapped)
+        return Condition(_compiled(str(text), lang, reference), indexed=True)
     except cql.FilterError as error:
         raise PydanticCustomError("filter", "{reason}", {"reason": str(error)}) from error
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str, lang: str, reference: Reference) -> sa.ColumnElement[bool]:
+    """The condition of a filter. Clients ask for the same again, for another page or another part of the map."""
+    return cql.compile(text, lang, reference.srid, swapped=reference.swapped)
 
 
 ReferenceParameter = Annotated[
@@ -190,17 +203,15 @@ class ItemsQuery(FeatureQuery):
     )
 
 
-def conditions(query: ItemsQuery) -> sa.ColumnElement[bool]:
+def conditions(query: ItemsQuery) -> list[Condition]:
     """Which rows a client asks for, of those that answers over many rows are about."""
-    found = INDEXED_ROWS
-    if query.bbox is not None:
-        found &= query.bbox
-    if query.when is not None:
-        found &= query.when
-    if query.filter is not None:
-        found &= query.filter
-    for name in query.model_fields_set & COLUMNS.keys():
-        found &= COLUMNS[name] == getattr(query, name)
+    found = [Condition(INDEXED_ROWS), *(query.bbox or ())]
+    found += [each for each in (query.when, query.filter) if each is not None]
+    found += [
+        Condition(EQUAL[name], {f"the_{name}": getattr(query, name)})
+        for name in COLUMNS
+        if name in query.model_fields_set
+    ]
     return found
 
 

@@ -3,10 +3,10 @@
 import hashlib
 import re
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -16,8 +16,9 @@ from ..extent import Extents
 from ..queries import GEOMETRY, TABLE
 from . import etags, formats, resources
 from .formats import JSON, Format, link, url
-from .openapi import answers
+from .openapi import answers, in_path
 from .parameters import database_of, documented, parsed, settings_of
+from .routes import Route
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -62,14 +63,17 @@ MATRIX_SETS_LINK = {
 CELL_SIZE = tiles.WORLD_SIZE / 256
 SCALE = CELL_SIZE / 0.00028
 
-#: A number in a tile's address. Anything else there is the address of no tile.
-Index = Annotated[
-    int,
-    PlainValidator(lambda text: int(text) if re.fullmatch("[0-9]{1,8}", text) else -1),
-    WithJsonSchema({"type": "integer", "minimum": 0}),
+#: The numbers in a tile's address, as the document has them.
+ADDRESS = [
+    in_path(name, description, {"type": "integer", "minimum": 0})
+    for name, description in (
+        ("tileMatrix", "The zoom."),
+        ("tileRow", "The row, from the north."),
+        ("tileCol", "The column, from the west."),
+    )
 ]
 
-router = APIRouter(tags=["Tiles"], default_response_class=Response)
+router = APIRouter(tags=["Tiles"], default_response_class=Response, route_class=Route)
 
 
 class TilesetQuery(BaseModel):
@@ -134,9 +138,7 @@ async def read_tilesets(request: Request) -> Response:
     responses=answers(HTTPStatus.BAD_REQUEST, formats=TILESET_FORMATS),
     openapi_extra={"parameters": documented(TilesetQuery)},
 )
-def read_tileset(
-    request: Request,
-) -> Response:
+def read_tileset(request: Request) -> Response:
     """The tile set: what its tiles hold and where they are; as TileJSON 3.0 too."""
     query, settings = parsed(request, TilesetQuery), settings_of(request)
     if formats.negotiated(request, query.f, TILESET_FORMATS) is TILEJSON:
@@ -152,36 +154,36 @@ def read_tileset(
         **answers(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, formats=[MVT]),
         int(HTTPStatus.NO_CONTENT): {"description": "No row lies in the tile."},
     },
+    openapi_extra={"parameters": ADDRESS},
 )
-def read_tile(
-    request: Request,
-    z: Annotated[Index, Path(alias="tileMatrix", description="The zoom.")],
-    y: Annotated[Index, Path(alias="tileRow", description="The row, from the north.")],
-    x: Annotated[Index, Path(alias="tileCol", description="The column, from the west.")],
-) -> Response:
+def read_tile(request: Request) -> Response:
     """The rows of a tile as a Mapbox Vector Tile, in one layer that is named as the collection.
 
     The number of rows is limited. Where a tile has more, it shows the largest, or a sample of points, and the header
     ``Tile-Limit`` says how many. A geometry that mixes points, lines and areas becomes a feature for each of them.
     """
+    z, y, x = (_index(request.path_params[each["name"]]) for each in ADDRESS)
     tile, settings = tiles.Tile(z, x, y), settings_of(request)
     if not tile.exists:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"{QUAD} has no such tile")
-    with database_of(request).sort() as connection:
-        row = tiles.find(connection, tile, settings.tile_limit)
-    content = bytes(row.content)
+    content, is_full = tiles.find(database_of(request), tile, settings.tile_limit)
     age = settings.tile_max_age
     headers = {
         "Cache-Control": f"public, max-age={age}" if age else "no-cache",
         "ETag": f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"',
     }
-    if row.is_full:
+    if is_full:
         headers["Tile-Limit"] = str(settings.tile_limit)
     if etags.is_known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if not content:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
     return Response(content, headers=headers, media_type=MVT.media_type)
+
+
+def _index(text: str) -> int:
+    """A number in a tile's address. Anything else there is the address of no tile."""
+    return int(text) if re.fullmatch("[0-9]{1,8}", text) else -1
 
 
 def _tileset(request: Request, title: str) -> dict[str, Any]:

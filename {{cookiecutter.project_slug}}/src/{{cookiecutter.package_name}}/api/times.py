@@ -2,9 +2,12 @@
 
 import datetime
 import re
+from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
+
+from ..statements import Condition
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 _DAY = datetime.timedelta(days=1) - datetime.timedelta(microseconds=1)
@@ -33,17 +36,25 @@ def interval(text: str) -> Interval:
     return Interval(start, end)
 
 
-def during(column: sa.Column[datetime.datetime], when: Interval) -> sa.ColumnElement[bool]:
+def during(column: sa.Column[datetime.datetime], when: Interval) -> Condition:
     """The rows whose time is in an interval, and those without a time, which may be in it."""
     start, end = (
         each.date() if each is not None and isinstance(column.type, sa.Date) else each
         for each in when
     )
+    expression = _during(column, start is not None, end is not None)
+    return Condition(expression, {"start": start, "end": end})
+
+
+@cache
+def _during(
+    column: sa.Column[datetime.datetime], has_start: bool, has_end: bool
+) -> sa.ColumnElement[bool]:
     found: sa.ColumnElement[bool] = sa.true()
-    if start is not None:
-        found &= column >= start
-    if end is not None:
-        found &= column <= end
+    if has_start:
+        found &= column >= sa.bindparam("start", type_=column.type)
+    if has_end:
+        found &= column <= sa.bindparam("end", type_=column.type)
     return found | column.is_(None) if column.nullable else found
 
 

@@ -1,0 +1,45 @@
+"""What the routes of the API have in common."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette import routing
+
+from ..threads import Threads
+
+#: As many as anyio has.
+THREADS = Threads(40)
+
+
+class Route(APIRoute):
+    """A route whose endpoint, unless it is asynchronous, is called in a thread of the service's own."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, _in_thread(endpoint), **options)
+
+
+def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(endpoint):
+        return endpoint
+
+    @wraps(endpoint)
+    async def called(*args: Any, **kwargs: Any) -> Any:
+        return await THREADS.run(endpoint, *args, **kwargs)
+
+    return called
+
+
+def plain(router: APIRouter) -> Iterator[routing.Route]:
+    """The routes whose endpoints take the request alone, as Starlette has them.
+
+    FastAPI documents them, and has no other part in them: to look for parameters and dependencies that there are none of
+    would take it longer than PostGIS takes to find a row.
+    """
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        if [*inspect.signature(route.endpoint).parameters] == ["request"]:
+            yield routing.Route(route.path, route.endpoint, methods=route.methods, name=route.name)

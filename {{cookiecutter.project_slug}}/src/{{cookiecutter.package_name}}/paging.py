@@ -1,0 +1,144 @@
+"""Pages of rows: which statements find one, whatever is asked for and wherever the rows lie."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from .database import Database
+from .keyset import Order
+from .queries import TABLE, RowFormat
+from .statements import Condition, Row, Statement, together
+
+#: How many rows of a condition are looked for by its index, one after the other, before their number is known.
+SIZES = (1_000, 10_000, 100_000)
+
+#: So many rows are looked at in the order of their ids in the time that an index takes to find one. It is less where all
+#: are in memory, more where they are not.
+AT_ONCE = 20
+
+BY_ID = Order()
+
+
+def find(
+    database: Database,
+    record: RowFormat,
+    conditions: Sequence[Condition],
+    *,
+    order: Order = BY_ID,
+    after: Condition | None = None,
+    limit: int,
+    offset: int = 0,
+) -> Sequence[Row]:
+    """The first rows in an order.
+
+    Args:
+        database: Where to look.
+        record: What to select of the rows.
+        conditions: What they have to meet.
+        order: Their order.
+        after: Where in it to begin (a keyset), so that a deep page costs what the first one does.
+        limit: How many rows, at the most.
+        offset: How many to pass over.
+
+    Returns:
+        Rows that begin with the columns of the record, and then those of the order.
+    """
+    wanted, begin = together(conditions), after or Condition(sa.true())
+    values = {**wanted.values, **begin.values, "limit": limit, "offset": offset}
+    expressions = tuple(condition.expression for condition in conditions)
+    pages = _pages(record, order, expressions, begin.expression)
+    if order.is_by_id and any(condition.indexed for condition in conditions):
+        return _find_by_turns(database, pages, values)
+    return database.fetch(pages.as_planned, values)
+
+
+def _find_by_turns(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
+    """The first rows by id, where an index may find them.
+
+    Either the index finds all of them, to be sorted; or rows are looked at in the order of their ids until the page is
+    full. The one is slow where a box holds much of the table, the other where the rows of the box lie together: it may
+    go through all of the table first. The planner chooses by the number that it expects, as if they lay anywhere. Here
+    both are tried by turns, each a little further than before, so it takes a few times as long as the quicker way at most.
+    """
+    for size in SIZES:
+        rows = database.fetch(pages.of_few, values | {"size": size + 1})
+        # Where there are none, no more were found than are passed over.
+        found = rows[0][-1] if rows else values["offset"]
+        if found <= size:
+            return rows
+        rows = database.fetch(pages.of_first, values | {"size": size * AT_ONCE})
+        if len(rows) == values["limit"]:
+            return rows
+    return database.fetch(pages.of_all, values)
+
+
+class Pages:
+    """The statements for pages that differ in values alone."""
+
+    def __init__(
+        self,
+        record: RowFormat,
+        order: Order,
+        conditions: Iterable[sa.ColumnElement[bool]],
+        after: sa.ColumnElement[bool],
+    ) -> None:
+        self._columns = [*record.columns, *order.columns]
+        self._order = order.by()
+        self._wanted = sa.and_(*conditions)
+        self._after = after
+        self._rows = sa.select(*self._columns).where(self._wanted, after)
+
+    @cached_property
+    def as_planned(self) -> Statement:
+        """The page, found as PostgreSQL sees fit."""
+        return Statement(_cut(self._rows.order_by(*self._order)))
+
+    @cached_property
+    def of_few(self) -> Statement:
+        """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
+        found = _first(sa.select(TABLE).where(self._wanted, self._after))
+        number = sa.func.count().over()
+        columns = (_of(found, column) for column in self._columns)
+        rows = sa.select(*columns, number)
+        return Statement(_cut(rows.order_by(found.c.id)), alone=True)
+
+    @cached_property
+    def of_first(self) -> Statement:
+        """The page, as far as it is among the first ``size`` rows in the order of the ids."""
+        first = _first(sa.select(TABLE).where(self._after).order_by(TABLE.c.id))
+        columns = (_of(first, column) for column in self._columns)
+        rows = sa.select(*columns).where(_of(first, self._wanted))
+        return Statement(_cut(rows.order_by(first.c.id)), alone=True)
+
+    @cached_property
+    def of_all(self) -> Statement:
+        """The page, of all the rows that an index finds."""
+        # An expression has no index that PostgreSQL could walk.
+        return Statement(_cut(self._rows.order_by(sa.func.greatest(TABLE.c.id))), alone=True)
+
+
+#: To build and to compile the statements takes longer than to send them.
+_pages = lru_cache(maxsize=256)(Pages)
+
+
+def _cut(rows: sa.Select[Any]) -> sa.Select[Any]:
+    limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("limit", "offset"))
+    return rows.limit(limit).offset(offset)
+
+
+def _first(rows: sa.Select[Any]) -> sa.Subquery:
+    """The first ``size`` of some rows, in the place of the table."""
+    return rows.limit(sa.bindparam("size", type_=sa.BigInteger())).subquery(TABLE.name)
+
+
+def _of(rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """An expression about the table as one about some of its rows."""
+
+    def replace(element: Any, **_: Any) -> Any:
+        return rows.c.get(element.name) if isinstance(element, sa.Column) else None
+
+    replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
+    return replaced
