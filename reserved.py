@@ -54,7 +54,7 @@ DEPENDENCIES = words("""
     openapi_spec_validator opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
-    opentelemetry_instrumentation opentelemetry_instrumentation_sqlalchemy opentelemetry_proto
+    opentelemetry_proto
     opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pathable pathspec pip
     pkg_resources pluggy pre_commit prometheus_client protobuf psycopg psycopg2 psycopg2_binary
     psycopg_pool py pyarrow pycparser pydantic pydantic_core pydantic_settings pygments pyjwt

@@ -5,20 +5,24 @@ import logging
 import logging.config
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from opentelemetry import trace
 from prometheus_client.parser import text_string_to_metric_families
 from rows import PATH
 
 from {{ cookiecutter.package_name }}.context import Context, current
+from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.observation import (
     JsonFormatter,
     logging_config,
+    trace_statements,
 )
 from {{ cookiecutter.package_name }}.settings import Settings
 
@@ -65,6 +69,31 @@ def test_the_id_reaches_postgresql(client: TestClient, connection: sa.Connection
     last = sa.text("SELECT query FROM pg_stat_activity WHERE datname = current_database()")
     for name, statements in (("written", seen), ("read", list(connection.scalars(last)))):
         assert any(each.startswith(f"/* request {name} */ ") for each in statements)
+
+
+def test_statements_are_traced_where_it_is_configured(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[tuple[str, str]] = []
+
+    class Tracer:
+        @contextmanager
+        def start_as_current_span(self, name: str, **told: Any) -> Iterator[None]:
+            spans.append((name, told["attributes"]["db.query.text"]))
+            yield
+
+    monkeypatch.setattr(database, "span", database.span)
+    trace_statements(database)
+    client.get(PATH)
+    assert spans == []
+    with monkeypatch.context() as configured:
+        configured.setattr(trace, "get_tracer_provider", lambda: None)
+        configured.setattr(trace, "get_tracer", lambda name: Tracer())
+        trace_statements(database)
+    client.post(PATH, json=rows.body())
+    client.get(PATH)
+    for operation in ("INSERT", "SELECT"):
+        assert any(name == operation and text.startswith(f"{operation} ") for name, text in spans)
 
 
 def test_every_request_is_logged_with_what_became_of_it(

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import orjson
@@ -76,6 +76,8 @@ class Database:
         self._limit = settings.pool_size + settings.max_overflow
         # A client may take long to read a stream: the other half of the connections is for everybody else.
         self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
+        #: Makes what lasts as long as a statement.
+        self.span: Callable[[str], AbstractContextManager[Any]] = nullcontext
         #: Told of each statement how many rows it has returned or changed.
         self.count_rows: Callable[[int], None] = lambda number: None
         #: How often this process has written: what it keeps of the rows is out of date after that.
@@ -117,14 +119,16 @@ class Database:
         alone: bool = False,
     ) -> None:
         """Send a statement with the id of the request and, where it begins a transaction, its limits."""
+        sent = statement
         # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
         if cursor.name is None:
             if cursor.connection.status == STATUS_READY:
                 to_sort, on_its_own = self._to_sort * sorting, self._alone * alone
-                statement = f"{self._limits}{to_sort}{on_its_own}{statement}"
+                sent = f"{self._limits}{to_sort}{on_its_own}{sent}"
             if request_id := current.get().request_id:
-                statement = f"/* request {request_id} */ {statement}"
-        cursor.execute(statement, parameters)
+                sent = f"/* request {request_id} */ {sent}"
+        with self.span(statement):
+            cursor.execute(sent, parameters)
         self.count_rows(cursor.rowcount)
 
     def fetch(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
