@@ -1,10 +1,12 @@
 """Connections to PostGIS: for reading, for writing, and for sorting."""
 
+import io
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import orjson
 import psycopg2
@@ -29,6 +31,9 @@ NETWORK = {
 
 #: The oldest version of PostGIS that the service works with.
 OLDEST_POSTGIS = (3, 1)
+
+#: Bytes before the rows of COPY in binary, which has no extensions of its header.
+COPY_HEADER = 19
 
 #: How many connections the server has for roles that are no superusers.
 CONNECTIONS = sa.text(
@@ -105,31 +110,22 @@ class Database:
         """Send a statement of SQLAlchemy's."""
         if context.execution_options.get("explained"):
             statement = f"EXPLAIN (FORMAT JSON) {statement}"
-        self._send(cursor, statement, parameters)
+        with self.span(statement):
+            cursor.execute(self._complete(cursor, statement), parameters)
+        self.count_rows(cursor.rowcount)
         # It is done; SQLAlchemy would do it again.
         return True
 
-    def _send(
-        self,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        *,
-        sorting: bool = False,
-        alone: bool = False,
-    ) -> None:
-        """Send a statement with the id of the request and, where it begins a transaction, its limits."""
-        sent = statement
-        # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
-        if cursor.name is None:
-            if cursor.connection.status == STATUS_READY:
-                to_sort, on_its_own = self._to_sort * sorting, self._alone * alone
-                sent = f"{self._limits}{to_sort}{on_its_own}{sent}"
-            if request_id := current.get().request_id:
-                sent = f"/* request {request_id} */ {sent}"
-        with self.span(statement):
-            cursor.execute(sent, parameters)
-        self.count_rows(cursor.rowcount)
+    def _complete(self, cursor: Any, statement: str, needs: str = "") -> str:
+        """A statement with the id of the request and, where it begins a transaction, its limits and what it needs."""
+        if cursor.name is not None:
+            # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
+            return statement
+        if cursor.connection.status == STATUS_READY:
+            statement = f"{self._limits}{needs}{statement}"
+        if request_id := current.get().request_id:
+            statement = f"/* request {request_id} */ {statement}"
+        return statement
 
     def fetch(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
         """The rows of a statement that reads, in a transaction of its own.
@@ -142,27 +138,46 @@ class Database:
             sqlalchemy.exc.DBAPIError: PostgreSQL refuses it, or is gone.
             sqlalchemy.exc.TimeoutError: Every connection is in use.
         """
+        values = statement.values(given)
+        with self._reading(statement, values) as cursor:
+            cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
+            rows: list[Row] = cursor.fetchall()
+        return rows
+
+    def fetch_bytes(self, statement: Statement, given: Mapping[str, Any]) -> list[bytes | None]:
+        """The values of the one row of such a statement, as PostgreSQL has them in binary.
+
+        Otherwise ``bytea`` comes as text, which is twice as long and takes twice the time to read.
+        """
+        values, file = statement.values(given), io.BytesIO()
+        with self._reading(statement, values) as cursor:
+            text = cursor.mogrify(statement.text, values).decode()
+            copy = f"COPY ({text}) TO STDOUT (FORMAT binary)"
+            cursor.copy_expert(self._complete(cursor, copy, self._needs(statement)), file)
+        return _first_row(file)
+
+    @contextmanager
+    def _reading(self, statement: Statement, values: Mapping[str, Any]) -> Iterator[Any]:
+        """A cursor for a statement that reads; its errors are raised as SQLAlchemy does."""
         lent = self._to_read(sa.Engine.raw_connection)
         driver: Any = lent.dbapi_connection
-        values = statement.values(given)
+        self.liveness.wait(driver)
         try:
-            self.liveness.wait(driver)
-            with driver.cursor() as cursor:
-                self._send(
-                    cursor,
-                    statement.text,
-                    values,
-                    sorting=statement.sorting,
-                    alone=statement.alone,
-                )
-                rows: list[Row] = cursor.fetchall()
-                return rows
+            with self.span(statement.text), driver.cursor() as cursor:
+                yield cursor
+                self.count_rows(cursor.rowcount)
         except psycopg2.Error as error:
-            if driver.closed:
+            is_gone = bool(driver.closed)
+            if is_gone:
                 lent.invalidate(error)
-            raise _wrapped(error, statement.text, values, is_gone=bool(driver.closed)) from error
+            raise sa.exc.DBAPIError.instance(
+                statement.text, values, error, psycopg2.Error, connection_invalidated=is_gone
+            ) from error
         finally:
             lent.close()
+
+    def _needs(self, statement: Statement) -> str:
+        return self._to_sort * statement.sorting + self._alone * statement.alone
 
     def read(self) -> sa.Connection:
         """A connection for statements that read, each of which is a transaction of its own.
@@ -264,11 +279,9 @@ def _transaction(connection: sa.Connection) -> Iterator[None]:
             driver.autocommit = True
 
 
-def _wrapped(
-    error: psycopg2.Error, statement: str, values: Mapping[str, Any], *, is_gone: bool
-) -> sa.exc.DBAPIError:
-    """An error of the driver as SQLAlchemy would raise it."""
-    wrapped: sa.exc.DBAPIError = sa.exc.DBAPIError.instance(
-        statement, values, error, psycopg2.Error, connection_invalidated=is_gone
-    )
-    return wrapped
+def _first_row(file: BinaryIO) -> list[bytes | None]:
+    """The values of the first row that COPY has written in binary: a header, then how many values, each after its length."""
+    file.seek(COPY_HEADER)
+    (number,) = struct.unpack(">h", file.read(2))
+    lengths = (struct.unpack(">i", file.read(4))[0] for _ in range(number))
+    return [None if length < 0 else file.read(length) for length in lengths]

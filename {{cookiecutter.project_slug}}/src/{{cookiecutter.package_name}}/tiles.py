@@ -31,6 +31,13 @@ BUFFER = 64
 FEATURES = "the features"
 FEATURE_ID = "feature id"
 
+#: Puts rows into an order that has nothing to do with where they lie.
+SHUFFLED = (
+    sa.func.hashint8extended
+    if isinstance(TABLE.c.id.type, sa.BigInteger)
+    else sa.func.uuid_hash_extended
+)
+
 #: Whether a geometry of the table can lie across the antimeridian or around a pole. In degrees, and in projections of the
 #: whole world, the antimeridian is where the coordinates end.
 CROSSES_ANTIMERIDIAN = not STORAGE.geographic and (
@@ -103,8 +110,8 @@ def find(database: Database, tile: Tile, limit: int) -> Content:
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
     """
-    ((content, is_full),) = database.fetch(*statement(tile, limit))
-    return Content(bytes(content), is_full)
+    content, is_full = database.fetch_bytes(*statement(tile, limit))
+    return Content(content or b"", is_full == b"\1")
 
 
 def statement(tile: Tile, limit: int) -> tuple[Statement, dict[str, Any]]:
@@ -141,7 +148,7 @@ def _statement(inside: sa.ColumnElement[bool]) -> Statement:
 
 
 def _largest_first() -> list[sa.ColumnElement[Any]]:
-    shuffled = sa.func.hashtextextended(sa.cast(TABLE.c.id, sa.Text()), 0)
+    shuffled = SHUFFLED(TABLE.c.id, 0)
     if spatial.geometry_type(GEOMETRY) == "POINT":
         return [shuffled]
     return [sa.func.ST_Length(sa.func.ST_BoundingDiagonal(GEOMETRY)).desc(), shuffled]

@@ -170,7 +170,7 @@ def read_tile(request: Request) -> Response:
     age = settings.tile_max_age
     headers = {
         "Cache-Control": f"public, max-age={age}" if age else "no-cache",
-        "ETag": f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"',
+        "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
     }
     if is_full:
         headers["Tile-Limit"] = str(settings.tile_limit)
