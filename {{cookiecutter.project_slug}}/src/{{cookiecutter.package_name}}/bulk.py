@@ -85,6 +85,8 @@ def _built(steps: Sequence[Callable[..., Geometries]], coordinates: list[Any]) -
     for _ in steps:
         sizes.append([len(each) for each in coordinates])
         coordinates = list(chain.from_iterable(coordinates))
+    if bool in set(map(type, chain.from_iterable(coordinates))):
+        raise ValueError("true and false are no numbers, though NumPy takes them for 1 and 0")
     built = np.array(coordinates)
     if built.dtype.kind not in "if" or built.shape[1:] not in ((2,), (3,)):
         raise ValueError("positions are two or three numbers")
