@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from . import geometry, spatial
+from .context import current
 from .crs import STORAGE, WGS84
 from .geometry import GEOJSON_TYPES
 from .queries import GEOMETRY
@@ -153,6 +154,8 @@ def _storable(geometries: Geometries, srid: int) -> Geometries:
     wanted = list(TYPE_IDS.values()) if KIND == "GEOMETRY" else [TYPE_IDS[KIND]]
     storable = np.isin(types, wanted) & shapely.is_valid(geometries)
     storable &= _is_whole(geometries) & _is_in_range(geometries, srid)
+    if (most := current.get().max_vertices) is not None:
+        storable &= shapely.get_num_coordinates(geometries) <= most
     collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
     parts, owner = shapely.get_parts(geometries[collections], return_index=True)
     storable[collections[owner[~_is_whole(parts)]]] = False
