@@ -539,6 +539,8 @@ SHAPES = [
     {"type": "Point", "coordinates": []},
     {"type": "Point", "coordinates": ["1", "2"]},
     {"type": "Point", "coordinates": [True, 2.5]},
+    {"type": "Point", "coordinates": [10**400, 2]},
+    {"type": "Point", "coordinates": {"x": 1, "y": 2}},
     {"type": "Point", "coordinates": [1]},
     {"type": "Point", "coordinates": None},
     {"type": "Point"},
