@@ -38,7 +38,12 @@ class Prepared:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
+        # As where they are installed, modules are compiled once: that takes longer than to load a small file.
+        inherited = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
+        return inherited | {
+            "PYTHONPYCACHEPREFIX": str(BUILD / "bytecode"),
             "PYTHONPATH": str(self.project / "src"),
             "DATABASE_URL": self.url,
             "GEOMETRY_TYPE": self.shape,

@@ -1,6 +1,7 @@
 """OGC API - Features, part 4: what is sent is stored, and nobody undoes what another has done."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -125,6 +126,155 @@ def test_a_collection_is_stored_whole_or_not_at_all(
     response = send(client, "POST", ITEMS, {"type": "FeatureCollection", "features": features})
     assert response.status_code == 201, response.text
     assert rows.count(connection) == len(response.json()["features"]) == 2
+
+
+def distinct(most: int) -> list[dict[str, Any]]:
+    """Features from west to east, as many as the unique columns tell apart; they do not leave out the same members."""
+    lon, lat = samples.middle()
+    optional = rows.full_body().keys() - rows.body().keys()
+    taken: set[tuple[str, Any]] = set()
+    found = []
+    for number in range(most):
+        shapes = samples.geometries(GEOMETRY, (lon + number / 10_000, lat))
+        given = feature(number, geometry=rows.as_json(shapes[number % len(shapes)]))
+        properties = given["properties"]
+        for name in [name for name in sorted(optional) if (number + len(name)) % 3 == 0]:
+            del properties[name]
+        unique = {(name, str(properties[name])) for name in rows.UNIQUE & properties.keys()}
+        if not unique & taken:
+            taken |= unique
+            found.append(given)
+    return found
+
+
+def xy(features: list[dict[str, Any]]) -> Any:
+    """The coordinates of features, one after the other."""
+    shapes = [shapely.from_geojson(json.dumps(each["geometry"])) for each in features]
+    return shapely.get_coordinates(shapes)
+
+
+@pytest.mark.parametrize("most", [0, 10, 2_500])
+def test_the_features_of_a_collection_come_back_in_their_order(
+    client: TestClient, connection: sa.Connection, most: int
+) -> None:
+    least = feature(most, properties=rows.body(most))
+    del least["properties"][GEOMETRY.name]
+    alone = created(client, least)
+    client.delete(f"{ITEMS}/{alone['id']}")
+    given = distinct(most)
+    new = created(client, {"type": "FeatureCollection", "features": given})["features"]
+    assert np.allclose(xy(new), xy(given), rtol=0, atol=1e-6)
+    for one, other in zip(given, new, strict=True):
+        for column in rows.WRITABLE:
+            found = other["properties"][column.name]
+            if column.name in one["properties"]:
+                if isinstance(column.type, sa.String | sa.Integer):
+                    assert found == one["properties"][column.name]
+            elif isinstance(column.type, sa.DateTime | sa.Uuid) and column.server_default:
+                assert found is not None
+            else:
+                assert found == alone["properties"][column.name]
+    assert rows.count(connection) == len({each["id"] for each in new}) == len(given)
+    for each in new[:: len(new) // 10 + 1]:
+        assert read(client, each["id"]) == each
+
+
+@EVERY_CRS
+def test_a_collection_is_in_the_crs_of_the_request(
+    client: TestClient, connection: sa.Connection, crs: Reference
+) -> None:
+    found = samples.geometries(GEOMETRY)
+    for number in range(2):
+        given = [feature(number, geometry=placed(connection, each, crs)) for each in found]
+        content = {"type": "FeatureCollection", "features": given[: 1 if rows.UNIQUE else None]}
+        response = send(client, "POST", ITEMS, content, Content_Crs=crs.uri)
+        assert response.status_code == 201, response.text
+        for new, sample in zip(response.json()["features"], found, strict=False):
+            assert rows.same_place(rows.in_wgs84(connection, new["geometry"]), sample)
+
+
+def changed(shape: Any, value: Any) -> Any:
+    """A geometry, or coordinates, with another value for the first of the numbers."""
+    if isinstance(shape, dict):
+        member = "geometries" if "geometries" in shape else "coordinates"
+        return shape | {member: changed(shape[member], value)}
+    return [changed(shape[0], value), *shape[1:]] if isinstance(shape, list) else value
+
+
+def of_another_dimension(shape: dict[str, Any]) -> Any:
+    """A geometry without z where the column has it, and the other way round."""
+    found = shapely.from_geojson(json.dumps(shape))
+    return rows.as_json(shapely.force_2d(found) if found.has_z else shapely.force_3d(found))
+
+
+def wrong_features() -> dict[str, Any]:
+    """Features that are refused, by what is wrong with them."""
+    given = feature()
+    shape, properties = given["geometry"], given["properties"]
+    shapes = {
+        "no geometry": None,
+        "a text": "POINT (0 0)",
+        "no type": {"coordinates": [0, 0]},
+        "empty": shape | {"coordinates": [], "geometries": []},
+        "too far": changed(shape, 1e9),
+        "a boolean": changed(shape, True),
+        "a number in quotes": changed(shape, "1"),
+        "another dimension": of_another_dimension(shape),
+    }
+    members: dict[str, Any] = {
+        "properties that are no object": [1],
+        "an unknown property": properties | {"Unknown": 1},
+        "the geometry as a property": properties | {GEOMETRY.name: 1},
+    }
+    return {
+        "a number": 1,
+        "no feature": given | {"type": "Point"},
+        **{name: given | {"geometry": each} for name, each in shapes.items()},
+        **{name: given | {"properties": each} for name, each in members.items()},
+        "two things": given
+        | {"geometry": shapes["too far"], "properties": members["an unknown property"]},
+    }
+
+
+@pytest.mark.parametrize("wrong", wrong_features().values(), ids=wrong_features())
+@pytest.mark.parametrize("crs", [*{DEFAULT, *REFERENCES.values()}], ids=lambda crs: crs.name)
+def test_one_wrong_feature_among_many_is_refused_as_it_is_alone(
+    client: TestClient, connection: sa.Connection, wrong: Any, crs: Reference
+) -> None:
+    alone = send(client, "POST", ITEMS, wrong, Content_Crs=crs.uri)
+    assert alone.status_code == 422, alone.text
+    good = placed(connection, samples.geometries(GEOMETRY)[0], crs)
+    features = [feature(number, geometry=good) for number in range(5)]
+    features[3] = wrong
+    content = {"type": "FeatureCollection", "features": features}
+    response = send(client, "POST", ITEMS, content, Content_Crs=crs.uri)
+    assert response.status_code == 422
+    for each in (errors := alone.json()["errors"]):
+        each["location"] = each["location"].replace("body", "body.features.3", 1)
+    assert response.json()["errors"] == errors
+    assert rows.count(connection) == 0
+
+
+def test_a_collection_has_the_limits_of_a_request(
+    serve: Callable[..., TestClient], connection: sa.Connection
+) -> None:
+    client = serve(max_vertices=1)
+    content = {"type": "FeatureCollection", "features": [feature()]}
+    response = send(client, "POST", ITEMS, content)
+    vertices = len(xy([feature()]))
+    assert response.status_code == (201 if vertices == 1 else 422), response.text
+    assert rows.count(connection) == (vertices == 1)
+
+
+def test_a_collection_with_a_value_that_is_taken_is_refused(
+    client: TestClient, connection: sa.Connection
+) -> None:
+    for name in rows.UNIQUE:
+        features = [feature(number) for number in range(2)]
+        features[1]["properties"][name] = features[0]["properties"][name]
+        response = send(client, "POST", ITEMS, {"type": "FeatureCollection", "features": features})
+        assert response.status_code == 409, response.text
+        assert rows.count(connection) == 0
 
 
 def test_null_is_what_the_database_has_as_the_default(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from . import geometry, spatial
+from .context import current
 from .crs import STORAGE, WGS84
 from .geometry import GEOJSON_TYPES
 from .queries import GEOMETRY
@@ -66,7 +67,7 @@ def _read(kind: str, shapes: list[Any]) -> Geometries:
     """Geometries of one type."""
     try:
         return _built(STEPS[kind], [shape["coordinates"] for shape in shapes])
-    except (KeyError, TypeError, ValueError, shapely.GEOSException):
+    except (KeyError, TypeError, ValueError, OverflowError, shapely.GEOSException):
         # One is malformed, or they differ in dimension: each is read for itself, which takes longer.
         geometries = np.full(len(shapes), None)
         for index, shape in enumerate(shapes):
@@ -79,15 +80,18 @@ def _built(steps: Sequence[Callable[..., Geometries]], coordinates: list[Any]) -
     """Geometries of coordinates as GeoJSON nests them.
 
     Raises:
-        TypeError, ValueError, shapely.GEOSException: They are not all well-formed, or not of one dimension.
+        TypeError, ValueError, OverflowError, shapely.GEOSException: They are not all well-formed, or not of one dimension.
     """
     sizes = []
     for _ in steps:
         sizes.append([len(each) for each in coordinates])
         coordinates = list(chain.from_iterable(coordinates))
-    built = np.array(coordinates)
-    if built.dtype.kind not in "if" or built.shape[1:] not in ((2,), (3,)):
-        raise ValueError("positions are two or three numbers")
+    dimensions = set(map(len, coordinates))
+    numbers = list(chain.from_iterable(coordinates))
+    # NumPy would take true and false for numbers, too.
+    if dimensions not in ({2}, {3}) or not set(map(type, numbers)) <= {int, float}:
+        raise ValueError("positions are two or three numbers, and all the same")
+    built: Geometries = np.fromiter(numbers, float, len(numbers)).reshape(-1, *dimensions)
     if not all(map(all, sizes)):
         raise ValueError("a geometry without coordinates")
     if shapely.linearrings in steps:
@@ -151,6 +155,8 @@ def _storable(geometries: Geometries, srid: int) -> Geometries:
     wanted = list(TYPE_IDS.values()) if KIND == "GEOMETRY" else [TYPE_IDS[KIND]]
     storable = np.isin(types, wanted) & shapely.is_valid(geometries)
     storable &= _is_whole(geometries) & _is_in_range(geometries, srid)
+    if (most := current.get().max_vertices) is not None:
+        storable &= shapely.get_num_coordinates(geometries) <= most
     collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
     parts, owner = shapely.get_parts(geometries[collections], return_index=True)
     storable[collections[owner[~_is_whole(parts)]]] = False

@@ -392,9 +392,7 @@ def _check_plans(connection: sa.Connection) -> Iterator[str]:
     searches = list(_searches())
     with connection.begin_nested() as savepoint:
         _make_copy(connection, "INCLUDING DEFAULTS INCLUDING IDENTITY")
-        connection.execute(
-            writes.insert(Record(GEOMETRY), _new_row(0, samples.geometries(COLUMN)[0]))
-        )
+        writes.insert(connection, Record(GEOMETRY), _new_row(0, samples.geometries(COLUMN)[0]))
         multiply = f"INSERT INTO {TABLE.name} SELECT {TABLE.name}.* FROM {TABLE.name}, generate_series(1, 1000)"
         connection.execute(sa.text(multiply))
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
@@ -450,7 +448,7 @@ def _check_round_trip(connection: sa.Connection) -> Iterator[str]:
 
 
 def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> Iterator[str]:
-    stored = connection.execute(writes.insert(Record(GEOMETRY), _new_row(number, sample))).one()
+    stored = writes.insert(connection, Record(GEOMETRY), _new_row(number, sample))
     for written in (GeoJSON(COLUMN), WKT(COLUMN)):
         record = Record(written)
         row = connection.execute(record.by_id.select, {"id": stored.id}).one()

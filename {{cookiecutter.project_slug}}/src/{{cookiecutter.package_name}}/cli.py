@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.util import CommandError
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from . import access, migrations
+from . import access
 from .crs import Bounds
 from .settings import Settings, UnsafeProduction
 
@@ -39,7 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
             print(": ".join(filter(None, [name, each["msg"]])), file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
-    except (CommandError, FileNotFoundError, UnsafeProduction) as error:
+    except (FileNotFoundError, UnsafeProduction) as error:
+        print(error, file=sys.stderr)
+    except Exception as error:
+        # Alembic is imported where it is needed: to load and to export need not wait for it.
+        from alembic.util import CommandError
+
+        if not isinstance(error, CommandError):
+            raise
         print(error, file=sys.stderr)
     return 1
 
@@ -189,6 +195,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
+    from . import migrations
+
     migrations.upgrade(options.revision)
     return 0
 

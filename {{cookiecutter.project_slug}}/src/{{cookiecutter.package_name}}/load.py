@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import chain, compress, groupby
 from operator import attrgetter
 from pathlib import Path
 from types import GenericAlias
@@ -118,23 +118,22 @@ class Attribute:
             return values
         return [LEFT_OUT if value is None else value for value in values]
 
-    def problems(self, values: list[Any]) -> dict[int, str]:
-        """What is wrong with each of the values that the column cannot hold, by their indices."""
-        problems: dict[int, str] = {}
+    def checked(self, values: list[Any]) -> tuple[list[Any], dict[int, str]]:
+        """The values as the column holds them, and what is wrong with those that it cannot hold, by their indices."""
         try:
-            self._values.validate_python(values)
+            return self._values.validate_python(values), {}
         except ValidationError as error:
+            problems: dict[int, str] = {}
             for each in error.errors(include_url=False, include_input=False):
                 problems.setdefault(int(each["loc"][0]), f"{self.name}: {each['msg']}")
-        return problems
+        valid = [value for index, value in enumerate(values) if index not in problems]
+        rest = iter(self._values.validate_python(valid))
+        return [None if index in problems else next(rest) for index in range(len(values))], problems
 
-    def texts(self, values: list[Any]) -> list[str]:
-        """Valid values as COPY reads them."""
+    def texts(self, values: Iterable[Any]) -> list[str]:
+        """Checked values as COPY reads them."""
         write = self._text
-        return [
-            r"\N" if value is None else write(value)
-            for value in self._values.validate_python(values)
-        ]
+        return [r"\N" if value is None else write(value) for value in values]
 
 
 def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
@@ -143,6 +142,8 @@ def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
             return _escaped
         case JSONB():
             return lambda value: _escaped(orjson.dumps(value).decode())
+        case sa.Uuid():
+            return attrgetter("hex")
     return str
 
 
@@ -315,9 +316,17 @@ class _Loading:
         problems: dict[int, list[str]] = defaultdict(list)
         for index, reason in bulk.problems(geometries, self._source.srid):
             problems[index].append(reason)
+        checked: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
         for names, indices in groups.items():
-            for index, reason in self._attribute_problems(names, indices, values):
-                problems[index].append(reason)
+            for name in self._required.difference(names):
+                for index in indices:
+                    problems[index].append(f"{name}: a value is required")
+            for name in names:
+                given = values[name]
+                column, wrong = self._attributes[name].checked([given[index] for index in indices])
+                checked[names].append(column)
+                for at, reason in wrong.items():
+                    problems[indices[at]].append(reason)
         problems.update({index: [reason] for index, reason in batch.problems.items()})
         for index in sorted(problems):
             self._refused(
@@ -329,15 +338,16 @@ class _Loading:
                 )
             )
         for names, indices in groups.items():
-            chosen = [index for index in indices if index not in problems]
+            fine = [index not in problems for index in indices]
+            chosen = list(compress(indices, fine))
             if chosen:
                 yield Rows(
                     names,
                     [str(batch.positions[index]) for index in chosen],
                     [
                         *(
-                            self._attributes[name].texts([values[name][index] for index in chosen])
-                            for name in names
+                            self._attributes[name].texts(compress(column, fine))
+                            for name, column in zip(names, checked[names], strict=True)
                         ),
                         # The columns know the SRID; to set it here would copy each geometry.
                         bulk.to_wkb(geometries[chosen]),
@@ -359,16 +369,6 @@ class _Loading:
             )
             for name, source in sources.items()
         }
-
-    def _attribute_problems(
-        self, names: tuple[str, ...], indices: list[int], values: Mapping[str, list[Any]]
-    ) -> Iterator[tuple[int, str]]:
-        for name in self._required.difference(names):
-            yield from ((index, f"{name}: a value is required") for index in indices)
-        for name in names:
-            chosen = [values[name][index] for index in indices]
-            for at, reason in self._attributes[name].problems(chosen).items():
-                yield indices[at], reason
 
     def _refused(self, refusal: Refusal) -> None:
         self.result.refused += 1

@@ -1,33 +1,100 @@
-"""Every INSERT, UPDATE and DELETE that the service sends. The first two return the row as it was stored, and its version."""
+"""Every INSERT, UPDATE and DELETE that the service sends. The first two return the row as it was stored, and its version.
 
-from collections.abc import Iterable
+They are built once, with parameters for what differs: to build one takes as long as to send it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any
 
+import shapely
 import sqlalchemy as sa
 from pydantic import BaseModel
-from shapely.geometry.base import BaseGeometry
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
-from .geometry import bind
 from .queries import GEOMETRY, TABLE, VERSION, RowFormat
 
+#: The parameters that are no columns; no column has a name that begins like this.
+ID, PLACE = "_id", "_place"
 
-def insert(record: RowFormat, new: BaseModel) -> ReturningInsert[Any]:
+#: A geometry of EWKB, in the table's CRS. Where it has that already, ST_Transform leaves it as it is.
+PLACED = sa.func.ST_Transform(
+    sa.func.ST_GeomFromEWKB(sa.bindparam(PLACE, type_=sa.LargeBinary())), spatial.srid(GEOMETRY)
+)
+
+
+def _new_ids() -> sa.Select[Any]:
+    """A number of ids, made as the column's default makes one."""
+    default = TABLE.c.id.server_default
+    if isinstance(default, sa.DefaultClause):
+        made = default.arg
+    else:
+        made = sa.func.nextval(sa.func.pg_get_serial_sequence(TABLE.name, TABLE.c.id.name))
+    series = sa.func.generate_series(1, sa.bindparam("number"))
+    return sa.select(sa.type_coerce(made, TABLE.c.id.type)).select_from(series)
+
+
+NEW_IDS = _new_ids()
+
+
+def insert(connection: sa.Connection, record: RowFormat, new: BaseModel) -> sa.Row[Any]:
     """Add a row; what ``new`` leaves out gets the database's default."""
-    values = _values(new, new.model_fields_set)
-    return sa.insert(TABLE).values(values).returning(*record.columns, VERSION)
+    return connection.execute(_insert(record), _parameters(new, new.model_fields_set)).one()
+
+
+def insert_all(
+    connection: sa.Connection, record: RowFormat, news: Sequence[BaseModel]
+) -> list[sa.Row[Any]]:
+    """Add many rows, as ``insert`` does with one; they are returned in the order given."""
+    # PostgreSQL returns them in any order: their ids, made before, tell them apart.
+    ids = connection.scalars(NEW_IDS, {"number": len(news)}).all()
+    alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+    for id, new in zip(ids, news, strict=True):
+        names = frozenset(new.model_fields_set)
+        alike[names].append(_parameters(new, names) | {TABLE.c.id.name: id})
+    statement = _insert(record)
+    found = chain.from_iterable(connection.execute(statement, each) for each in alike.values())
+    rows = {row.id: row for row in found}
+    return [rows[id] for id in ids]
 
 
 def update(
-    record: RowFormat, id: Any, new: BaseModel, names: Iterable[str]
-) -> ReturningUpdate[Any]:
+    connection: sa.Connection, record: RowFormat, id: Any, new: BaseModel, names: Iterable[str]
+) -> sa.Row[Any]:
     """Set the columns named to the values of ``new``; what it leaves out goes back to the database's default."""
-    defaults: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in names}
-    values = defaults | _values(new, new.model_fields_set & defaults.keys())
-    return (
-        sa.update(TABLE).where(TABLE.c.id == id).values(values).returning(*record.columns, VERSION)
-    )
+    names = frozenset(names)
+    given = names & new.model_fields_set
+    statement = _update(record, names - given, has_place=GEOMETRY.name in given)
+    return connection.execute(statement, _parameters(new, given) | {ID: id}).one()
+
+
+@cache
+def _insert(record: RowFormat) -> ReturningInsert[Any]:
+    """Rows with the columns that there are parameters for."""
+    return sa.insert(TABLE).values({GEOMETRY.name: PLACED}).returning(*record.columns, VERSION)
+
+
+@lru_cache
+def _update(
+    record: RowFormat, left_out: frozenset[str], *, has_place: bool
+) -> ReturningUpdate[Any]:
+    """A change of the columns that there are parameters for, and of those left out."""
+    values: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in left_out}
+    if has_place:
+        values[GEOMETRY.name] = PLACED
+    statement = sa.update(TABLE).where(TABLE.c.id == sa.bindparam(ID)).values(values)
+    return statement.returning(*record.columns, VERSION)
+
+
+def _parameters(new: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+    """The values of a row, by the names of the parameters."""
+    values = {name: getattr(new, name) for name in names}
+    if GEOMETRY.name in values:
+        values[PLACE] = shapely.to_wkb(values.pop(GEOMETRY.name), include_srid=True)
+    return values
 
 
 def lock(id: Any) -> sa.Select[Any]:
@@ -38,11 +105,3 @@ def lock(id: Any) -> sa.Select[Any]:
 def delete(id: Any) -> ReturningDelete[Any]:
     """Remove a row."""
     return sa.delete(TABLE).where(TABLE.c.id == id).returning(TABLE.c.id)
-
-
-def _values(new: BaseModel, names: Iterable[str]) -> dict[str, Any]:
-    return {name: _value(getattr(new, name)) for name in names}
-
-
-def _value(value: Any) -> Any:
-    return bind(value, spatial.srid(GEOMETRY)) if isinstance(value, BaseGeometry) else value

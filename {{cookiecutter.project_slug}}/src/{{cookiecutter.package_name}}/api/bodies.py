@@ -9,11 +9,11 @@ import orjson
 import shapely
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
 from starlette.exceptions import HTTPException
 
-from .. import geometry, schemas
+from .. import bulk, geometry, schemas
 from ..crs import DEFAULT, MERCATOR, REFERENCES, STORAGE, WGS84, Reference, lonlat_of_mercator
 from ..queries import GEOMETRY, TABLE
 from .openapi import headers
@@ -21,6 +21,10 @@ from .parameters import located
 
 #: The model that a row must fit before it is written.
 ROW: type[BaseModel] = schemas.{{ cookiecutter.__class_name }}In
+
+_PLACED: Any = {GEOMETRY.name: (Any, ...)}
+#: The same for a geometry that has been looked at together with many others.
+PLACED_ROW: type[BaseModel] = create_model("PlacedRow", __base__=ROW, **_PLACED)
 
 FEATURES = ("application/geo+json", "application/json")
 PATCHES = ("application/merge-patch+json", *FEATURES)
@@ -81,6 +85,36 @@ def row_of(feature: Any, crs: Reference, *place: str | int) -> BaseModel:
     Raises:
         RequestValidationError: It is no feature, or one that the table cannot store.
     """
+    members = _members(feature, *place)
+    try:
+        shape = _shape(feature.get("geometry"), crs)
+    except ValueError as error:
+        raise refused(str(error), *place, "geometry") from error
+    return _validated(ROW, members, shape, *place)
+
+
+def rows_of(features: Sequence[Any], crs: Reference, *place: str | int) -> list[BaseModel]:
+    """The rows that features are to become.
+
+    Args:
+        features: GeoJSON, as a client sent it.
+        crs: The CRS of their coordinates.
+        place: Where the array of them is in the body.
+
+    Raises:
+        RequestValidationError: One is no feature, or the table cannot store it.
+    """
+    shapes = _storable_shapes(features, crs)
+    if shapes is None:
+        return [row_of(each, crs, *place, number) for number, each in enumerate(features)]
+    return [
+        _validated(PLACED_ROW, _members(each, *place, number), shape, *place, number)
+        for number, (each, shape) in enumerate(zip(features, shapes, strict=True))
+    ]
+
+
+def _members(feature: Any, *place: str | int) -> dict[str, Any]:
+    """The properties of a feature that a row is to have."""
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
         raise refused("not a GeoJSON object of the type Feature", *place)
     properties = feature.get("properties")
@@ -90,13 +124,15 @@ def row_of(feature: Any, crs: Reference, *place: str | int) -> BaseModel:
         raise refused("the properties of a feature are an object", *place, "properties")
     if GEOMETRY.name in properties:
         raise refused("the geometry is no property", *place, "properties", GEOMETRY.name)
-    members = {name: value for name, value in properties.items() if not _is_unset(name, value)}
+    return {name: value for name, value in properties.items() if not _is_unset(name, value)}
+
+
+def _validated(
+    model: type[BaseModel], members: dict[str, Any], shape: BaseGeometry, *place: str | int
+) -> BaseModel:
+    """A row of the properties and the geometry of a feature."""
     try:
-        shape = _shape(feature.get("geometry"), crs)
-    except ValueError as error:
-        raise refused(str(error), *place, "geometry") from error
-    try:
-        return ROW.model_validate(members | {GEOMETRY.name: shape})
+        return model.model_validate(members | {GEOMETRY.name: shape})
     except ValidationError as error:
         errors = located(error, "body", *place)
         raise RequestValidationError([_in_feature(each, len(place)) for each in errors]) from error
@@ -110,13 +146,38 @@ def _shape(given: Any, crs: Reference) -> BaseGeometry:
     """
     if not isinstance(given, dict):
         raise ValueError("not a GeoJSON geometry, which every feature of this collection has")
-    shape = geometry.read(given, default_srid=WGS84)
-    srid = crs.srid
+    return _placed(geometry.read(given, default_srid=WGS84), crs)
+
+
+def _storable_shapes(features: Sequence[Any], crs: Reference) -> bulk.Geometries | None:
+    """The geometries of all the features at once; None unless each is there and fit to be stored.
+
+    Why one is not is for ``row_of`` to say.
+    """
+    given = [each.get("geometry") if isinstance(each, dict) else None for each in features]
+    if not all(isinstance(each, dict) for each in given):
+        return None
+    shapes = bulk.read(given)
+    if shapely.is_missing(shapes).any():
+        return None
+    shapes = _placed(shapes, crs)
+    return None if any(bulk.problems(shapes, _placed_srid(crs))) else shapes
+
+
+def _placed(shapes: Any, crs: Reference) -> Any:
+    """A geometry as a client sent it, or an array of them, x before y in the CRS of the table or in WGS 84."""
+    has_z = bool(np.any(shapely.has_z(shapes)))
+    srid = _placed_srid(crs)
     if crs.swapped:
-        shape = shapely.transform(shape, _swapped, include_z=shape.has_z)
-    if srid == MERCATOR.srid != STORAGE.srid:
-        shape, srid = shapely.transform(shape, lonlat_of_mercator, include_z=shape.has_z), WGS84
-    return shapely.set_srid(shape, srid)
+        shapes = shapely.transform(shapes, _swapped, include_z=has_z)
+    if srid != crs.srid:
+        shapes = shapely.transform(shapes, lonlat_of_mercator, include_z=has_z)
+    return shapely.set_srid(shapes, srid)
+
+
+def _placed_srid(crs: Reference) -> int:
+    """The SRID for coordinates of a CRS: Web Mercator becomes WGS 84 here, unless it is what the table stores."""
+    return WGS84 if crs.srid == MERCATOR.srid != STORAGE.srid else crs.srid
 
 
 def _swapped(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

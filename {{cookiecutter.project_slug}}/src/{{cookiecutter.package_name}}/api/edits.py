@@ -51,16 +51,16 @@ def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Res
     if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
         new = bodies.row_of(body, crs)
         with database_of(request).write() as connection:
-            row = connection.execute(writes.insert(record, new)).one()
+            row = writes.insert(connection, record, new)
         said = described(row, GEOJSON, DEFAULT)
         said["Location"] = str(request.url_for("read_feature", id=row.id))
         return formats.json(record.encode_one(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
     features = body.get("features")
     if not isinstance(features, list):
         raise bodies.refused("the features of a FeatureCollection are an array", "features")
-    news = [bodies.row_of(each, crs, "features", number) for number, each in enumerate(features)]
+    news = bodies.rows_of(features, crs, "features")
     with database_of(request).write() as connection:
-        rows = [connection.execute(writes.insert(record, new)).one() for new in news]
+        rows = writes.insert_all(connection, record, news)
     collection = {"type": "FeatureCollection", "features": record.encode(rows)}
     said = {"Content-Crs": f"<{DEFAULT.uri}>"}
     return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, said)
@@ -77,9 +77,7 @@ def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCr
     new = bodies.row_of(body, crs)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        row = connection.execute(
-            writes.update(record, known(id), new, bodies.ROW.model_fields)
-        ).one()
+        row = writes.update(connection, record, known(id), new, bodies.ROW.model_fields)
     return _changed(record, row)
 
 
@@ -107,7 +105,7 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
         feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
         new = bodies.row_of(feature, spoken)
         if names:
-            row = connection.execute(writes.update(record, row.id, new, names)).one()
+            row = writes.update(connection, record, row.id, new, names)
         else:
             row = connection.execute(record.by_id.select, {"id": row.id}).one()
     return _changed(record, row)

@@ -116,7 +116,7 @@ def create(
     """Add a row."""
 {% endif %}
     with database_of(request).write() as connection:
-        row = connection.execute(writes.insert(RECORD, new)).one()
+        row = writes.insert(connection, RECORD, new)
     headers = _tagged(row) | {"Location": str(request.url_for("read", id=row.id))}
     return _json(RECORD.encode_one(row), HTTPStatus.CREATED, headers)
 
@@ -196,7 +196,7 @@ def replace(
     names = type(new).model_fields
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        row = connection.execute(writes.update(RECORD, id, new, names)).one()
+        row = writes.update(connection, RECORD, id, new, names)
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
@@ -224,7 +224,7 @@ def change(
             raise RequestValidationError(located(error, "body")) from error
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         if names := [name for name in type(new).model_fields if name in patch]:
-            row = connection.execute(writes.update(RECORD, id, new, names)).one()
+            row = writes.update(connection, RECORD, id, new, names)
         else:
             row = connection.execute(RECORD.by_id.select, {"id": id}).one()
     return _json(RECORD.encode_one(row), headers=_tagged(row))
