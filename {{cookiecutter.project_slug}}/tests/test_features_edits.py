@@ -237,7 +237,7 @@ def wrong_features() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wrong", wrong_features().values(), ids=wrong_features())
-@pytest.mark.parametrize("crs", [*{DEFAULT, *REFERENCES.values()}], ids=lambda crs: crs.name)
+@EVERY_CRS
 def test_one_wrong_feature_among_many_is_refused_as_it_is_alone(
     client: TestClient, connection: sa.Connection, wrong: Any, crs: Reference
 ) -> None:

@@ -9,12 +9,12 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
-import shapely
 import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
+from .geometry import ewkb
 from .queries import GEOMETRY, TABLE, VERSION, RowFormat
 
 #: The parameters that are no columns; no column has a name that begins like this.
@@ -93,7 +93,7 @@ def _parameters(new: BaseModel, names: Iterable[str]) -> dict[str, Any]:
     """The values of a row, by the names of the parameters."""
     values = {name: getattr(new, name) for name in names}
     if GEOMETRY.name in values:
-        values[PLACE] = shapely.to_wkb(values.pop(GEOMETRY.name), include_srid=True)
+        values[PLACE] = ewkb(values.pop(GEOMETRY.name))
     return values
 
 
