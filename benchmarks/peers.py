@@ -169,7 +169,7 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
         def start(name: str, python: Path | str, application: str, **environment: str) -> Peer:
             return stack.enter_context(serve(prepared, name, python, application, environment))
 
-        ours = start(prepared.package, sys.executable, f"{prepared.package}.main:create_app")
+        ours = stack.enter_context(serve_the_service(prepared, prepared.package))
         floor = start("floor", sys.executable, "floor:create_app", SERVICE=prepared.package)
         usual = start("usual way", sys.executable, "source_page:create_app")
         tipg = start("tipg", PEERS_PYTHON, "tipg.main:app", **tipg_settings(prepared))
@@ -209,8 +209,7 @@ def of_the_service(prepared: Prepared, server: Peer) -> Operations:
 @contextmanager
 def serve_another(prepared: Prepared, ours: Peer) -> Iterator[Peer]:
     """The rendered service on another database."""
-    application = f"{prepared.package}.main:create_app"
-    with serve(prepared, f"{ours.name}, other rows", sys.executable, application, {}) as server:
+    with serve_the_service(prepared, f"{ours.name}, other rows") as server:
         server.operations = of_the_service(prepared, server)
         yield server
 
@@ -280,14 +279,29 @@ def serve(
     prepared: Prepared, name: str, python: Path | str, application: str, environment: dict[str, str]
 ) -> Iterator[Peer]:
     """Serve an application with one uvicorn process on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(python), "-m", "uvicorn", application, "--port", str(port)]
+    command = [str(python), "-m", "uvicorn", application]
     command += ["--no-access-log", "--log-level", "warning"]
     if application.endswith("create_app"):
         command.append("--factory")
-    with subprocess.Popen(command, cwd=HERE, env=prepared.environment | environment) as process:
+    with started(name, command, prepared.environment | environment) as peer:
+        yield peer
+
+
+@contextmanager
+def serve_the_service(prepared: Prepared, name: str) -> Iterator[Peer]:
+    """Serve the rendered service by its own command, which logs every request."""
+    with started(name, prepared.command("serve"), prepared.environment) as peer:
+        yield peer
+
+
+@contextmanager
+def started(name: str, command: list[str], environment: dict[str, str]) -> Iterator[Peer]:
+    """A process that serves on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [*command, "--port", str(port)]
+    with subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             wait_for(port)
             yield Peer(name, port, process.pid, {})
