@@ -14,13 +14,13 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
 import measure
-from peers import Operations, Peer, about, box, get, of_the_service, serve, tiles
+from peers import Operations, Peer, about, box, get, of_the_service, serve_the_service, tiles
 from rows import BUILD, Prepared, prepare, render, write_features
 
 RESULTS = BUILD / "scale.md"
@@ -40,18 +40,16 @@ def main() -> int:
         between = round((options.small * options.rows) ** 0.5)
         report.append(load_table([(small, options.small), (large, between), (large, options.rows)]))
         report.append(index_table([small, large]))
-        servers = [stack.enter_context(service(each)) for each in (small, large)]
+        servers = [
+            stack.enter_context(serve_the_service(each, f"{each.rows:,} rows"))
+            for each in (small, large)
+        ]
         for server, prepared in zip(servers, (small, large), strict=True):
             server.operations = operations(prepared, server, options.rows / prepared.rows)
         report.append(cost_table(servers, large, options))
     RESULTS.write_text("\n".join(report), encoding="utf-8")
     print(f"written to {RESULTS}")
     return 0
-
-
-def service(prepared: Prepared) -> Any:
-    application = f"{prepared.package}.main:create_app"
-    return serve(prepared, f"{prepared.rows:,} rows", sys.executable, application, {})
 
 
 def operations(prepared: Prepared, server: Peer, times_larger: float) -> Operations:
@@ -155,26 +153,31 @@ def cost_table(servers: Sequence[Peer], large: Prepared, options: argparse.Names
 
 
 def plans_of(prepared: Prepared, operations: Operations) -> Iterator[tuple[str, str]]:
-    """How PostgreSQL reads the table for each operation: by the statements that the service sends."""
+    """How PostgreSQL reads the table for each operation: by all the statements that the service sends for it."""
     sys.path.insert(0, str(prepared.project / "src"))
     os.environ["DATABASE_URL"] = prepared.url
-    from sqlalchemy import event
     from starlette.testclient import TestClient
 
     app = import_module(f"{prepared.package}.main").create_app()
-    sent: list[bytes] = []
+    database, sent = app.state.database, []
 
-    def note(_connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        sent.append(cursor.mogrify(statement, values))
+    def noted(send: Callable[..., Any]) -> Callable[..., Any]:
+        def note(statement: Any, given: dict[str, Any]) -> Any:
+            sent.append((statement.text, statement.values(given)))
+            return send(statement, given)
 
-    event.listen(app.state.database.engines["primary"], "before_cursor_execute", note)
+        return note
+
+    database.fetch, database.fetch_bytes = noted(database.fetch), noted(database.fetch_bytes)
     with TestClient(app) as client, prepared.cursor() as cursor:
         for name, make in operations.items():
             sent.clear()
             assert client.get(make(random.Random(name)).path).status_code in (200, 204)
-            # The last is the search itself; others ask the planner what it expects.
-            cursor.execute(b"EXPLAIN (FORMAT JSON) " + sent[-1])
-            yield name, ", ".join(dict.fromkeys(scans(cursor.fetchone()[0][0]["Plan"])))
+            found: list[str] = []
+            for statement, values in sent:
+                cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+                found += scans(cursor.fetchone()[0][0]["Plan"])
+            yield name, ", ".join(dict.fromkeys(found))
 
 
 def scans(node: dict[str, Any]) -> Iterator[str]:
