@@ -10,7 +10,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from .database import Database
 from .keyset import Order
 from .queries import TABLE, RowFormat
-from .statements import Condition, Row, Statement, together
+from .statements import Condition, Row, Statement
 
 #: How many rows of a condition are looked for by its index, one after the other, before their number is known.
 SIZES = (1_000, 10_000, 100_000)
@@ -46,8 +46,10 @@ def find(
     Returns:
         Rows that begin with the columns of the record, and then those of the order.
     """
-    wanted, begin = together(conditions), after or Condition(sa.true())
-    values = {**wanted.values, **begin.values, "limit": limit, "offset": offset}
+    begin = after or Condition(sa.true())
+    values: dict[str, Any] = {"limit": limit, "offset": offset}
+    for condition in (*conditions, begin):
+        values |= condition.values
     expressions = tuple(condition.expression for condition in conditions)
     pages = _pages(record, order, expressions, begin.expression)
     if order.is_by_id and any(condition.indexed for condition in conditions):

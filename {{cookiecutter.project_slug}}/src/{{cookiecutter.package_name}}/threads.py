@@ -21,25 +21,30 @@ class Call:
         self._function = function
         self._context: Context = copy_context()
         self._loop = asyncio.get_running_loop()
+        self._result: Any = None
+        self._error: BaseException | None = None
         self.future: asyncio.Future[Any] = self._loop.create_future()
 
     def run(self) -> None:
-        """Call it, and have the event loop told."""
+        """Call it."""
         try:
-            done = partial(self._resolve, self._context.run(self._function), None)
+            self._result = self._context.run(self._function)
         except BaseException as error:
-            done = partial(self._resolve, None, error)
+            self._error = error
+
+    def tell(self) -> None:
+        """Have the event loop told what has become of it."""
         # The loop may have ended meanwhile.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(done)
+            self._loop.call_soon_threadsafe(self._resolve)
 
-    def _resolve(self, result: Any, error: BaseException | None) -> None:
+    def _resolve(self) -> None:
         if self.future.done():
             return
-        if error is None:
-            self.future.set_result(result)
+        if self._error is None:
+            self.future.set_result(self._result)
         else:
-            self.future.set_exception(error)
+            self.future.set_exception(self._error)
 
 
 class Threads:
@@ -73,9 +78,13 @@ class Threads:
         calls: SimpleQueue[Call] = SimpleQueue()
         while True:
             call.run()
+            # Before anybody is told: the next call shall find this thread, not start another.
             with self._lock:
                 if self._waiting:
                     calls.put(self._waiting.popleft())
                 else:
                     self._idle.append(calls)
+            call.tell()
+            # It has the result, which may be large.
+            del call
             call = calls.get()
