@@ -61,13 +61,26 @@ def test_pages_hold_each_feature_once_and_end(
 def test_a_box_is_paged_alike_whichever_way_it_is_found(
     client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Few enough for the index; the first pages in the order of the ids; more than both are tried for.
-    for sizes, at_once in (((100,), 1), ((1,), 100), ((1, 2), 1), ((), 1)):
-        monkeypatch.setattr(paging, "SIZES", sizes)
-        monkeypatch.setattr(paging, "AT_ONCE", at_once)
+    # Few; many, in the order of the ids, as far as they are looked at, or not at all.
+    for few, expected in ((500, None), (0, (1000, 1000)), (0, (1000, 100)), (0, (0, 1000))):
+        monkeypatch.setattr(paging, "FEW", few)
+        monkeypatch.setattr(paging, "_expected", lambda *_, expected=expected: expected)
         for limit in (2, 100):
             assert ids(pages(client, limit=limit, bbox="-180,-90,180,90")) == some_rows
         assert ids(pages(client, limit=3, bbox="-180,-90,180,90", offset=2)) == some_rows[2:]
+
+
+def test_the_planner_is_asked_about_many_rows(
+    client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    ask = paging._expected
+    monkeypatch.setattr(paging, "FEW", 0)
+    monkeypatch.setattr(paging, "_expected", lambda *asked: told.append(ask(*asked)) or told[-1])
+    found = client.get(ITEMS, params={"bbox": "-180,-90,180,90"}).json()["features"]
+    assert len(told) == bool(found)
+    for expected, every in told:
+        assert 0 <= expected <= every
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

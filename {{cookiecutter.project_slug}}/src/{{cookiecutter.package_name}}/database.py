@@ -106,10 +106,8 @@ class Database:
         sa.event.listen(engine, "do_execute", self._execute)
         return engine
 
-    def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    def _execute(self, cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
         """Send a statement of SQLAlchemy's."""
-        if context.execution_options.get("explained"):
-            statement = f"EXPLAIN (FORMAT JSON) {statement}"
         with self.span(statement):
             cursor.execute(self._complete(cursor, statement), parameters)
         self.count_rows(cursor.rowcount)

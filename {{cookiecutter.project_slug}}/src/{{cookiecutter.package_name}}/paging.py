@@ -12,12 +12,15 @@ from .keyset import Order
 from .queries import TABLE, RowFormat
 from .statements import Condition, Row, Statement
 
-#: How many rows of a condition are looked for by its index, one after the other, before their number is known.
-SIZES = (1_000, 10_000, 100_000)
+#: Up to so many rows an index finds, and PostgreSQL sorts, in no more time than it takes to think about it.
+FEW = 1_000
 
-#: So many rows are looked at in the order of their ids in the time that an index takes to find one. It is less where all
-#: are in memory, more where they are not.
+#: So many rows are looked at in the order of their ids while an index finds one. It is less where all are in memory, more
+#: where they are not.
 AT_ONCE = 20
+
+#: How many times as many rows as it should take to fill a page are looked at.
+PATIENCE = 2
 
 BY_ID = Order()
 
@@ -53,28 +56,38 @@ def find(
     expressions = tuple(condition.expression for condition in conditions)
     pages = _pages(record, order, expressions, begin.expression)
     if order.is_by_id and any(condition.indexed for condition in conditions):
-        return _find_by_turns(database, pages, values)
+        return _find_either_way(database, pages, values)
     return database.fetch(pages.as_planned, values)
 
 
-def _find_by_turns(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
+def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
     """The first rows by id, where an index may find them.
 
     Either the index finds all of them, to be sorted; or rows are looked at in the order of their ids until the page is
-    full. The one is slow where a box holds much of the table, the other where the rows of the box lie together: it may
-    go through all of the table first. The planner chooses by the number that it expects, as if they lay anywhere. Here
-    both are tried by turns, each a little further than before, so it takes a few times as long as the quicker way at most.
+    full. Left to itself PostgreSQL takes the latter way where it expects many rows, as if they lay anywhere: for those of
+    a box, in a table that is sorted in space, that may lead through all of the table. Here it ends before that.
     """
-    for size in SIZES:
-        rows = database.fetch(pages.of_few, values | {"size": size + 1})
-        # Where there are none, no more were found than are passed over.
-        found = rows[0][-1] if rows else values["offset"]
-        if found <= size:
-            return rows
-        rows = database.fetch(pages.of_first, values | {"size": size * AT_ONCE})
+    rows = database.fetch(pages.of_few, values | {"size": FEW + 1})
+    # Where there are none, no more were found than are passed over.
+    found = rows[0][-1] if rows else values["offset"]
+    if found <= FEW:
+        return rows
+    expected, every = _expected(database, pages, values)
+    expected = max(expected, found)
+    to_look_at = PATIENCE * (values["offset"] + values["limit"]) * every // expected
+    if to_look_at <= AT_ONCE * expected:
+        rows = database.fetch(pages.of_first, values | {"size": to_look_at})
         if len(rows) == values["limit"]:
             return rows
     return database.fetch(pages.of_all, values)
+
+
+def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
+    """How many rows the planner expects, of a page's condition and of the table."""
+    ((plans,),) = database.fetch(pages.expected, values)
+    plan = plans[0]["Plan"]
+    (counting,) = (each for each in plan["Plans"] if each["Parent Relationship"] == "InitPlan")
+    return plan["Plan Rows"], counting["Plans"][0]["Plan Rows"]
 
 
 class Pages:
@@ -102,10 +115,16 @@ class Pages:
     def of_few(self) -> Statement:
         """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
         found = _first(sa.select(TABLE).where(self._wanted, self._after))
-        number = sa.func.count().over()
         columns = (_of(found, column) for column in self._columns)
-        rows = sa.select(*columns, number)
-        return Statement(_cut(rows.order_by(found.c.id)), alone=True)
+        rows = sa.select(*columns, sa.func.count().over()).order_by(found.c.id)
+        return Statement(_cut(rows), alone=True)
+
+    @cached_property
+    def expected(self) -> Statement:
+        """The plan of a search for all the rows that are wanted, with one for all rows within."""
+        every = sa.select(sa.func.count()).select_from(TABLE.alias()).scalar_subquery()
+        rows = sa.select(every).select_from(TABLE).where(self._wanted, self._after)
+        return Statement(rows, explained=True, alone=True)
 
     @cached_property
     def of_first(self) -> Statement:

@@ -52,11 +52,17 @@ class Statement:
     """
 
     def __init__(
-        self, select: sa.Select[Any], *, sorting: bool = False, alone: bool = False
+        self,
+        select: sa.Select[Any],
+        *,
+        sorting: bool = False,
+        alone: bool = False,
+        explained: bool = False,
     ) -> None:
+        """Compile a statement; ``explained``, it returns its plan instead of its rows."""
         self.select, self.sorting, self.alone = select, sorting, alone
         compiled = select.compile(dialect=_DIALECT)
-        self.text = str(compiled)
+        self.text = f"EXPLAIN (FORMAT JSON) {compiled}" if explained else str(compiled)
         self._always = compiled.params
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,14 +183,15 @@ def _all(
 
 def _counts(database: Database, conditions: Sequence[Condition], how: str) -> dict[str, int]:
     """How many features there are; only an exact number is ``numberMatched``."""
-    if how == "none":
-        return {}
-    rows, values, _ = together(conditions)
-    with database.read() as connection:
-        if how == "exact":
-            number = connection.execute(queries.count(rows), values).scalar_one()
-            return {"numberMatched": number}
-        return {"numberEstimated": queries.estimate(connection, rows, values)}
+    rows = together(conditions)
+    match how:
+        case "exact":
+            with database.read() as connection:
+                number = connection.execute(queries.count(rows.expression), rows.values)
+                return {"numberMatched": number.scalar_one()}
+        case "estimated":
+            return {"numberEstimated": queries.estimate(database, rows)}
+    return {}
 
 
 def _following(
