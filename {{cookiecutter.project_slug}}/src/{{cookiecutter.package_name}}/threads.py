@@ -27,6 +27,11 @@ class Call:
         """Call it, and have the event loop told."""
         try:
             done = partial(self._resolve, self._context.run(self._function), None)
+        except StopIteration as error:
+            # No future takes it: whoever awaits one would wait for ever. A coroutine makes the same of it.
+            reason = RuntimeError("the function raised StopIteration")
+            reason.__cause__ = error
+            done = partial(self._resolve, None, reason)
         except BaseException as error:
             done = partial(self._resolve, None, error)
         # The loop may have ended meanwhile.
