@@ -1,12 +1,20 @@
 """Functions that wait for the database are called in threads of the service's own."""
 
 import asyncio
+import gc
+import threading
+import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from {{ cookiecutter.package_name }}.threads import Threads
+
+
+class Answer:
+    """What a function returns."""
 
 
 def run(steps: Callable[[], Awaitable[Any]]) -> Any:
@@ -30,3 +38,34 @@ def test_whatever_a_function_raises_reaches_who_awaits_it(error: type[BaseExcept
 
     raised = run(call)
     assert error in (type(raised), type(raised.__cause__))
+
+
+def test_idle_threads_keep_no_answer() -> None:
+    threads = Threads(1)
+
+    async def call() -> weakref.ref[Answer]:
+        return weakref.ref(await threads.run(Answer))
+
+    kept = run(call)
+    # The thread has no other call: what it holds it would hold for good.
+    deadline = time.monotonic() + 5
+    while kept() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+        gc.collect()
+    assert kept() is None
+
+
+def test_a_thread_that_cannot_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def call() -> int:
+        with monkeypatch.context() as without:
+            without.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="start"):
+                await threads.run(int)
+        return await threads.run(int)
+
+    assert run(call) == 0

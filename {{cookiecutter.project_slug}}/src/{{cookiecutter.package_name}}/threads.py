@@ -67,20 +67,22 @@ class Threads:
             if self._idle:
                 self._idle.pop().put(call)
             elif self._started < self._limit:
+                calls: SimpleQueue[Call] = SimpleQueue()
+                calls.put(call)
+                threading.Thread(target=self._work, args=[calls], daemon=True).start()
+                # Not before: the machine may have no thread to give, and then this one is none.
                 self._started += 1
-                threading.Thread(target=self._work, args=[call], daemon=True).start()
             else:
                 self._waiting.append(call)
         result: T = await call.future
         return result
 
-    def _work(self, call: Call) -> None:
-        calls: SimpleQueue[Call] = SimpleQueue()
+    def _work(self, calls: SimpleQueue[Call]) -> None:
         while True:
-            call.run()
+            # No name for it, and no argument of the thread: while it is idle, it would keep the answer.
+            calls.get().run()
             with self._lock:
                 if self._waiting:
                     calls.put(self._waiting.popleft())
                 else:
                     self._idle.append(calls)
-            call = calls.get()
