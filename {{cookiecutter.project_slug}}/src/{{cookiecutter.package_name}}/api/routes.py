@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette import routing
+from starlette.types import Scope
 
 from ..threads import Threads
 
@@ -33,7 +34,15 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def plain(router: APIRouter) -> Iterator[routing.Route]:
+class PlainRoute(routing.Route):
+    """A route of Starlette's that notes itself for logs and metrics, as FastAPI's do."""
+
+    def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if found else found
+
+
+def plain(router: APIRouter) -> Iterator[PlainRoute]:
     """The routes whose endpoints take the request alone, as Starlette has them.
 
     FastAPI documents them, and has no other part in them: to look for parameters and dependencies that there are none of
@@ -42,4 +51,4 @@ def plain(router: APIRouter) -> Iterator[routing.Route]:
     for route in router.routes:
         assert isinstance(route, APIRoute)
         if [*inspect.signature(route.endpoint).parameters] == ["request"]:
-            yield routing.Route(route.path, route.endpoint, methods=route.methods, name=route.name)
+            yield PlainRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
