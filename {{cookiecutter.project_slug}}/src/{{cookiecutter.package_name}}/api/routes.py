@@ -43,12 +43,14 @@ class PlainRoute(routing.Route):
 
 
 def plain(router: APIRouter) -> Iterator[PlainRoute]:
-    """The routes whose endpoints take the request alone, as Starlette has them.
+    """The routes whose endpoints take the request alone and depend on nothing, as Starlette has them.
 
     FastAPI documents them, and has no other part in them: to look for parameters and dependencies that there are none of
     would take it longer than PostGIS takes to find a row.
     """
     for route in router.routes:
         assert isinstance(route, APIRoute)
-        if [*inspect.signature(route.endpoint).parameters] == ["request"]:
+        takes = [*inspect.signature(route.endpoint).parameters]
+        # A dependency of a route may ask who calls.
+        if takes == ["request"] and not route.dependencies:
             yield PlainRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
