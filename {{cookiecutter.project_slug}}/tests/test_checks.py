@@ -129,6 +129,12 @@ def test_a_partition_is_no_table_of_its_own(found_after: Sabotage) -> None:
     assert found == "the database differs from the model: remove table by_year"
 
 
+def test_a_predicate_may_have_percent_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = sa.literal_column("(id IS NOT NULL AND '5 %' LIKE '_ %')", sa.Boolean())
+    monkeypatch.setattr(checks, "INDEXED_ROWS", rows)
+    assert not names("a page in a box", checks.check_models())
+
+
 def test_another_srid_in_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GEOMETRY.type, "srid", 2100)
     assert names("its SRID is 2100 in the model", checks.check_models())

@@ -15,6 +15,7 @@ from rows import PATH
 from {{ cookiecutter.package_name }} import (
     database as database_module,
 )
+from {{ cookiecutter.package_name }}.api import features
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import TABLE
 
@@ -103,7 +104,12 @@ def test_sessions_that_end_under_their_statements(
 ) -> None:
     client = serve()
     lock(other)
-    for request in (lambda: client.get(row), lambda: client.delete(row)):
+    stream = f"{features.ITEMS}?f=jsonseq"
+    for request in (
+        lambda: client.get(row),
+        lambda: client.get(stream),
+        lambda: client.delete(row),
+    ):
         thread, answers = in_thread(request)
         wait_for_lock(other)
         terminate(other)

@@ -128,6 +128,19 @@ def test_a_collection_is_stored_whole_or_not_at_all(
     assert rows.count(connection) == len(response.json()["features"]) == 2
 
 
+@pytest.mark.skipif(TABLE.c.id.identity is None, reason="PostgreSQL does not number the rows")
+def test_postgresql_alone_numbers_the_features_of_a_collection(
+    client: TestClient, connection: sa.Connection
+) -> None:
+    numbered = f"ALTER TABLE {TABLE.name} ALTER id SET GENERATED"
+    # As for a role that has no right to the sequence, ids of the client's own are refused.
+    connection.execute(sa.text(f"{numbered} ALWAYS"))
+    try:
+        created(client, {"type": "FeatureCollection", "features": distinct(3)})
+    finally:
+        connection.execute(sa.text(f"{numbered} BY DEFAULT"))
+
+
 def distinct(most: int) -> list[dict[str, Any]]:
     """Features from west to east, as many as the unique columns tell apart; they do not leave out the same members."""
     lon, lat = samples.middle()

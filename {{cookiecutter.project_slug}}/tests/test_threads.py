@@ -1,8 +1,10 @@
 """Threads in which functions wait for the database."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -53,16 +55,6 @@ def test_there_are_no_more_threads_than_the_limit() -> None:
     assert len(set(asyncio.run(calls()))) == most == 3
 
 
-def test_an_exception_is_the_callers() -> None:
-    async def call() -> None:
-        with pytest.raises(ZeroDivisionError):
-            await threads.run(lambda: 1 / 0)
-        assert await threads.run(lambda: 1) == 1
-
-    threads = Threads(1)
-    asyncio.run(call())
-
-
 def test_a_caller_that_is_gone_leaves_the_thread_to_others() -> None:
     began, end = threading.Event(), threading.Event()
 
@@ -79,3 +71,56 @@ def test_a_caller_that_is_gone_leaves_the_thread_to_others() -> None:
 
     threads = Threads(1)
     asyncio.run(calls())
+
+
+class Answer:
+    """What a function returns."""
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration, KeyboardInterrupt, OSError])
+def test_whatever_a_function_raises_reaches_who_awaits_it(error: type[BaseException]) -> None:
+    threads = Threads(1)
+
+    def fail() -> None:
+        raise error
+
+    async def call() -> BaseException:
+        try:
+            await threads.run(fail)
+        except BaseException as raised:
+            return raised
+        raise AssertionError("nothing was raised")
+
+    raised = asyncio.run(call())
+    assert error in (type(raised), type(raised.__cause__))
+
+
+def test_idle_threads_keep_no_answer() -> None:
+    threads = Threads(1)
+
+    async def call() -> weakref.ref[Answer]:
+        return weakref.ref(await threads.run(Answer))
+
+    kept = asyncio.run(call())
+    # The thread has no other call: what it holds it would hold for good.
+    deadline = time.monotonic() + 5
+    while kept() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+        gc.collect()
+    assert kept() is None
+
+
+def test_a_thread_that_cannot_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def call() -> int:
+        with monkeypatch.context() as without:
+            without.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="start"):
+                await threads.run(int)
+        return await threads.run(int)
+
+    assert asyncio.run(call()) == 0

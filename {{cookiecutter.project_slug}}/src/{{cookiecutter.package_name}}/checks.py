@@ -196,6 +196,7 @@ def _check_predicate() -> Iterator[str]:
     if isinstance(INDEXED_ROWS, sa.True_):
         return
     for kind, statement, _, _ in _searches():
+        # Not in the driver's text, which doubles percent signs.
         if str(INDEXED_ROWS) not in str(statement.select.compile(dialect=DIALECT)):
             yield f"queries: {kind} does not have the predicate {INDEXED_ROWS} as the index spells it"
 

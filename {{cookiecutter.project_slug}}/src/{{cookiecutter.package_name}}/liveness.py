@@ -40,15 +40,16 @@ class Liveness:
 
     def watched(self, connection: sa.Connection, parts: Iterator[Part]) -> Iterator[Part]:
         """What comes from a cursor part by part: each is waited for as a statement is, and the client in between is not."""
-        driver = connection.connection.dbapi_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             for part in parts:
                 self._waiting.pop(id(driver), None)
                 yield part
                 self.wait(driver)
         finally:
-            # The end of the transaction.
-            self.wait(driver)
+            # The end of the transaction, unless the connection has ended before it.
+            if not driver.closed:
+                self.wait(driver)
 
     def hang_up(self) -> None:
         """Close the connections that were last used too long ago: whoever waits for an answer gets an error.

@@ -29,6 +29,10 @@ class Call:
         """Call it."""
         try:
             self._result = self._context.run(self._function)
+        except StopIteration as error:
+            # No future takes it: whoever awaits one would wait for ever. A coroutine makes the same of it.
+            self._error = RuntimeError("the function raised StopIteration")
+            self._error.__cause__ = error
         except BaseException as error:
             self._error = error
 
@@ -67,16 +71,19 @@ class Threads:
             if self._idle:
                 self._idle.pop().put(call)
             elif self._started < self._limit:
+                calls: SimpleQueue[Call] = SimpleQueue()
+                calls.put(call)
+                threading.Thread(target=self._work, args=[calls], daemon=True).start()
+                # Not before: the machine may have no thread to give, and then this one is none.
                 self._started += 1
-                threading.Thread(target=self._work, args=[call], daemon=True).start()
             else:
                 self._waiting.append(call)
         result: T = await call.future
         return result
 
-    def _work(self, call: Call) -> None:
-        calls: SimpleQueue[Call] = SimpleQueue()
+    def _work(self, calls: SimpleQueue[Call]) -> None:
         while True:
+            call = calls.get()
             call.run()
             # Before anybody is told: the next call shall find this thread, not start another.
             with self._lock:
@@ -85,6 +92,5 @@ class Threads:
                 else:
                     self._idle.append(calls)
             call.tell()
-            # It has the result, which may be large.
+            # While the thread is idle it would keep the answer.
             del call
-            call = calls.get()

@@ -6,7 +6,6 @@ They are built once, with parameters for what differs: to build one takes as lon
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,15 +25,13 @@ PLACED = sa.func.ST_Transform(
 )
 
 
-def _new_ids() -> sa.Select[Any]:
-    """A number of ids, made as the column's default makes one."""
+def _new_ids() -> sa.Select[Any] | None:
+    """A number of ids, made as the column's default makes one; None where PostgreSQL numbers the rows as they come."""
     default = TABLE.c.id.server_default
-    if isinstance(default, sa.DefaultClause):
-        made = default.arg
-    else:
-        made = sa.func.nextval(sa.func.pg_get_serial_sequence(TABLE.name, TABLE.c.id.name))
+    if not isinstance(default, sa.DefaultClause):
+        return None
     series = sa.func.generate_series(1, sa.bindparam("number"))
-    return sa.select(sa.type_coerce(made, TABLE.c.id.type)).select_from(series)
+    return sa.select(sa.type_coerce(default.arg, TABLE.c.id.type)).select_from(series)
 
 
 NEW_IDS = _new_ids()
@@ -49,16 +46,19 @@ def insert_all(
     connection: sa.Connection, record: RowFormat, news: Sequence[BaseModel]
 ) -> list[sa.Row[Any]]:
     """Add many rows, as ``insert`` does with one; they are returned in the order given."""
-    # PostgreSQL returns them in any order: their ids, made before, tell them apart.
-    ids = connection.scalars(NEW_IDS, {"number": len(news)}).all()
-    alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
-    for id, new in zip(ids, news, strict=True):
-        names = frozenset(new.model_fields_set)
-        alike[names].append(_parameters(new, names) | {TABLE.c.id.name: id})
-    statement = _insert(record)
-    found = chain.from_iterable(connection.execute(statement, each) for each in alike.values())
-    rows = {row.id: row for row in found}
-    return [rows[id] for id in ids]
+    values = [_parameters(new, new.model_fields_set) for new in news]
+    if NEW_IDS is not None:
+        # PostgreSQL returns them in any order: their ids, made before, tell them apart.
+        ids = connection.scalars(NEW_IDS, {"number": len(news)}).all()
+        values = [each | {TABLE.c.id.name: id} for each, id in zip(values, ids, strict=True)]
+    alike: dict[frozenset[str], list[int]] = defaultdict(list)
+    for number, each in enumerate(values):
+        alike[frozenset(each)].append(number)
+    rows: dict[int, sa.Row[Any]] = {}
+    for numbers in alike.values():
+        found = connection.execute(_insert(record), [values[number] for number in numbers])
+        rows |= zip(numbers, found, strict=True)
+    return [rows[number] for number in range(len(news))]
 
 
 def update(
@@ -73,8 +73,13 @@ def update(
 
 @cache
 def _insert(record: RowFormat) -> ReturningInsert[Any]:
-    """Rows with the columns that there are parameters for."""
-    return sa.insert(TABLE).values({GEOMETRY.name: PLACED}).returning(*record.columns, VERSION)
+    """Rows with the columns that there are parameters for, returned in their order.
+
+    That SQLAlchemy sees to, by ids that are given or that grow. To draw numbers for them takes a right to the sequence, which
+    an INSERT does not.
+    """
+    rows = sa.insert(TABLE).values({GEOMETRY.name: PLACED})
+    return rows.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache

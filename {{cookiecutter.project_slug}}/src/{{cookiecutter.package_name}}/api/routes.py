@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette import routing
+from starlette.types import Scope
 
 from ..threads import Threads
 
@@ -33,13 +34,23 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def plain(router: APIRouter) -> Iterator[routing.Route]:
-    """The routes whose endpoints take the request alone, as Starlette has them.
+class PlainRoute(routing.Route):
+    """A route of Starlette's that notes itself for logs and metrics, as FastAPI's do."""
+
+    def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if found else found
+
+
+def plain(router: APIRouter) -> Iterator[PlainRoute]:
+    """The routes whose endpoints take the request alone and depend on nothing, as Starlette has them.
 
     FastAPI documents them, and has no other part in them: to look for parameters and dependencies that there are none of
     would take it longer than PostGIS takes to find a row.
     """
     for route in router.routes:
         assert isinstance(route, APIRoute)
-        if [*inspect.signature(route.endpoint).parameters] == ["request"]:
-            yield routing.Route(route.path, route.endpoint, methods=route.methods, name=route.name)
+        takes = [*inspect.signature(route.endpoint).parameters]
+        # A dependency of a route may ask who calls.
+        if takes == ["request"] and not route.dependencies:
+            yield PlainRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
