@@ -141,6 +141,7 @@ COLUMNS: Claims = NAMES | {
     "is an attribute of every SQLAlchemy model": words(
         "metadata query registry type_annotation_map"
     ),
+    "is a name that linters take for a 1 (ruff's E741)": words("l"),
     # These hide columns of the same name.
     "is a method of SQLAlchemy's rows": words("index t tuple"),
     # A column of this name would hide what the bodies of the rendered classes use.
