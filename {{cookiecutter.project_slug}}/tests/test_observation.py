@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import rows
 import sqlalchemy as sa
+from fastapi import APIRouter, Request
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 from prometheus_client.parser import text_string_to_metric_families
 from rows import PATH
 
+from {{ cookiecutter.package_name }}.api.routes import Route
 from {{ cookiecutter.package_name }}.context import Context, current
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.observation import (
@@ -25,6 +27,7 @@ from {{ cookiecutter.package_name }}.observation import (
     trace_statements,
 )
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.statements import Statement
 
 Serve = Callable[..., TestClient]
 
@@ -58,17 +61,21 @@ def test_a_request_gets_an_id_for_one_that_might_do_harm(client: TestClient, giv
     assert all(re.fullmatch(r"[0-9a-f]{16}", each) for each in ids)
 
 
-def test_the_id_reaches_postgresql(client: TestClient, connection: sa.Connection) -> None:
-    seen: list[str] = []
-    engine = client.app.state.database.engines["primary"]
-    listener = lambda _, cursor, *__: seen.append(cursor.query.decode())  # noqa: E731
-    sa.event.listen(engine, "after_cursor_execute", listener)
-    client.post(PATH, json=rows.body(), headers={"X-Request-ID": "written"})
-    sa.event.remove(engine, "after_cursor_execute", listener)
-    client.get(PATH, headers={"X-Request-ID": "read"})
-    last = sa.text("SELECT query FROM pg_stat_activity WHERE datname = current_database()")
-    for name, statements in (("written", seen), ("read", list(connection.scalars(last)))):
-        assert any(each.startswith(f"/* request {name} */ ") for each in statements)
+def test_the_id_reaches_postgresql(serve: Serve) -> None:
+    client = serve()
+    database, asked = client.app.state.database, sa.select(sa.func.current_query())
+    router = APIRouter(route_class=Route)
+
+    @router.get("/asked")
+    def ask(request: Request) -> list[str]:
+        with database.write() as connection:
+            written = connection.scalar(asked)
+        return [written, *database.fetch(Statement(asked), {})[0]]
+
+    client.app.include_router(router)
+    statements = client.get("/asked", headers={"X-Request-ID": "followed"}).json()
+    assert len(statements) == 2
+    assert all(each.startswith("/* request followed */ ") for each in statements)
 
 
 def test_statements_are_traced_where_it_is_configured(
