@@ -1,4 +1,4 @@
-"""Connections to PostGIS: for reading, for writing, and for sorting."""
+"""Connections to PostGIS, for reading and for writing, and what is sent over them."""
 
 import io
 import re

@@ -6,6 +6,7 @@ x before y; EWKT may name that or WGS 84.
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -147,6 +148,17 @@ def parameter(name: str, srid: int) -> sa.ColumnElement[Any]:
     value = sa.bindparam(name, type_=sa.LargeBinary())
     # Not sa.func: GeoAlchemy2 would pass it the SRID, which EWKB has.
     return sa.Function("ST_GeomFromEWKB", value, type_=Geometry(srid=srid))
+
+
+def intersecting(
+    geometry: sa.ColumnElement[Any], names: Iterable[str], srid: int
+) -> sa.ColumnElement[bool]:
+    """Whether a geometry intersects any of those whose values are given by these names."""
+    found = (
+        sa.Function("ST_Intersects", geometry, parameter(name, srid), type_=sa.Boolean())
+        for name in names
+    )
+    return sa.or_(*found)
 
 
 def ewkb(geometry: BaseGeometry) -> bytes:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from .database import Database
 from .keyset import Order
-from .queries import TABLE, RowFormat
+from .queries import TABLE, RowFormat, plan
 from .statements import Condition, Row, Statement
 
 #: Up to so many rows an index finds, and PostgreSQL sorts, in no more time than it takes to think about it.
@@ -84,10 +84,9 @@ def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any])
 
 def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
     """How many rows the planner expects, of a page's condition and of the table."""
-    ((plans,),) = database.fetch(pages.expected, values)
-    plan = plans[0]["Plan"]
-    (counting,) = (each for each in plan["Plans"] if each["Parent Relationship"] == "InitPlan")
-    return plan["Plan Rows"], counting["Plans"][0]["Plan Rows"]
+    search = plan(database, pages.expected, values)
+    (counting,) = (each for each in search["Plans"] if each["Parent Relationship"] == "InitPlan")
+    return search["Plan Rows"], counting["Plans"][0]["Plan Rows"]
 
 
 class Pages:

@@ -1,7 +1,7 @@
 """Every SELECT that the service sends, and how its rows become JSON."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -176,5 +176,11 @@ def estimate(database: Database, rows: Condition) -> int:
     """How many rows the planner expects, which takes it a tenth of a millisecond."""
     every: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(TABLE)
     wanted = Statement(every.where(rows.expression), explained=True)
-    ((plans,),) = database.fetch(wanted, rows.values)
-    return int(plans[0]["Plan"]["Plan Rows"])
+    return int(plan(database, wanted, rows.values)["Plan Rows"])
+
+
+def plan(database: Database, explained: Statement, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The outermost node of the plan of a statement that is explained (PostgreSQL: EXPLAIN, FORMAT JSON)."""
+    ((plans,),) = database.fetch(explained, values)
+    node: dict[str, Any] = plans[0]["Plan"]
+    return node

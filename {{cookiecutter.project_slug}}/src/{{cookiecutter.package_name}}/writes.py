@@ -13,16 +13,15 @@ from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
-from .geometry import ewkb
+from .crs import WGS84
+from .geometry import ewkb, parameter
 from .queries import GEOMETRY, TABLE, VERSION, RowFormat
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
 
 #: A geometry of EWKB, in the table's CRS. Where it has that already, ST_Transform leaves it as it is.
-PLACED = sa.func.ST_Transform(
-    sa.func.ST_GeomFromEWKB(sa.bindparam(PLACE, type_=sa.LargeBinary())), spatial.srid(GEOMETRY)
-)
+PLACED = sa.func.ST_Transform(parameter(PLACE, WGS84), spatial.srid(GEOMETRY))
 
 
 def _new_ids() -> sa.Select[Any] | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from .. import bbox, spatial
 from ..crs import MERCATOR, STORAGE, STORED, WGS84, Bounds, Reference, lonlat_of_mercator
-from ..geometry import boxes, ewkb, parameter
+from ..geometry import boxes, ewkb, intersecting
 from ..queries import GEOMETRY
 from ..statements import Condition
 from .parameters import flat, in_degrees, no_box
@@ -58,6 +58,4 @@ def _inside_stored(bounds: Bounds) -> Condition:
 
 @cache
 def _intersecting(parts: int) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        *(sa.func.ST_Intersects(GEOMETRY, parameter(name, STORED.srid)) for name in PARTS[:parts])
-    )
+    return intersecting(GEOMETRY, PARTS[:parts], STORED.srid)

@@ -183,15 +183,14 @@ def _all(
 
 def _counts(database: Database, conditions: Sequence[Condition], how: str) -> dict[str, int]:
     """How many features there are; only an exact number is ``numberMatched``."""
+    if how == "none":
+        return {}
     rows = together(conditions)
-    match how:
-        case "exact":
-            with database.read() as connection:
-                number = connection.execute(queries.count(rows.expression), rows.values)
-                return {"numberMatched": number.scalar_one()}
-        case "estimated":
-            return {"numberEstimated": queries.estimate(database, rows)}
-    return {}
+    if how == "estimated":
+        return {"numberEstimated": queries.estimate(database, rows)}
+    with database.read() as connection:
+        number = connection.execute(queries.count(rows.expression), rows.values)
+        return {"numberMatched": number.scalar_one()}
 
 
 def _following(
