@@ -1,12 +1,15 @@
 """What can be seen from outside: logs as lines of JSON, metrics for Prometheus, spans for OpenTelemetry."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -74,6 +77,8 @@ class Metrics:
             registry=self.registry,
             buckets=BUCKETS,
         )
+        # To look for the labels takes the client of Prometheus longer than to count.
+        self._labelled = cache(self._seconds.labels)
         self._rows = Counter(
             "database_rows_total",
             "Rows that PostgreSQL returned or changed",
@@ -86,7 +91,7 @@ class Metrics:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Take note of a request that was answered."""
         method = method if method in METHODS else "OTHER"
-        self._seconds.labels(method, route, status).observe(seconds)
+        self._labelled(method, route, status).observe(seconds)
 
     def _count_rows(self, number: int) -> None:
         if number > 0:
@@ -122,12 +127,23 @@ class _Pools(Collector):
             )
 
 
+def telemetry() -> TelemetryConfig | None:
+    """What FastAPI measures and traces: nothing, unless OpenTelemetry is configured when the service starts.
+
+    FastAPI would look with each request whether it has been configured meanwhile.
+    """
+    is_wanted = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
+    if is_wanted or _is_traced():
+        return None
+    return {"tracing": False, "metrics": False, "logs": False}
+
+
 def trace_statements(database: Database) -> None:
     """Make a span of each statement, where OpenTelemetry is installed and configured.
 
     FastAPI brings the spans of the requests; FASTAPI_OTEL_AUTO_CONFIGURE and the usual OTEL_… variables configure both.
     """
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    if not _is_traced():
         return
     tracer = trace.get_tracer(__name__)
 
@@ -138,3 +154,7 @@ def trace_statements(database: Database) -> None:
         return tracer.start_as_current_span(operation, kind=trace.SpanKind.CLIENT, attributes=told)
 
     database.span = span
+
+
+def _is_traced() -> bool:
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)

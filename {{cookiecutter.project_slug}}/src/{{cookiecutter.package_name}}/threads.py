@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -38,9 +37,11 @@ class Call:
 
     def tell(self) -> None:
         """Have the event loop told what has become of it."""
-        # The loop may have ended meanwhile.
-        with suppress(RuntimeError):
+        try:
             self._loop.call_soon_threadsafe(self._resolve)
+        except RuntimeError:
+            # The loop has ended meanwhile.
+            pass
 
     def _resolve(self) -> None:
         if self.future.done():

@@ -129,7 +129,7 @@ def read_feature(request: Request) -> Response:
     if etags.is_known(request, said["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=said)
     links = formats.own_links(request, chosen, formats.FEATURE)
-    collection = str(request.base_url).rstrip("/") + COLLECTION
+    collection = formats.url(request, COLLECTION)
     links.append(link(collection, "collection", "application/json", "The collection"))
     feature = record.encode_one(row) | {"links": links}
     if chosen is HTML:

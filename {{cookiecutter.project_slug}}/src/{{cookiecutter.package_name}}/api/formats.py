@@ -1,6 +1,8 @@
 """The formats of an answer, and which of them a client wants."""
 
+import re
 from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -42,6 +44,9 @@ BROADER = {
     HTML.media_type: {"text/*", "application/xhtml+xml"},
 }
 
+#: The scheme and the host of a URL; empty where neither the client nor the server has told its host.
+ORIGIN = re.compile(r"(\w+://[^/]*)?")
+
 
 def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Format:
     """The format of an answer: what ``f`` says, else what Accept wants most, else the first."""
@@ -57,7 +62,8 @@ def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Fo
     return offered[0]
 
 
-def _by_weight(accepted: str) -> list[str]:
+@lru_cache(64)
+def _by_weight(accepted: str) -> tuple[str, ...]:
     """The media types of an Accept header (RFC 9110, section 12.5.1), the most wanted first."""
     weighed = []
     for part in accepted.split(","):
@@ -68,7 +74,7 @@ def _by_weight(accepted: str) -> list[str]:
         except ValueError:
             continue
     weighed.sort(key=lambda each: -each[0])
-    return [media_type for weight, media_type in weighed if weight > 0]
+    return tuple(media_type for weight, media_type in weighed if weight > 0)
 
 
 def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
@@ -78,7 +84,10 @@ def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
 
 def url(request: Request, path: str) -> str:
     """The URL of a path of the service, as the client reaches it."""
-    return str(request.base_url).rstrip("/") + path
+    # Starlette's base_url says the same, and takes as long as all the links of a feature.
+    origin = ORIGIN.match(str(request.url))
+    assert origin is not None
+    return origin[0] + request.scope.get("root_path", "").rstrip("/") + path
 
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:

@@ -1,14 +1,16 @@
 """What the routes of the API have in common."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette import routing
-from starlette.types import Scope
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ..threads import Threads
 
@@ -34,6 +36,17 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+class Plain:
+    """An endpoint as an ASGI application; the application handles its exceptions, as it does those of the middleware."""
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
 class PlainRoute(routing.Route):
     """A route of Starlette's that notes itself for logs and metrics, as FastAPI's do."""
 
@@ -53,4 +66,6 @@ def plain(router: APIRouter) -> Iterator[PlainRoute]:
         takes = [*inspect.signature(route.endpoint).parameters]
         # A dependency of a route may ask who calls.
         if takes == ["request"] and not route.dependencies:
-            yield PlainRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
+            yield PlainRoute(
+                route.path, Plain(route.endpoint), methods=route.methods, name=route.name
+            )
