@@ -1,6 +1,7 @@
 """Connections: what each kind is for, and what becomes of them."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import rows
@@ -48,6 +49,23 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
         rows.insert(writing, rows.spread(1))
         raise KeyError
     assert rows.count(connection) == 0
+
+
+def test_a_row_is_added_by_one_statement(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def span(statement: str) -> AbstractContextManager[None]:
+        sent.append(statement)
+        return nullcontext()
+
+    monkeypatch.setattr(database, "span", span)
+    before = database.writes
+    assert client.post(PATH, json=rows.body()).status_code == 201
+    (statement,) = sent
+    assert statement.startswith("INSERT ")
+    assert database.writes == before + 1
 
 
 def test_a_short_statement_is_not_spread_over_processes(database: Database) -> None:

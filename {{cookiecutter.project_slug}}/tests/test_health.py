@@ -1,5 +1,6 @@
 """Whether the service lives and can serve."""
 
+import gc
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Client, ConnectError, Response
 from rows import PATH
 
-from {{ cookiecutter.package_name }} import migrations
+from {{ cookiecutter.package_name }} import lifecycle, migrations
 from {{ cookiecutter.package_name }}.api import health
 
 Serve = Callable[..., TestClient]
@@ -38,6 +39,17 @@ def test_ready(fresh: TestClient) -> None:
     assert found["status"] == "ready"
     assert found["revision"] == migrations.revisions()[0]
     assert found["postgis"][0].isdigit() and found["postgresql"][0].isdigit()
+
+
+def test_garbage_is_collected_less_often_while_it_serves(fresh: TestClient) -> None:
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700, 10, 10)
+        with fresh:
+            assert gc.get_threshold() == (lifecycle.OBJECTS, 10, 10)
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_without_its_database_it_lives_and_is_not_ready(serve: Serve) -> None:

@@ -108,6 +108,16 @@ def test_the_location_header_leads_to_the_new_row(client: TestClient) -> None:
     assert client.get(response.headers["Location"]).json() == row
 
 
+def test_links_lead_through_the_prefix_that_a_proxy_takes_off(client: TestClient) -> None:
+    prefixed = TestClient(client.app, "https://example.org:8443", root_path="/geo")
+    response = prefixed.post(f"/geo{PATH}", json=rows.body())
+    id, location = response.json()["id"], response.headers["Location"]
+    assert location == f"https://example.org:8443/geo{PATH}{id}"
+    assert prefixed.get(location).json() == response.json()
+    for link in prefixed.get(f"/geo/collections{PATH}items/{id}").json()["links"]:
+        assert link["href"].startswith(f"https://example.org:8443/geo/collections{PATH[:-1]}")
+
+
 def test_plain_sql_needs_only_what_has_no_default(
     client: TestClient, connection: sa.Connection
 ) -> None:

@@ -197,7 +197,7 @@ def _check_predicate() -> Iterator[str]:
         return
     for kind, statement, _, _ in _searches():
         # Not in the driver's text, which doubles percent signs.
-        if str(INDEXED_ROWS) not in str(statement.select.compile(dialect=DIALECT)):
+        if str(INDEXED_ROWS) not in str(statement.query.compile(dialect=DIALECT)):
             yield f"queries: {kind} does not have the predicate {INDEXED_ROWS} as the index spells it"
 
 
@@ -393,7 +393,8 @@ def _check_plans(connection: sa.Connection) -> Iterator[str]:
     searches = list(_searches())
     with connection.begin_nested() as savepoint:
         _make_copy(connection, "INCLUDING DEFAULTS INCLUDING IDENTITY")
-        writes.insert(connection, Record(GEOMETRY), _new_row(0, samples.geometries(COLUMN)[0]))
+        row = _new_row(0, samples.geometries(COLUMN)[0])
+        writes.insert_all(connection, Record(GEOMETRY), [row])
         multiply = f"INSERT INTO {TABLE.name} SELECT {TABLE.name}.* FROM {TABLE.name}, generate_series(1, 1000)"
         connection.execute(sa.text(multiply))
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
@@ -418,7 +419,7 @@ def _make_copy(connection: sa.Connection, including: str) -> None:
 def _indexes_used(
     connection: sa.Connection, statement: Statement, values: Mapping[str, Any]
 ) -> set[str]:
-    compiled = statement.select.params(values).compile(dialect=DIALECT)
+    compiled = statement.query.params(values).compile(dialect=DIALECT)
     bound = [compiled.params[name] for name in compiled.positiontup or ()]
     given = f"({', '.join(['%s'] * len(bound))})" if bound else ""
     with closing(connection.connection.cursor()) as cursor:
@@ -449,10 +450,10 @@ def _check_round_trip(connection: sa.Connection) -> Iterator[str]:
 
 
 def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> Iterator[str]:
-    stored = writes.insert(connection, Record(GEOMETRY), _new_row(number, sample))
+    (stored,) = writes.insert_all(connection, Record(GEOMETRY), [_new_row(number, sample)])
     for written in (GeoJSON(COLUMN), WKT(COLUMN)):
         record = Record(written)
-        row = connection.execute(record.by_id.select, {"id": stored.id}).one()
+        row = connection.execute(record.by_id.query, {"id": stored.id}).one()
         member = orjson.loads(orjson.dumps(record.encode_one(row)))[COLUMN.name]
         name = f"queries: a {sample.geom_type} as {type(written).__name__}"
         try:

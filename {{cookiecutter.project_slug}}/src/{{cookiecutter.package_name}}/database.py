@@ -136,11 +136,7 @@ class Database:
             sqlalchemy.exc.DBAPIError: PostgreSQL refuses it, or is gone.
             sqlalchemy.exc.TimeoutError: Every connection is in use.
         """
-        values = statement.values(given)
-        with self._reading(statement, values) as cursor:
-            cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
-            rows: list[Row] = cursor.fetchall()
-        return rows
+        return self._rows(self._to_read(sa.Engine.raw_connection), statement, given)
 
     def fetch_bytes(self, statement: Statement, given: Mapping[str, Any]) -> list[bytes | None]:
         """The values of the one row of such a statement, as PostgreSQL has them in binary.
@@ -148,16 +144,34 @@ class Database:
         Otherwise ``bytea`` comes as text, which is twice as long and takes twice the time to read.
         """
         values, file = statement.values(given), io.BytesIO()
-        with self._reading(statement, values) as cursor:
+        with self._cursor(self._to_read(sa.Engine.raw_connection), statement, values) as cursor:
             text = cursor.mogrify(statement.text, values).decode()
             copy = f"COPY ({text}) TO STDOUT (FORMAT binary)"
             cursor.copy_expert(self._complete(cursor, copy, self._needs(statement)), file)
         return _first_row(file)
 
+    def change(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
+        """The rows that a statement writes, in a transaction of its own, which is committed; as ``fetch`` else."""
+        rows = self._rows(
+            self._checked_out(sa.Engine.raw_connection, self._primary), statement, given
+        )
+        self.writes += 1
+        return rows
+
+    def _rows(
+        self, lent: PoolProxiedConnection, statement: Statement, given: Mapping[str, Any]
+    ) -> list[Row]:
+        values = statement.values(given)
+        with self._cursor(lent, statement, values) as cursor:
+            cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
+            rows: list[Row] = cursor.fetchall()
+        return rows
+
     @contextmanager
-    def _reading(self, statement: Statement, values: Mapping[str, Any]) -> Iterator[Any]:
-        """A cursor for a statement that reads; its errors are raised as SQLAlchemy does."""
-        lent = self._to_read(sa.Engine.raw_connection)
+    def _cursor(
+        self, lent: PoolProxiedConnection, statement: Statement, values: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """A cursor for a statement, on a connection that is given back; its errors are raised as SQLAlchemy does."""
         driver: Any = lent.dbapi_connection
         self.liveness.wait(driver)
         try:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.sql.dml import ReturningInsert
 
 #: A row as the driver has it.
 Row: TypeAlias = tuple[Any, ...]
@@ -37,14 +38,14 @@ def together(conditions: Iterable[Condition]) -> Condition:
 
 
 class Statement:
-    """A SELECT whose parameters that differ from use to use have names.
+    """A SELECT or an INSERT whose parameters that differ from use to use have names.
 
     To build a SELECT takes SQLAlchemy several times as long as PostgreSQL takes to find a row by its id, and to send one
     about as long. So this is for what clients ask for all the time: its rows are the driver's, in which PostgreSQL must have
     written what Python has no type for.
 
     Attributes:
-        select: The statement as SQLAlchemy has it.
+        query: The statement as SQLAlchemy has it.
         text: The same as the driver takes it.
         sorting: Whether it needs ``work_mem`` for a sort.
         alone: Whether other processes shall not help, since it is done before PostgreSQL has started them, which it takes
@@ -53,18 +54,29 @@ class Statement:
 
     def __init__(
         self,
-        select: sa.Select[Any],
+        query: sa.Select[Any] | ReturningInsert[Any],
         *,
         sorting: bool = False,
         alone: bool = False,
         explained: bool = False,
     ) -> None:
         """Compile a statement; ``explained``, it returns its plan instead of its rows."""
-        self.select, self.sorting, self.alone = select, sorting, alone
-        compiled = select.compile(dialect=_DIALECT)
+        self.query, self.sorting, self.alone = query, sorting, alone
+        compiled = query.compile(dialect=_DIALECT)
         self.text = f"EXPLAIN (FORMAT JSON) {compiled}" if explained else str(compiled)
-        self._always = compiled.params
+        # What the driver does not write by itself, such as JSON.
+        self._writers = {
+            name: write
+            for bound, name in compiled.bind_names.items()
+            if (write := bound.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+        }
+        self._always = compiled.params | self._written(compiled.params)
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values of all the parameters, of which those that differ are given."""
-        return {**self._always, **given}
+        return {**self._always, **given, **self._written(given)}
+
+    def _written(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: write(values[name]) for name, write in self._writers.items() if name in values
+        }

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -37,11 +38,9 @@ class Call:
 
     def tell(self) -> None:
         """Have the event loop told what has become of it."""
-        try:
+        # The loop may have ended meanwhile.
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._resolve)
-        except RuntimeError:
-            # The loop has ended meanwhile.
-            pass
 
     def _resolve(self) -> None:
         if self.future.done():

@@ -14,8 +14,10 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from . import spatial
 from .crs import WGS84
+from .database import Database
 from .geometry import ewkb, parameter
 from .queries import GEOMETRY, TABLE, VERSION, RowFormat
+from .statements import Row, Statement
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
@@ -36,15 +38,17 @@ def _new_ids() -> sa.Select[Any] | None:
 NEW_IDS = _new_ids()
 
 
-def insert(connection: sa.Connection, record: RowFormat, new: BaseModel) -> sa.Row[Any]:
-    """Add a row; what ``new`` leaves out gets the database's default."""
-    return connection.execute(_insert(record), _parameters(new, new.model_fields_set)).one()
+def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
+    """Add a row, in a transaction of its own; what ``new`` leaves out gets the database's default."""
+    values = _parameters(new, new.model_fields_set)
+    (row,) = database.change(_insert_one(record, frozenset(values)), values)
+    return row
 
 
 def insert_all(
     connection: sa.Connection, record: RowFormat, news: Sequence[BaseModel]
 ) -> list[sa.Row[Any]]:
-    """Add many rows, as ``insert`` does with one; they are returned in the order given."""
+    """Add rows as ``insert`` does, in the transaction of the connection; they are returned in the order given."""
     values = [_parameters(new, new.model_fields_set) for new in news]
     if NEW_IDS is not None:
         # PostgreSQL returns them in any order: their ids, made before, tell them apart.
@@ -68,6 +72,14 @@ def update(
     given = names & new.model_fields_set
     statement = _update(record, names - given, has_place=GEOMETRY.name in given)
     return connection.execute(statement, _parameters(new, given) | {ID: id}).one()
+
+
+@lru_cache
+def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
+    """A row with the columns that have parameters of these names."""
+    values: dict[str, Any] = {GEOMETRY.name: PLACED}
+    values |= {name: sa.bindparam(name, type_=TABLE.c[name].type) for name in names - {PLACE}}
+    return Statement(sa.insert(TABLE).values(values).returning(*record.columns, VERSION))
 
 
 @cache

@@ -50,10 +50,9 @@ def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Res
     record = GEOJSON_IN[DEFAULT.uri]
     if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
         new = bodies.row_of(body, crs)
-        with database_of(request).write() as connection:
-            row = writes.insert(connection, record, new)
+        row = writes.insert(database_of(request), record, new)
         said = described(row, GEOJSON, DEFAULT)
-        said["Location"] = str(request.url_for("read_feature", id=row.id))
+        said["Location"] = formats.url(request, f"{ITEMS}/{row[0]}")
         return formats.json(record.encode_one(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
     features = body.get("features")
     if not isinstance(features, list):
@@ -101,13 +100,13 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
         # table, which may store more than others can say.
         spoken = crs if "geometry" in body else STORED
         before = GEOJSON_IN[spoken.uri]
-        row = connection.execute(before.by_id.select, {"id": known(id)}).one()
+        row = connection.execute(before.by_id.query, {"id": known(id)}).one()
         feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
         new = bodies.row_of(feature, spoken)
         if names:
             row = writes.update(connection, record, row.id, new, names)
         else:
-            row = connection.execute(record.by_id.select, {"id": row.id}).one()
+            row = connection.execute(record.by_id.query, {"id": row.id}).one()
     return _changed(record, row)
 
 

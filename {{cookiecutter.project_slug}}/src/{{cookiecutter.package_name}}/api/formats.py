@@ -87,7 +87,7 @@ def url(request: Request, path: str) -> str:
     # Starlette's base_url says the same, and takes as long as all the links of a feature.
     origin = ORIGIN.match(str(request.url))
     assert origin is not None
-    return origin[0] + request.scope.get("root_path", "").rstrip("/") + path
+    return f"{origin[0]}{request.scope.get('root_path', '').rstrip('/')}{path}"
 
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:

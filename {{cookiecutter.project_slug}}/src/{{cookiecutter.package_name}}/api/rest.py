@@ -20,6 +20,7 @@ from ..geometry import WKT
 from ..statements import Condition
 from . import etags
 from .auth import WRITER
+from .formats import url
 from .openapi import refusals
 from .parameters import (
     BBox,
@@ -115,9 +116,8 @@ def create(
 ) -> Response:
     """Add a row."""
 {% endif %}
-    with database_of(request).write() as connection:
-        row = writes.insert(connection, RECORD, new)
-    headers = _tagged(row) | {"Location": str(request.url_for("read", id=row.id))}
+    row = writes.insert(database_of(request), RECORD, new)
+    headers = _tagged(row) | {"Location": url(request, f"{router.prefix}/{row[0]}")}
     return _json(RECORD.encode_one(row), HTTPStatus.CREATED, headers)
 
 
@@ -216,7 +216,7 @@ def change(
         _lock(connection, request, id)
         # A geometry that stays is read in the CRS of the table, which may store more than WGS 84 can say.
         before = RECORD if queries.GEOMETRY.name in patch else STORED
-        row = connection.execute(before.by_id.select, {"id": id}).one()
+        row = connection.execute(before.by_id.query, {"id": id}).one()
         merged = merge(orjson.loads(orjson.dumps(before.encode_one(row))), patch)
         try:
             new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
@@ -226,7 +226,7 @@ def change(
         if names := [name for name in type(new).model_fields if name in patch]:
             row = writes.update(connection, RECORD, id, new, names)
         else:
-            row = connection.execute(RECORD.by_id.select, {"id": id}).one()
+            row = connection.execute(RECORD.by_id.query, {"id": id}).one()
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 
