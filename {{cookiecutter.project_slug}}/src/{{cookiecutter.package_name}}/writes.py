@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from . import spatial
 from .crs import WGS84
@@ -24,6 +24,14 @@ ID, PLACE = "_id", "_place"
 
 #: A geometry of EWKB, in the table's CRS. Where it has that already, ST_Transform leaves it as it is.
 PLACED = sa.func.ST_Transform(parameter(PLACE, WGS84), spatial.srid(GEOMETRY))
+
+_ROW = TABLE.c.id == sa.bindparam(ID)
+
+#: Keeps others from changing a row until the transaction ends; returns its version.
+LOCK = sa.select(VERSION).where(_ROW).with_for_update()
+
+#: Removes a row.
+DELETE = sa.delete(TABLE).where(_ROW).returning(TABLE.c.id)
 
 
 def _new_ids() -> sa.Select[Any] | None:
@@ -101,7 +109,7 @@ def _update(
     values: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in left_out}
     if has_place:
         values[GEOMETRY.name] = PLACED
-    statement = sa.update(TABLE).where(TABLE.c.id == sa.bindparam(ID)).values(values)
+    statement = sa.update(TABLE).where(_ROW).values(values)
     return statement.returning(*record.columns, VERSION)
 
 
@@ -111,13 +119,3 @@ def _parameters(new: BaseModel, names: Iterable[str]) -> dict[str, Any]:
     if GEOMETRY.name in values:
         values[PLACE] = ewkb(values.pop(GEOMETRY.name))
     return values
-
-
-def lock(id: Any) -> sa.Select[Any]:
-    """Keep others from changing a row until the transaction ends; returns its version."""
-    return sa.select(VERSION).where(TABLE.c.id == id).with_for_update()
-
-
-def delete(id: Any) -> ReturningDelete[Any]:
-    """Remove a row."""
-    return sa.delete(TABLE).where(TABLE.c.id == id).returning(TABLE.c.id)

@@ -125,7 +125,7 @@ def delete_feature(request: Request, id: str) -> Response:
     """Remove a feature."""
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        connection.execute(writes.delete(known(id)))
+        connection.execute(writes.DELETE, {writes.ID: known(id)})
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -32,7 +32,7 @@ def lock(connection: sa.Connection, request: Request, id: Any) -> bool:
     Raises:
         HTTPException: The row has changed, or is gone, since the client read it.
     """
-    version: str | None = connection.execute(writes.lock(id)).scalar_one_or_none()
+    version: str | None = connection.scalar(writes.LOCK, {writes.ID: id})
     wanted, unwanted = (request.headers.get(name) for name in ("if-match", "if-none-match"))
     if wanted is not None and not (version and _names(wanted, version)):
         reason = "it has changed, or is gone, since the client read it"

@@ -237,7 +237,7 @@ def delete(request: Request, id: schemas.Id) -> None:
     """Remove a row."""
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        connection.execute(writes.delete(id))
+        connection.execute(writes.DELETE, {writes.ID: id})
 
 
 def _lock(connection: sa.Connection, request: Request, id: Any) -> None:
