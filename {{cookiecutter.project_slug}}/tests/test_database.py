@@ -8,6 +8,7 @@ import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rows import PATH
+from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
@@ -66,6 +67,15 @@ def test_a_row_is_added_by_one_statement(
     (statement,) = sent
     assert statement.startswith("INSERT ")
     assert database.writes == before + 1
+
+
+def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) -> None:
+    statement = Statement(sa.select(sa.bindparam("value", type_=JSONB())))
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            database.change(statement, {"value": object()})
+    assert database.fetch(statement, {"value": {"a": [1]}}) == [({"a": [1]},)]
+    assert database.usage(database.engine)["in_use"] == 0
 
 
 def test_a_short_statement_is_not_spread_over_processes(database: Database) -> None:

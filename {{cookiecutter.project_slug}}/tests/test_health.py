@@ -41,13 +41,16 @@ def test_ready(fresh: TestClient) -> None:
     assert found["postgis"][0].isdigit() and found["postgresql"][0].isdigit()
 
 
-def test_garbage_is_collected_less_often_while_it_serves(fresh: TestClient) -> None:
-    before = gc.get_threshold()
+@pytest.mark.parametrize("given", [(700, 10, 10), (0, 10, 10), (100_000, 5, 5)])
+def test_garbage_is_collected_less_often_while_it_serves(
+    fresh: TestClient, given: tuple[int, int, int]
+) -> None:
+    before, rare = gc.get_threshold(), (lifecycle.GC_THRESHOLD, 10, 10)
     try:
-        gc.set_threshold(700, 10, 10)
+        gc.set_threshold(*given)
         with fresh:
-            assert gc.get_threshold() == (lifecycle.OBJECTS, 10, 10)
-        assert gc.get_threshold() == (700, 10, 10)
+            assert gc.get_threshold() == (rare if given[0] == 700 else given)
+        assert gc.get_threshold() == given
     finally:
         gc.set_threshold(*before)
 

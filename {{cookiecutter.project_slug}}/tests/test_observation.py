@@ -3,7 +3,6 @@
 import json
 import logging
 import logging.config
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.observation import (
     JsonFormatter,
     logging_config,
-    telemetry,
     trace_statements,
 )
 from {{ cookiecutter.package_name }}.settings import Settings
@@ -103,21 +101,6 @@ def test_statements_are_traced_where_it_is_configured(
     client.get(PATH)
     for operation in ("INSERT", "SELECT"):
         assert any(name == operation and text.startswith(f"{operation} ") for name, text in spans)
-
-
-def test_fastapi_looks_after_opentelemetry_where_it_is_configured(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in [*os.environ]:
-        if "OTEL_" in name:
-            monkeypatch.delenv(name)
-    assert telemetry() == {"tracing": False, "metrics": False, "logs": False}
-    for name in ("FASTAPI_OTEL_AUTO_CONFIGURE", "OTEL_PYTHON_METER_PROVIDER"):
-        with monkeypatch.context() as configured:
-            configured.setenv(name, "true")
-            assert telemetry() is None
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: None)
-    assert telemetry() is None
 
 
 def test_every_request_is_logged_with_what_became_of_it(

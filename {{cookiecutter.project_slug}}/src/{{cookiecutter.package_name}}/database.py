@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, BinaryIO, TypeVar
 
-import orjson
 import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import STATUS_READY
@@ -18,7 +17,7 @@ from .context import current
 from .liveness import Liveness
 from .replica import Replica
 from .settings import Settings
-from .statements import Row, Statement
+from .statements import Row, Statement, json_text
 
 #: How libpq notices that a server is gone (in seconds, the last in milliseconds), unless a URL says otherwise.
 NETWORK = {
@@ -99,7 +98,7 @@ class Database:
             pool_recycle=settings.pool_recycle,
             # There is nothing to roll back: what begins a transaction ends it.
             pool_reset_on_return=None,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_serializer=json_text,
             connect_args={name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
         )
         self.liveness.watch(engine)
@@ -136,7 +135,8 @@ class Database:
             sqlalchemy.exc.DBAPIError: PostgreSQL refuses it, or is gone.
             sqlalchemy.exc.TimeoutError: Every connection is in use.
         """
-        return self._rows(self._to_read(sa.Engine.raw_connection), statement, given)
+        values = statement.values(given)
+        return self._rows(self._to_read(sa.Engine.raw_connection), statement, values)
 
     def fetch_bytes(self, statement: Statement, given: Mapping[str, Any]) -> list[bytes | None]:
         """The values of the one row of such a statement, as PostgreSQL has them in binary.
@@ -151,17 +151,19 @@ class Database:
         return _first_row(file)
 
     def change(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
-        """The rows that a statement writes, in a transaction of its own, which is committed; as ``fetch`` else."""
-        rows = self._rows(
-            self._checked_out(sa.Engine.raw_connection, self._primary), statement, given
-        )
+        """The rows that a statement writes, in a transaction of its own, which is committed.
+
+        Arguments and errors are those of ``fetch``.
+        """
+        values = statement.values(given)
+        lent = self._checked_out(sa.Engine.raw_connection, self._primary)
+        rows = self._rows(lent, statement, values)
         self.writes += 1
         return rows
 
     def _rows(
-        self, lent: PoolProxiedConnection, statement: Statement, given: Mapping[str, Any]
+        self, lent: PoolProxiedConnection, statement: Statement, values: Mapping[str, Any]
     ) -> list[Row]:
-        values = statement.values(given)
         with self._cursor(lent, statement, values) as cursor:
             cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
             rows: list[Row] = cursor.fetchall()

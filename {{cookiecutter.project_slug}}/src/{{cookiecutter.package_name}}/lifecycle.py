@@ -21,9 +21,9 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How many more objects there must be for the garbage collector to look for cycles: a page of 1,000 rows has several
-#: thousand, and no cycles.
-OBJECTS = 20_000
+#: How many more objects must have been made than have gone for the garbage collector to look for cycles: a page of 1,000
+#: rows has several thousand, and no cycles.
+GC_THRESHOLD = 20_000
 
 
 @asynccontextmanager
@@ -73,7 +73,9 @@ def _collecting_less() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS, *before[1:])
+    # Whoever has turned it off, or set it higher, knows why.
+    if 0 < before[0] < GC_THRESHOLD:
+        gc.set_threshold(GC_THRESHOLD, *before[1:])
     try:
         yield
     finally:

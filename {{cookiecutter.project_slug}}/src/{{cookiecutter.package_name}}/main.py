@@ -25,7 +25,7 @@ from .api.middleware import Bodies, Hosts, Requests
 from .database import Database
 from .extent import Extents
 from .lifecycle import lifespan
-from .observation import Metrics, telemetry
+from .observation import Metrics
 from .settings import Settings
 
 #: What pages of the origins in CORS_ORIGINS may do: all that a client outside of a browser could.
@@ -51,7 +51,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         openapi_url=None,
-        telemetry=telemetry(),
     )
     database = Database(settings)
     app.state.settings = settings

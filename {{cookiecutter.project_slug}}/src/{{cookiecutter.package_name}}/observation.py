@@ -1,7 +1,6 @@
 """What can be seen from outside: logs as lines of JSON, metrics for Prometheus, spans for OpenTelemetry."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -9,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import orjson
-from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -127,23 +125,12 @@ class _Pools(Collector):
             )
 
 
-def telemetry() -> TelemetryConfig | None:
-    """What FastAPI measures and traces: nothing, unless OpenTelemetry is configured when the service starts.
-
-    FastAPI would look with each request whether it has been configured meanwhile.
-    """
-    is_wanted = any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
-    if is_wanted or _is_traced():
-        return None
-    return {"tracing": False, "metrics": False, "logs": False}
-
-
 def trace_statements(database: Database) -> None:
     """Make a span of each statement, where OpenTelemetry is installed and configured.
 
     FastAPI brings the spans of the requests; FASTAPI_OTEL_AUTO_CONFIGURE and the usual OTEL_… variables configure both.
     """
-    if not _is_traced():
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return
     tracer = trace.get_tracer(__name__)
 
@@ -154,7 +141,3 @@ def trace_statements(database: Database) -> None:
         return tracer.start_as_current_span(operation, kind=trace.SpanKind.CLIENT, attributes=told)
 
     database.span = span
-
-
-def _is_traced() -> bool:
-    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.sql.dml import ReturningInsert
@@ -10,7 +11,13 @@ from sqlalchemy.sql.dml import ReturningInsert
 #: A row as the driver has it.
 Row: TypeAlias = tuple[Any, ...]
 
-_DIALECT: sa.Dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+
+def json_text(value: Any) -> str:
+    """How a JSON column's values are written, for PostgreSQL."""
+    return orjson.dumps(value).decode()
+
+
+_DIALECT: sa.Dialect = PGDialect_psycopg2(json_serializer=json_text)  # type: ignore[no-untyped-call]
 
 
 class Condition(NamedTuple):
@@ -40,8 +47,8 @@ def together(conditions: Iterable[Condition]) -> Condition:
 class Statement:
     """A SELECT or an INSERT whose parameters that differ from use to use have names.
 
-    To build a SELECT takes SQLAlchemy several times as long as PostgreSQL takes to find a row by its id, and to send one
-    about as long. So this is for what clients ask for all the time: its rows are the driver's, in which PostgreSQL must have
+    To build one takes SQLAlchemy several times as long as PostgreSQL takes to find a row by its id, and to send one about
+    as long. So this is for what clients ask for all the time: its rows are the driver's, in which PostgreSQL must have
     written what Python has no type for.
 
     Attributes:

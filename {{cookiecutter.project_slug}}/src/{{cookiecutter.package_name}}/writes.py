@@ -67,7 +67,7 @@ def insert_all(
         alike[frozenset(each)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
     for numbers in alike.values():
-        found = connection.execute(_insert(record), [values[number] for number in numbers])
+        found = connection.execute(_insert_many(record), [values[number] for number in numbers])
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -91,7 +91,7 @@ def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
 
 
 @cache
-def _insert(record: RowFormat) -> ReturningInsert[Any]:
+def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
     That SQLAlchemy sees to, by ids that are given or that grow. To draw numbers for them takes a right to the sequence, which

@@ -51,9 +51,10 @@ def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Res
     if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
         new = bodies.row_of(body, crs)
         row = writes.insert(database_of(request), record, new)
+        created = record.encode_one(row)
         said = described(row, GEOJSON, DEFAULT)
-        said["Location"] = formats.url(request, f"{ITEMS}/{row[0]}")
-        return formats.json(record.encode_one(row), GEOJSON.media_type, HTTPStatus.CREATED, said)
+        said["Location"] = formats.url(request, f"{ITEMS}/{created['id']}")
+        return formats.json(created, GEOJSON.media_type, HTTPStatus.CREATED, said)
     features = body.get("features")
     if not isinstance(features, list):
         raise bodies.refused("the features of a FeatureCollection are an array", "features")

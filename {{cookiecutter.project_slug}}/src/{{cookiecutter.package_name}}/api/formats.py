@@ -1,10 +1,9 @@
 """The formats of an answer, and which of them a client wants."""
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import orjson
 from starlette.requests import Request
@@ -44,8 +43,8 @@ BROADER = {
     HTML.media_type: {"text/*", "application/xhtml+xml"},
 }
 
-#: The scheme and the host of a URL; empty where neither the client nor the server has told its host.
-ORIGIN = re.compile(r"(\w+://[^/]*)?")
+#: Clients send the same parameters again and again, and a page has several links with all of them.
+_quoted = lru_cache(64)(quote_plus)
 
 
 def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Format:
@@ -84,10 +83,7 @@ def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
 
 def url(request: Request, path: str) -> str:
     """The URL of a path of the service, as the client reaches it."""
-    # Starlette's base_url says the same, and takes as long as all the links of a feature.
-    origin = ORIGIN.match(str(request.url))
-    assert origin is not None
-    return f"{origin[0]}{request.scope.get('root_path', '').rstrip('/')}{path}"
+    return str(request.base_url).rstrip("/") + path
 
 
 def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> list[dict[str, Any]]:
@@ -106,7 +102,8 @@ def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> li
 def address(request: Request, *, without: Set[str]) -> str:
     """The URL of a request without some parameters, up to where another one can be added."""
     kept = [each for each in request.query_params.multi_items() if each[0] not in without]
-    return f"{str(request.url).partition('?')[0]}?{urlencode(kept)}{'&' * bool(kept)}"
+    query = urlencode(kept, quote_via=_quoted)
+    return f"{str(request.url).partition('?')[0]}?{query}{'&' * bool(kept)}"
 
 
 def json(

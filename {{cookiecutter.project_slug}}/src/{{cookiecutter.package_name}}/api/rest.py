@@ -117,8 +117,9 @@ def create(
     """Add a row."""
 {% endif %}
     row = writes.insert(database_of(request), RECORD, new)
-    headers = _tagged(row) | {"Location": url(request, f"{router.prefix}/{row[0]}")}
-    return _json(RECORD.encode_one(row), HTTPStatus.CREATED, headers)
+    created = RECORD.encode_one(row)
+    headers = _tagged(row) | {"Location": url(request, f"{router.prefix}/{created['id']}")}
+    return _json(created, HTTPStatus.CREATED, headers)
 
 
 @router.get(

@@ -1,7 +1,7 @@
 """What the routes of the API have in common."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette import routing
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..threads import Threads
@@ -36,19 +35,17 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-class Plain:
-    """An endpoint as an ASGI application; the application handles its exceptions, as it does those of the middleware."""
-
-    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
-
-
 class PlainRoute(routing.Route):
     """A route of Starlette's that notes itself for logs and metrics, as FastAPI's do."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        # Starlette would handle exceptions here as well as in the application, around every route.
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[routing.Match, Scope]:
         match, found = super().matches(scope)
@@ -62,10 +59,8 @@ def plain(router: APIRouter) -> Iterator[PlainRoute]:
     would take it longer than PostGIS takes to find a row.
     """
     for route in router.routes:
-        assert isinstance(route, APIRoute)
+        assert isinstance(route, Route)
         takes = [*inspect.signature(route.endpoint).parameters]
         # A dependency of a route may ask who calls.
         if takes == ["request"] and not route.dependencies:
-            yield PlainRoute(
-                route.path, Plain(route.endpoint), methods=route.methods, name=route.name
-            )
+            yield PlainRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
