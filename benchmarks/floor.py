@@ -143,4 +143,5 @@ def create_app() -> Starlette:
     # As in the service: a long page has the garbage collector look through all modules otherwise.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(import_module(f"{SERVICE}.lifecycle").GC_THRESHOLD)
     return app

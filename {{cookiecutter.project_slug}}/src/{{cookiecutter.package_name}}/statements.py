@@ -55,8 +55,8 @@ class Statement:
         query: The statement as SQLAlchemy has it.
         text: The same as the driver takes it.
         sorting: Whether it needs ``work_mem`` for a sort.
-        alone: Whether other processes shall not help, since it is done before PostgreSQL has started them, which it takes
-            some 20 ms for.
+        alone: Whether other processes shall not help: PostgreSQL takes some 20 ms to start them, and where clients send many
+            such statements at once, they only take turns with each other.
     """
 
     def __init__(

@@ -144,7 +144,8 @@ def _statement(inside: sa.ColumnElement[bool]) -> Statement:
     mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
     rows = sa.select(sa.func.count()).select_from(found).scalar_subquery()
     columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), (rows == limit).label("is_full")]
-    return Statement(sa.select(*columns), sorting=True)
+    # A map asks for several tiles at once.
+    return Statement(sa.select(*columns), sorting=True, alone=True)
 
 
 def _largest_first() -> list[sa.ColumnElement[Any]]:
