@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -61,8 +62,9 @@ def test_pages_hold_each_feature_once_and_end(
 def test_a_box_is_paged_alike_whichever_way_it_is_found(
     client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Few; many, in the order of the ids, as far as they are looked at, or not at all.
-    for few, expected in ((500, None), (0, (1000, 1000)), (0, (1000, 100)), (0, (0, 1000))):
+    # Few; many, in the order of the ids, as far as they are looked at, or not at all; few, as the planner thinks or not.
+    many = ((0, (1000, 1000)), (0, (1000, 100)), (0, (0, 1000)))
+    for few, expected in ((500, (9, 1000)), *many, (500, (9, 1000)), *many, (500, (1000, 1000))):
         monkeypatch.setattr(paging, "FEW", few)
         monkeypatch.setattr(paging, "_expected", lambda *_, expected=expected: expected)
         for limit in (2, 100):
@@ -75,12 +77,31 @@ def test_the_planner_is_asked_about_many_rows(
 ) -> None:
     told = []
     ask = paging._expected
+    paging._pages.cache_clear()
     monkeypatch.setattr(paging, "FEW", 0)
     monkeypatch.setattr(paging, "_expected", lambda *asked: told.append(ask(*asked)) or told[-1])
     found = client.get(ITEMS, params={"bbox": "-180,-90,180,90"}).json()["features"]
     assert len(told) == bool(found)
     for expected, every in told:
         assert 0 <= expected <= every
+
+
+def test_after_many_rows_the_planner_is_asked_first(
+    client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def span(statement: str) -> AbstractContextManager[None]:
+        sent.append(statement.partition(" ")[0])
+        return nullcontext()
+
+    monkeypatch.setattr(client.app.state.database, "span", span)
+    paging._pages.cache_clear()
+    for number, first in ((0, "SELECT"), (0, "EXPLAIN"), (500, "EXPLAIN"), (500, "SELECT")):
+        sent.clear()
+        monkeypatch.setattr(paging, "FEW", number)
+        client.get(ITEMS, params={"bbox": "-180,-90,180,90", "limit": 1})
+        assert sent[0] == (first if len(some_rows) > 1 else "SELECT")
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

@@ -67,19 +67,27 @@ def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any])
     full. Left to itself PostgreSQL takes the latter way where it expects many rows, as if they lay anywhere: for those of
     a box, in a table that is sorted in space, that may lead through all of the table. Here it ends before that.
     """
-    rows = database.fetch(pages.of_few, values | {"size": FEW + 1})
-    # Where there are none, no more were found than are passed over.
-    found = rows[0][-1] if rows else values["offset"]
-    if found <= FEW:
-        return rows
-    expected, every = _expected(database, pages, values)
-    expected = max(expected, found)
+    expected = every = 0
+    if pages.were_many:
+        expected, every = _expected(database, pages, values)
+    if expected <= FEW:
+        rows = database.fetch(pages.of_few, values | {"size": FEW + 1})
+        # Where there are none, no more were found than are passed over.
+        found = rows[0][-1] if rows else values["offset"]
+        pages.were_many = found > FEW
+        if not pages.were_many:
+            return rows
+        if not every:
+            expected, every = _expected(database, pages, values)
+        expected = max(expected, found)
     to_look_at = PATIENCE * (values["offset"] + values["limit"]) * every // expected
     if to_look_at <= AT_ONCE * expected:
         rows = database.fetch(pages.of_first, values | {"size": to_look_at})
         if len(rows) == values["limit"]:
             return rows
-    return database.fetch(pages.of_all, values)
+    rows = database.fetch(pages.of_all, values)
+    pages.were_many = len(rows) == values["limit"]
+    return rows
 
 
 def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
@@ -90,7 +98,12 @@ def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tup
 
 
 class Pages:
-    """The statements for pages that differ in values alone."""
+    """The statements for pages that differ in values alone.
+
+    Attributes:
+        were_many: Whether the last page was one of many rows. Then the next one probably is, too, since a client that moves
+            about asks for boxes of the same size, and the planner is asked before the index.
+    """
 
     def __init__(
         self,
@@ -104,6 +117,7 @@ class Pages:
         self._wanted = sa.and_(*conditions)
         self._after = after
         self._rows = sa.select(*self._columns).where(self._wanted, after)
+        self.were_many = False
 
     @cached_property
     def as_planned(self) -> Statement:
