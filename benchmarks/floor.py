@@ -20,9 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 SERVICE = os.environ["SERVICE"]
-queries, nearby, crs, tiles, statements = (
+queries, nearby, crs, tiles, statements, lifecycle = (
     import_module(f"{SERVICE}.{name}")
-    for name in ("queries", "nearby", "crs", "tiles", "statements")
+    for name in ("queries", "nearby", "crs", "tiles", "statements", "lifecycle")
 )
 TABLE, GEOMETRY = queries.TABLE, queries.GEOMETRY
 FEATURE = queries.geojson(next(iter(crs.REFERENCES.values())))
@@ -143,5 +143,5 @@ def create_app() -> Starlette:
     # As in the service: a long page has the garbage collector look through all modules otherwise.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(import_module(f"{SERVICE}.lifecycle").GC_THRESHOLD)
+    gc.set_threshold(lifecycle.GC_THRESHOLD)
     return app

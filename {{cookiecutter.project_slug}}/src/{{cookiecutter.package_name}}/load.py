@@ -16,7 +16,6 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, TextIO
 
-import orjson
 import shapely
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
@@ -32,6 +31,7 @@ from .geometry import in_srid
 from .queries import GEOMETRY, TABLE
 from .schemas import READ_ONLY, {{ cookiecutter.__class_name }}In
 from .sources import Batch, Source
+from .statements import json_text
 
 
 class LoadError(ValueError):
@@ -141,7 +141,7 @@ def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
         case sa.String():
             return _escaped
         case JSONB():
-            return lambda value: _escaped(orjson.dumps(value).decode())
+            return lambda value: _escaped(json_text(value))
         case sa.Uuid():
             return attrgetter("hex")
     return str

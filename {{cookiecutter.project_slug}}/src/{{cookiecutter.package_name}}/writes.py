@@ -31,7 +31,7 @@ _ROW = TABLE.c.id == sa.bindparam(ID)
 LOCK = sa.select(VERSION).where(_ROW).with_for_update()
 
 #: Removes a row.
-DELETE = sa.delete(TABLE).where(_ROW).returning(TABLE.c.id)
+DELETE = sa.delete(TABLE).where(_ROW)
 
 
 def _new_ids() -> sa.Select[Any] | None:
