@@ -60,6 +60,14 @@ def refused_geometries() -> Iterator[Any]:
             yield f"a {name}", rows.as_json(placed(shape)), f"column stores {kind}"
         elif name == "GEOMETRYCOLLECTION":
             yield "empty collection", {"type": "GeometryCollection", "geometries": []}, "empty"
+            for inner in ("MULTIPOINT ((0 0), EMPTY)", "POINT (0 0), MULTILINESTRING (EMPTY)"):
+                yield f"empty {inner}", f"{name} ({inner})", "an empty geometry"
+            collection = rows.as_json(placed(shape))
+            deeper = {"type": "GeometryCollection", "geometries": [collection]}
+            reason = "a GeometryCollection within a GeometryCollection"
+            yield "nested collection", deeper, reason
+            beside = [*collection["geometries"], deeper]
+            yield "nested collection beside others", deeper | {"geometries": beside}, reason
         yield f"{name} EMPTY", f"{name} EMPTY", ""
     flat = not SAMPLE.has_z
     other = shapely.force_3d(SAMPLE, 1.0) if flat else shapely.force_2d(SAMPLE)

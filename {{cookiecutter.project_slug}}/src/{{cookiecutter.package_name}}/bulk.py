@@ -159,7 +159,11 @@ def _storable(geometries: Geometries, srid: int) -> Geometries:
         storable &= shapely.get_num_coordinates(geometries) <= most
     collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
     parts, owner = shapely.get_parts(geometries[collections], return_index=True)
-    storable[collections[owner[~_is_whole(parts)]]] = False
+    nested = shapely.get_type_id(parts) == TYPE_IDS["GEOMETRYCOLLECTION"]
+    storable[collections[owner[nested | ~_is_whole(parts)]]] = False
+    # Of a collection's parts, those with parts of their own.
+    inner, part = shapely.get_parts(parts, return_index=True)
+    storable[collections[owner[part[shapely.is_empty(inner)]]]] = False
     coordinates, owner = shapely.get_coordinates(geometries, include_z=HAS_Z, return_index=True)
     storable[owner[~np.isfinite(coordinates).all(axis=1)]] = False
     return np.asarray(storable)

@@ -262,7 +262,12 @@ def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
     if wanted not in ("GEOMETRY", kind):
         raise ValueError(f"a {geometry.geom_type} where the column stores {wanted}")
     parts = shapely.get_parts(geometry)
-    if geometry.is_empty or shapely.is_empty(parts).any():
+    if (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+        # RFC 7946, section 3.1.8: they SHOULD be avoided; ST_AsGeoJSON of PostGIS 3.3 fails on one.
+        raise ValueError("a GeometryCollection within a GeometryCollection: put its parts into one")
+    # An empty part of a part, too: ST_AsGeoJSON writes [[0,0],] for MULTIPOINT (0 0, EMPTY).
+    inner = shapely.get_parts(parts)
+    if geometry.is_empty or shapely.is_empty(parts).any() or shapely.is_empty(inner).any():
         raise ValueError("an empty geometry")
     if shapely.has_m(parts).any():
         raise ValueError("coordinates with a measure (M), which the column does not store")
