@@ -14,7 +14,7 @@ from rows import PATH
 from {{ cookiecutter.package_name }}.api import problems
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
-from {{ cookiecutter.package_name }}.queries import TABLE
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
 
 
@@ -81,23 +81,90 @@ def test_every_error_of_a_body_is_listed(client: TestClient) -> None:
     assert all(error["detail"] in response.json()["detail"] for error in errors)
 
 
-def test_a_value_that_must_be_unique(client: TestClient, connection: sa.Connection) -> None:
-    connection.exec_driver_sql(f"CREATE UNIQUE INDEX only_one ON {TABLE.name} ((true))")
-    try:
-        assert client.post(PATH, json=rows.body(1)).status_code == 201
-        assert_problem(client.post(PATH, json=rows.body(2)), 409)
-    finally:
-        connection.exec_driver_sql("DROP INDEX only_one")
+def assert_names(response: Response, constraint: str, column: str | None) -> None:
+    """See that the problem names what a row breaks."""
+    problem = response.json()
+    assert (problem["constraint"], problem.get("column")) == (constraint, column)
+    assert constraint in problem["detail"]
 
 
 def test_a_value_of_a_unique_column_that_another_row_has(client: TestClient) -> None:
     first = client.post(PATH, json=rows.full_body(1)).json()
     for name in rows.UNIQUE:
-        assert_problem(client.post(PATH, json=rows.full_body(2) | {name: first[name]}), 409)
+        response = client.post(PATH, json=rows.full_body(2) | {name: first[name]})
+        assert_problem(response, 409)
+        assert_names(response, f"uq_{TABLE.name}_{name}", name)
     other = client.post(PATH, json=rows.full_body(2)).json()
     for name in rows.UNIQUE:
-        assert_problem(client.patch(f"{PATH}{other['id']}", json={name: first[name]}), 409)
+        response = client.patch(f"{PATH}{other['id']}", json={name: first[name]})
+        assert_problem(response, 409)
+        assert_names(response, f"uq_{TABLE.name}_{name}", name)
         assert client.patch(f"{PATH}{first['id']}", json={name: first[name]}).status_code == 200
+
+
+#: A rule that the second of two rows breaks, added and removed by SQL; the column it is about, and the status.
+RULES = {
+    "an exclusion": (
+        f"ALTER TABLE {TABLE.name} ADD CONSTRAINT a_rule EXCLUDE USING gist ({GEOMETRY.name} WITH &&)",
+        f"ALTER TABLE {TABLE.name} DROP CONSTRAINT a_rule",
+        GEOMETRY.name,
+        409,
+    ),
+    "a unique index": (
+        f"CREATE UNIQUE INDEX a_rule ON {TABLE.name} ((created_at IS NULL))",
+        "DROP INDEX a_rule",
+        "created_at",
+        409,
+    ),
+    "a foreign key": (
+        "CREATE TABLE times AS SELECT now() AS time; ALTER TABLE times ADD PRIMARY KEY (time);"
+        f"ALTER TABLE {TABLE.name} ADD CONSTRAINT a_rule"
+        " FOREIGN KEY (updated_at) REFERENCES times NOT VALID",
+        f"ALTER TABLE {TABLE.name} DROP CONSTRAINT a_rule; DROP TABLE times",
+        "updated_at",
+        409,
+    ),
+    "a check": (
+        f"ALTER TABLE {TABLE.name} ADD CONSTRAINT a_rule CHECK (created_at < '2000-01-01') NOT VALID",
+        f"ALTER TABLE {TABLE.name} DROP CONSTRAINT a_rule",
+        # It is not in the model: PostgreSQL names only the constraint.
+        None,
+        422,
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_that_a_row_breaks_is_named_with_its_column(
+    client: TestClient, connection: sa.Connection, rule: str
+) -> None:
+    add, remove, column, status = RULES[rule]
+    assert client.post(PATH, json=rows.body(1)).status_code == 201
+    connection.exec_driver_sql(add)
+    try:
+        response = client.post(PATH, json=rows.body(2))
+    finally:
+        connection.exec_driver_sql(remove)
+    assert_problem(response, status)
+    assert_names(response, "a_rule", column)
+    assert rows.count(connection) == 1
+
+
+def test_a_row_that_another_table_refers_to_is_not_deleted(
+    client: TestClient, connection: sa.Connection
+) -> None:
+    id = client.post(PATH, json=rows.body()).json()["id"]
+    connection.exec_driver_sql(
+        f"CREATE TABLE visits AS SELECT id AS place FROM {TABLE.name};"
+        f" ALTER TABLE visits ADD CONSTRAINT a_rule FOREIGN KEY (place) REFERENCES {TABLE.name}"
+    )
+    try:
+        response = client.delete(f"{PATH}{id}")
+    finally:
+        connection.exec_driver_sql("DROP TABLE visits")
+    assert_problem(response, 409)
+    assert_names(response, "a_rule", "id")
+    assert client.get(f"{PATH}{id}").status_code == 200
 
 
 @pytest.mark.parametrize(("code", "status"), [(c, s) for c, (s, _) in problems.SQLSTATES.items()])

@@ -11,11 +11,13 @@ import orjson
 import psycopg2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy import CheckConstraint
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ..models import Base
 from . import methods
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     ),
     "23505": (HTTPStatus.CONFLICT, "another row has this value already"),
     "23514": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is outside of what the table allows"),
+    "23P01": (HTTPStatus.CONFLICT, "another row excludes this one"),
     "40001": (HTTPStatus.CONFLICT, "another request changed the same rows"),
     "40P01": (HTTPStatus.CONFLICT, "another request changed the same rows"),
     "54000": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is too large for the database"),
@@ -143,7 +146,9 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
         log.warning("refused by the database (%s): %s", sqlstate, str(error.orig).strip())
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             return _unavailable(detail)
-        return problem(status, detail)
+        broken = _broken_rule(error.orig)
+        named = "; ".join(f"{kind}: {broken[kind]}" for kind in broken)
+        return problem(status, f"{detail} ({named})" if named else detail, **broken)
     if sqlstate == "XX000" and GEOMETRY_ERROR.match(str(error.orig)):
         log.warning("refused by PostGIS: %s", str(error.orig).strip())
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PostGIS cannot work with this geometry")
@@ -158,6 +163,23 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
     )
+
+
+def _broken_rule(error: Any) -> dict[str, Any]:
+    """The constraint that PostgreSQL names in an error, and the columns that it is about."""
+    constraint = error.diag.constraint_name
+    table = Base.metadata.tables.get(error.diag.table_name or "")
+    # For a key the detail reads "Key (name)=(value) already exists.", in the language of the server.
+    key = re.search(r"\((.+?)\)=\(", error.diag.message_detail or "")
+    about = error.diag.column_name or (key[1] if key else "")
+    if table is not None and constraint and not about:
+        checks = [each for each in table.constraints if isinstance(each, CheckConstraint)]
+        about = next((str(each.sqltext) for each in checks if each.name == constraint), "")
+    if table is not None:
+        code = re.sub(r"'(?:[^']|'')*'", "''", about)
+        names = [column.name for column in table.columns]
+        about = ", ".join(name for name in names if re.search(rf"\b{name}\b", code)) or about
+    return {kind: text for kind, text in (("constraint", constraint), ("column", about)) if text}
 
 
 def _unavailable(detail: str) -> Response:
