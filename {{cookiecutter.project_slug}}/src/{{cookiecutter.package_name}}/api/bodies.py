@@ -1,5 +1,7 @@
 """Features as clients send them: JSON of the right type, in a CRS of their choice, that the table can store."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from .. import bulk, geometry, schemas
@@ -26,8 +29,38 @@ _PLACED: Any = {GEOMETRY.name: (Any, ...)}
 #: The same for a geometry that has been looked at together with many others.
 PLACED_ROW: type[BaseModel] = create_model("PlacedRow", __base__=ROW, **_PLACED)
 
-FEATURES = ("application/geo+json", "application/json")
+JSON = "application/json"
+FEATURES = ("application/geo+json", JSON)
 PATCHES = ("application/merge-patch+json", *FEATURES)
+
+#: Application/json, or any other JSON, for rows that are not features.
+IS_JSON = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
+
+#: Bytes of a body that are parsed on the event loop; a longer one would keep it from other requests.
+SHORT = 50_000
+
+#: Members that an object may have beyond a row's columns before its members are looked at one by one.
+SPARE_MEMBERS = 20
+
+
+def parsed_json(text: bytes) -> Any:
+    """Parse the JSON of a body. Every body of the service comes through here."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # It takes NaN, single surrogates and longer numbers, so that what is wrong is said of the member.
+        return json.loads(text)
+
+
+async def _parsed(request: Request) -> Any:
+    text = await request.body()
+    try:
+        if len(text) <= SHORT:
+            return parsed_json(text)
+        return await run_in_threadpool(parsed_json, text)
+    except ValueError as error:
+        reason = f"the body is not JSON: {error}"
+        raise HTTPException(HTTPStatus.BAD_REQUEST, reason) from error
 
 
 def _json(*media_types: str) -> Any:
@@ -38,13 +71,20 @@ def _json(*media_types: str) -> Any:
         if media_type.lower() not in media_types:
             expected = f"the body is {media_type}, not one of {', '.join(media_types)}"
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, expected)
-        try:
-            return orjson.loads(await request.body())
-        except orjson.JSONDecodeError as error:
-            reason = f"the body is not JSON: {error}"
-            raise HTTPException(HTTPStatus.BAD_REQUEST, reason) from error
+        return await _parsed(request)
 
     return Depends(read)
+
+
+async def _row_json(request: Request) -> Any:
+    """The JSON of a row; None if there is no body. A type has to be said: browsers let any page send a body without one."""
+    if not await request.body():
+        return None
+    said = request.headers.get("content-type", "")
+    if not IS_JSON.fullmatch(said.partition(";")[0].strip()):
+        reason = f"the body is {said or 'of a type that is not said'}, not {JSON}"
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
+    return await _parsed(request)
 
 
 async def _content_crs(request: Request) -> Reference:
@@ -58,20 +98,56 @@ async def _content_crs(request: Request) -> Reference:
     return REFERENCES[uri]
 
 
+# Dependencies, not parameters of the type of a body: FastAPI would parse those before it asks who calls.
 FeatureBody = Annotated[Any, _json(*FEATURES)]
 PatchBody = Annotated[Any, _json(*PATCHES)]
+RowBody = Annotated[Any, Depends(_row_json)]
 ContentCrs = Annotated[Reference, Depends(_content_crs)]
 
 
-def documented(schema: dict[str, Any], media_types: Sequence[str], *names: str) -> dict[str, Any]:
+def documented(
+    schema: dict[str, Any], media_types: Sequence[str], *names: str, required: bool = True
+) -> dict[str, Any]:
     """A request's body and its headers as the OpenAPI document has them."""
     return {
         "parameters": headers(*names),
         "requestBody": {
-            "required": True,
+            "required": required,
             "content": {media_type: {"schema": schema} for media_type in media_types},
         },
     }
+
+
+def row(members: Any) -> BaseModel:
+    """The row that a JSON object is to become.
+
+    Raises:
+        RequestValidationError: It is no object, or one that the table cannot store.
+    """
+    _check_number(members)
+    try:
+        return ROW.model_validate(members)
+    except ValidationError as error:
+        raise RequestValidationError(located(error, "body")) from error
+
+
+def patch_of(body: Any, *place: str | int) -> dict[str, Any]:
+    """The members that a JSON merge patch changes.
+
+    Raises:
+        RequestValidationError: It is no object, or one that fits no row.
+    """
+    if not isinstance(body, dict):
+        raise refused("a patch is an object", *place)
+    _check_number(body, *place)
+    return body
+
+
+def _check_number(members: Any, *place: str | int) -> None:
+    """Refuse an object with far more members than a row has, each of which would be an error of its own."""
+    most = len(TABLE.columns) + SPARE_MEMBERS
+    if isinstance(members, dict) and len(members) > most:
+        raise refused(f"{len(members):,} members, where a row has {len(TABLE.columns)}", *place)
 
 
 def row_of(feature: Any, crs: Reference, *place: str | int) -> BaseModel:
@@ -122,6 +198,7 @@ def _members(feature: Any, *place: str | int) -> dict[str, Any]:
         properties = {}
     if not isinstance(properties, dict):
         raise refused("the properties of a feature are an object", *place, "properties")
+    _check_number(properties, *place, "properties")
     if GEOMETRY.name in properties:
         raise refused("the geometry is no property", *place, "properties", GEOMETRY.name)
     return {name: value for name, value in properties.items() if not _is_unset(name, value)}

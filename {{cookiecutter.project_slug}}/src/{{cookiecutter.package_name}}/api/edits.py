@@ -88,11 +88,12 @@ def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCr
 )
 def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
-    if not isinstance(body, dict) or not isinstance(body.get("properties", {}), dict):
-        raise bodies.refused("a patch of a feature is an object, and so are its properties")
+    if not isinstance(body, dict):
+        raise bodies.refused("a patch of a feature is an object")
+    properties = bodies.patch_of(body.get("properties", {}), "properties")
     record = GEOJSON_IN[DEFAULT.uri]
     # Members that the service sets itself change nothing, nor does a null for what no feature has.
-    names = {name for name in body.get("properties", {}) if name in bodies.ROW.model_fields}
+    names = {name for name in properties if name in bodies.ROW.model_fields}
     if "geometry" in body:
         names.add(GEOMETRY.name)
     with database_of(request).write() as connection:

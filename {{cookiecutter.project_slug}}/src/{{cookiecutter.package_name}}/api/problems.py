@@ -50,6 +50,10 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
 GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
 
 
+#: Errors of one input that are listed, at the most.
+LISTED_ERRORS = 20
+
+
 class ParameterError(Exception):
     """Query parameters that are unknown, or have values that they cannot have."""
 
@@ -127,11 +131,14 @@ def invalid(
     errors: Sequence[Mapping[str, Any]], status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
 ) -> Response:
     """The response to input that Pydantic refused."""
-    members = [
-        {"location": ".".join(map(str, error["loc"])), "detail": error["msg"]} for error in errors
+    listed = [
+        {"location": ".".join(map(str, error["loc"])), "detail": error["msg"]}
+        for error in errors[:LISTED_ERRORS]
     ]
-    detail = "; ".join(f"{member['location']}: {member['detail']}" for member in members)
-    return problem(status, detail, errors=members)
+    detail = f"{listed[0]['location']}: {listed[0]['detail']}"
+    if len(errors) > 1:
+        detail += f" (the first of {len(errors):,} errors)"
+    return problem(status, detail, errors=listed)
 
 
 def too_large(place: tuple[str, ...], limit: str) -> RequestValidationError:

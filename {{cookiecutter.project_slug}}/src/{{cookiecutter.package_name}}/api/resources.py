@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from .. import spatial
 from ..geometry import GEOJSON_TYPES, GeoJSON
 from ..queries import GEOMETRY, TABLE, Feature
-from ..schemas import READ_ONLY
+from ..schemas import READ_ONLY, {{ cookiecutter.__class_name }}In
 
 LINKS: dict[str, Any] = {
     "type": "array",
@@ -151,6 +151,7 @@ SCHEMAS = {
         numberMatched={"type": "integer", "minimum": 0},
         numberEstimated={"type": "integer", "minimum": 0},
     ),
+    {{ cookiecutter.__class_name }}In.__name__: {{ cookiecutter.__class_name }}In.model_json_schema(),
     "NewFeature": new_feature(),
     "NewFeatureCollection": collection_of("NewFeature"),
     "FeatureOrCollection": _either("Feature", "FeatureCollection"),

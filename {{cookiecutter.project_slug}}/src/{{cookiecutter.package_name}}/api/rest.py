@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import orjson
 import shapely
 import sqlalchemy as sa
-from fastapi import APIRouter, Body, {{ 'Depends, ' if cookiecutter.__is_point else '' }}Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -18,10 +17,11 @@ from .. import bbox, nearby, paging, queries, schemas, writes
 from ..crs import WGS84
 from ..geometry import WKT
 from ..statements import Condition
-from . import etags
+from . import bodies, etags
 from .auth import WRITER
+from .bodies import JSON, RowBody, documented
 from .formats import url
-from .openapi import refusals
+from .openapi import reference, refusals
 from .parameters import (
     BBox,
     Latitude,
@@ -29,12 +29,11 @@ from .parameters import (
     Longitude,
     clamped,
     database_of,
-    located,
     settings_of,
 )
 from .patches import merge
 {% if cookiecutter.__is_point %}
-from .point import QUERY_PARAMETERS, body_or_query
+from .point import QUERY_PARAMETERS, row_of_body_or_query
 {% endif %}
 from .problems import too_large
 from .routes import Route
@@ -43,6 +42,9 @@ RECORD = queries.Record(schemas.GEOMETRY)
 STORED = queries.Record(WKT(queries.GEOMETRY))
 
 router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name], route_class=Route)
+
+#: A row in a body, as the document has it.
+ROW = reference(bodies.ROW.__name__)
 
 #: Why a change may be refused, apart from what is wrong with its members.
 REFUSED = refusals(
@@ -88,33 +90,25 @@ class NearbyQuery(BaseModel):
     limit: Limit = None
 
 
+@router.post(
+    "/",
+    status_code=HTTPStatus.CREATED,
+    response_model=schemas.{{ cookiecutter.__class_name }}Out,
+    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
 {% if cookiecutter.__is_point %}
-@router.post(
-    "/",
-    status_code=HTTPStatus.CREATED,
-    response_model=schemas.{{ cookiecutter.__class_name }}Out,
-    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
-    openapi_extra={"parameters": QUERY_PARAMETERS},
-    dependencies=[WRITER],
-)
-def create(
-    request: Request,
-    new: Annotated[schemas.{{ cookiecutter.__class_name }}In, Depends(body_or_query)],
-) -> Response:
-    """Add a row, of a JSON body or of query parameters."""
+    openapi_extra=documented(ROW, [JSON], required=False) | {"parameters": QUERY_PARAMETERS},
 {% else %}
-@router.post(
-    "/",
-    status_code=HTTPStatus.CREATED,
-    response_model=schemas.{{ cookiecutter.__class_name }}Out,
-    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
+    openapi_extra=documented(ROW, [JSON]),
+{% endif %}
     dependencies=[WRITER],
 )
-def create(
-    request: Request,
-    new: schemas.{{ cookiecutter.__class_name }}In,
-) -> Response:
+def create(request: Request, body: RowBody) -> Response:
+{% if cookiecutter.__is_point %}
+    """Add a row, of a JSON body or of query parameters."""
+    new = row_of_body_or_query(request, body)
+{% else %}
     """Add a row."""
+    new = bodies.row(body)
 {% endif %}
     row = writes.insert(database_of(request), RECORD, new)
     created = RECORD.encode_one(row)
@@ -186,14 +180,12 @@ def read(request: Request, id: schemas.Id) -> Response:
     "/{id:row}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=REFUSED,
+    openapi_extra=documented(ROW, [JSON]),
     dependencies=[WRITER],
 )
-def replace(
-    request: Request,
-    id: schemas.Id,
-    new: schemas.{{ cookiecutter.__class_name }}In,
-) -> Response:
+def replace(request: Request, id: schemas.Id, body: RowBody) -> Response:
     """Put another row in the place of one: what is left out goes back to its default."""
+    new = bodies.row(body)
     names = type(new).model_fields
     with database_of(request).write() as connection:
         _lock(connection, request, id)
@@ -205,24 +197,19 @@ def replace(
     "/{id:row}",
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=REFUSED,
+    openapi_extra=documented({"type": "object"}, [JSON]),
     dependencies=[WRITER],
 )
-def change(
-    request: Request,
-    id: schemas.Id,
-    patch: Annotated[dict[str, Any], Body()],
-) -> Response:
+def change(request: Request, id: schemas.Id, body: RowBody) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
+    patch = bodies.patch_of(body)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
         # A geometry that stays is read in the CRS of the table, which may store more than WGS 84 can say.
         before = RECORD if queries.GEOMETRY.name in patch else STORED
         row = connection.execute(before.by_id.query, {"id": id}).one()
         merged = merge(orjson.loads(orjson.dumps(before.encode_one(row))), patch)
-        try:
-            new = schemas.{{ cookiecutter.__class_name }}In.model_validate(merged)
-        except ValidationError as error:
-            raise RequestValidationError(located(error, "body")) from error
+        new = bodies.row(merged)
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         if names := [name for name in type(new).model_fields if name in patch]:
             row = writes.update(connection, RECORD, id, new, names)
