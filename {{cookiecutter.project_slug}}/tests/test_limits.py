@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import rows
 import shapely
 from fastapi.testclient import TestClient
 from rows import PATH
+from shapely.geometry.base import BaseGeometry
 
-from {{ cookiecutter.package_name }} import samples
+from {{ cookiecutter.package_name }} import samples, spatial
 from {{ cookiecutter.package_name }}.queries import GEOMETRY
 
 Serve = Callable[..., TestClient]
@@ -25,6 +27,51 @@ def test_vertices(serve: Serve) -> None:
     for value in ("LINESTRING (0 0, 1 1, 1 2)", "MULTIPOINT (0 0, 1 1, 1 2)"):
         response = client.post(PATH, json=rows.body() | {GEOMETRY.name: value})
         rows.refused(response, f"body.{GEOMETRY.name}", "3 vertices, where 2 are the most")
+
+
+def _tangled() -> BaseGeometry | None:
+    """A geometry that the column could store, but whose segments GEOS would compare each with each."""
+    lon, lat = samples.middle()
+    turns = np.linspace(0, 2 * np.pi, 3_000)
+    corners = np.c_[lon + np.cos(turns) / 1_000, lat + np.sin(turns) / 1_000]
+    # Triangles that meet in the middle, and diagonals beside each other.
+    holes = [[(lon, lat), *corners[first : first + 2]] for first in range(0, len(turns), 2)]
+    area = shapely.Polygon(shapely.box(lon - 1, lat - 1, lon + 1, lat + 1).exterior, holes)
+    steps = np.arange(5_000)
+    line = shapely.LineString(np.c_[lon + steps / 1e6 + steps % 2 / 10, lat + steps % 2 / 10])
+    shapes: dict[str, BaseGeometry] = {
+        "LINESTRING": line,
+        "MULTILINESTRING": shapely.MultiLineString([line]),
+        "POLYGON": area,
+        "MULTIPOLYGON": shapely.MultiPolygon([area]),
+        "GEOMETRYCOLLECTION": shapely.GeometryCollection([area, line]),
+        "GEOMETRY": area,
+    }
+    shape = shapes.get(spatial.geometry_type(GEOMETRY))
+    return shape if shape is None or spatial.dimension(GEOMETRY) == 2 else shapely.force_3d(shape)
+
+
+TANGLED = _tangled()
+
+if TANGLED is not None:
+
+    def test_segments_that_meet_too_often(client: TestClient) -> None:
+        members = rows.body(**{GEOMETRY.name: TANGLED})
+        response = client.post(PATH, json=members)
+        rows.refused(response, f"body.{GEOMETRY.name}", "too often: split it")
+        shape = members.pop(GEOMETRY.name)
+        feature = {"type": "Feature", "properties": members, "geometry": shape}
+        collection = {"type": "FeatureCollection", "features": [feature]}
+        response = client.post(f"/collections{PATH}items", json=collection)
+        rows.refused(response, "body.features.0.geometry", "too often: split it")
+        assert client.get(PATH).json()["items"] == []
+
+    def test_many_vertices_are_fine(client: TestClient) -> None:
+        shape = shapely.segmentize(shapely.force_2d(SAMPLE), SAMPLE.length / 10_000)
+        if spatial.dimension(GEOMETRY) == 3:
+            shape = shapely.force_3d(shape)
+        response = client.post(PATH, json=rows.body(**{GEOMETRY.name: shape}))
+        assert response.status_code == 201, response.text
 
 
 def test_radius(serve: Serve) -> None:

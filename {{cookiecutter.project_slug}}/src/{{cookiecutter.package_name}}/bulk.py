@@ -137,7 +137,7 @@ def fitted(geometries: Geometries, *, force_2d: bool = False) -> Geometries:
 
 def problems(geometries: Geometries, srid: int) -> Iterator[tuple[int, str]]:
     """Which of the geometries, whose coordinates are in this CRS, the column cannot store, and why."""
-    for index in np.flatnonzero(~_storable(geometries, srid)).tolist():
+    for index in np.flatnonzero(~storable(geometries, srid)).tolist():
         shape = geometries[index]
         if shape is None:
             yield index, "no geometry"
@@ -149,24 +149,30 @@ def problems(geometries: Geometries, srid: int) -> Iterator[tuple[int, str]]:
             yield index, f"{error} (--force-2d drops the others)" if surplus else str(error)
 
 
-def _storable(geometries: Geometries, srid: int) -> Geometries:
+def storable(geometries: Geometries, srid: int) -> Geometries:
     """Which of the geometries are fit to be stored beyond doubt; the others have to be looked at one by one."""
     types = shapely.get_type_id(geometries)
     wanted = list(TYPE_IDS.values()) if KIND == "GEOMETRY" else [TYPE_IDS[KIND]]
-    storable = np.isin(types, wanted) & shapely.is_valid(geometries)
-    storable &= _is_whole(geometries) & _is_in_range(geometries, srid)
+    fit = np.isin(types, wanted)
+    fit &= _is_whole(geometries) & _is_in_range(geometries, srid)
+    vertices = shapely.get_num_coordinates(geometries)
     if (most := current.get().max_vertices) is not None:
-        storable &= shapely.get_num_coordinates(geometries) <= most
+        fit &= vertices <= most
     collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
     parts, owner = shapely.get_parts(geometries[collections], return_index=True)
     nested = shapely.get_type_id(parts) == TYPE_IDS["GEOMETRYCOLLECTION"]
-    storable[collections[owner[nested | ~_is_whole(parts)]]] = False
+    fit[collections[owner[nested | ~_is_whole(parts)]]] = False
     # Of a collection's parts, those with parts of their own.
     inner, part = shapely.get_parts(parts, return_index=True)
-    storable[collections[owner[part[shapely.is_empty(inner)]]]] = False
+    fit[collections[owner[part[shapely.is_empty(inner)]]]] = False
     coordinates, owner = shapely.get_coordinates(geometries, include_z=HAS_Z, return_index=True)
-    storable[owner[~np.isfinite(coordinates).all(axis=1)]] = False
-    return np.asarray(storable)
+    fit[owner[~np.isfinite(coordinates).all(axis=1)]] = False
+    # Last, what costs most, and only of what is left.
+    for index in np.flatnonzero(fit & (vertices > geometry.FEW_VERTICES)):
+        fit[index] = not geometry.is_tangled(geometries[index])
+    left = np.flatnonzero(fit)
+    fit[left] = shapely.is_valid(geometries[left])
+    return np.asarray(fit)
 
 
 def _is_whole(geometries: Geometries) -> Geometries:

@@ -4,6 +4,7 @@ GeoJSON is longitude, latitude in WGS 84, whatever the table stores (RFC 7946, s
 x before y; EWKT may name that or WGS 84.
 """
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -33,6 +34,17 @@ GEOJSON_TYPES = {
     "MULTIPOLYGON": "MultiPolygon",
     "GEOMETRYCOLLECTION": "GeometryCollection",
 }
+
+#: How many pairs of a geometry's segments may have boxes that overlap, each counted from both sides. GEOS compares them all
+#: to tell whether an area is valid or what a line intersects: of this many in up to a second, and of ten times as many,
+#: where rings meet in one point, in a minute and gigabytes.
+MAX_OVERLAPS = 5_000_000
+
+#: Of a geometry with no more vertices, no more pairs can overlap.
+FEW_VERTICES = math.isqrt(MAX_OVERLAPS)
+
+#: The vertices of a geometry, at the most, of which GEOS is asked why it is invalid.
+MAX_EXPLAINED = 1_000
 
 #: How deep collections may be nested. PostGIS refuses 200 levels, and a recursive parser would crash the process before.
 MAX_DEPTH = 32
@@ -278,8 +290,57 @@ def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
     if not np.isfinite(shapely.get_coordinates(geometry, include_z=dimension == 3)).all():
         raise ValueError("a coordinate that is NaN or infinite")
     _verify_range(geometry)
-    if not geometry.is_valid:
-        raise ValueError(f"an invalid geometry: {shapely.is_valid_reason(geometry)}")
+    if is_tangled(geometry):
+        raise ValueError(
+            f"a geometry of {vertices:,} vertices whose segments lie over one another, or meet, too often: split it"
+        )
+    # Not geometry.is_valid, which keeps other threads from running meanwhile.
+    if not shapely.is_valid(geometry):
+        raise ValueError(_invalid(geometry, vertices))
+
+
+def _invalid(geometry: BaseGeometry, vertices: int) -> str:
+    """Why a geometry is invalid; of a large one only that it is, since GEOS keeps other threads from running meanwhile."""
+    if vertices > MAX_EXPLAINED:
+        return f"an invalid geometry of {vertices:,} vertices: PostGIS' ST_IsValidReason says why"
+    return f"an invalid geometry: {shapely.is_valid_reason(geometry)}"
+
+
+def is_tangled(geometry: BaseGeometry) -> bool:
+    """Whether more pairs of segments than ``MAX_OVERLAPS``, or 50 for each segment, have boxes that overlap.
+
+    That many rings meet in one point, or long diagonals lie beside each other, costs GEOS and PostGIS the square of
+    their number.
+    """
+    if shapely.get_num_coordinates(geometry) <= FEW_VERTICES:
+        return False
+    # Of a collection that has a MULTI geometry, its parts' parts.
+    parts = shapely.get_parts(shapely.get_parts(geometry))
+    lines = parts[shapely.get_type_id(parts) == shapely.GeometryType.LINESTRING]
+    paths = np.concatenate([shapely.get_rings(parts), lines])
+    coordinates, path = shapely.get_coordinates(paths, return_index=True)
+    joined = path[1:] == path[:-1]
+    ends = np.stack([coordinates[:-1][joined], coordinates[1:][joined]])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    most = max(MAX_OVERLAPS, 50 * len(low))
+    # Boxes overlap along both axes: for the usual geometry this bound is enough.
+    if min(_overlaps(low[:, axis], high[:, axis]) for axis in (0, 1)) <= most:
+        return False
+    boxes = shapely.box(*low.T, *high.T)
+    tree, overlaps = shapely.STRtree(boxes), 0
+    # Each answer has at most as many pairs, in case every box overlaps every other.
+    at_once = max(1, MAX_OVERLAPS // len(boxes))
+    for first in range(0, len(boxes), at_once):
+        overlaps += tree.query(boxes[first : first + at_once]).shape[1]
+        if overlaps > most:
+            return True
+    return False
+
+
+def _overlaps(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> int:
+    """How many pairs of intervals overlap, each counted from both sides and with itself."""
+    apart = int(np.searchsorted(np.sort(high), low).sum())
+    return len(low) ** 2 - 2 * apart
 
 
 def _verify_range(geometry: BaseGeometry) -> None:

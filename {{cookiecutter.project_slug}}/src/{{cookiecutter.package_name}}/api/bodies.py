@@ -180,12 +180,14 @@ def rows_of(features: Sequence[Any], crs: Reference, *place: str | int) -> list[
     Raises:
         RequestValidationError: One is no feature, or the table cannot store it.
     """
-    shapes = _storable_shapes(features, crs)
-    if shapes is None:
-        return [row_of(each, crs, *place, number) for number, each in enumerate(features)]
+    shapes = _shapes(features, crs)
+    storable = bulk.storable(shapes, _placed_srid(crs))
+    # Why one cannot be stored is for ``row_of`` to say.
     return [
-        _validated(PLACED_ROW, _members(each, *place, number), shape, *place, number)
-        for number, (each, shape) in enumerate(zip(features, shapes, strict=True))
+        _validated(PLACED_ROW, _members(each, *place, number), shapes[number], *place, number)
+        if storable[number]
+        else row_of(each, crs, *place, number)
+        for number, each in enumerate(features)
     ]
 
 
@@ -226,19 +228,12 @@ def _shape(given: Any, crs: Reference) -> BaseGeometry:
     return _placed(geometry.read(given, default_srid=WGS84), crs)
 
 
-def _storable_shapes(features: Sequence[Any], crs: Reference) -> bulk.Geometries | None:
-    """The geometries of all the features at once; None unless each is there and fit to be stored.
-
-    Why one is not is for ``row_of`` to say.
-    """
+def _shapes(features: Sequence[Any], crs: Reference) -> bulk.Geometries:
+    """The geometries of all the features at once; None where there is none, or where it is malformed."""
     given = [each.get("geometry") if isinstance(each, dict) else None for each in features]
-    if not all(isinstance(each, dict) for each in given):
-        return None
-    shapes = bulk.read(given)
-    if shapely.is_missing(shapes).any():
-        return None
-    shapes = _placed(shapes, crs)
-    return None if any(bulk.problems(shapes, _placed_srid(crs))) else shapes
+    shapes = bulk.read([shape if isinstance(shape, dict) else None for shape in given])
+    placed: bulk.Geometries = _placed(shapes, crs)
+    return placed
 
 
 def _placed(shapes: Any, crs: Reference) -> Any:
