@@ -11,6 +11,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 PACKAGE = json.loads(r'''{{ cookiecutter.package_name | tojson }}''')
 SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
@@ -21,26 +22,38 @@ DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
 RULE = "=" * 88
 
 
+class NotChecked(Exception):
+    """There is no interpreter to check the models with; the message says why."""
+
+
 def main() -> int:
     remove_empty_folders(Path.cwd())
-    python = interpreter(requirements())
-    if python is None:
+    try:
+        python = interpreter(requirements())
+    except NotChecked as reason:
         say(
-            "NOTHING WAS CHECKED: the packages that the check needs could not be installed.\n"
-            f"To check the models:  cd {SLUG} && make check"
+            f"{RULE}\nNOTHING WAS CHECKED: {reason}\n"
+            f"To check the models:  cd {SLUG} && make check\n{RULE}"
         )
         return 0
-    if check(python):
+    checked = check(python)
+    say(checked.stdout)
+    if checked.returncode == 0:
         return 0
     say(
-        "The generated models do not pass their own check; the reasons are given above.\n"
-        "That is a fault of the template or of the parameters: please report it with them."
+        f"{RULE}\nThe generated models do not pass their own check; the reasons are given above.\n"
+        f"That is a fault of the template or of the parameters: please report it with them.\n{RULE}"
     )
     return 1
 
 
 def say(text: str) -> None:
-    print(f"\n{RULE}\n{text}\n{RULE}\n", file=sys.stderr)
+    """Print to standard error, if anyone reads it: standard output belongs to programs such as ``cruft diff``."""
+    try:
+        print(text.rstrip(), file=sys.stderr, flush=True)
+    except OSError:
+        # What is still to be written at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def remove_empty_folders(root: Path) -> None:
@@ -57,26 +70,47 @@ def requirements() -> list[str]:
     return [*project["dependencies"], *(tool for tool in tools if tool.startswith("openapi"))]
 
 
-def interpreter(needed: list[str]) -> Path | None:
-    """An interpreter that has the packages: this one, else that of an environment in the cache."""
+def interpreter(needed: list[str]) -> Path:
+    """An interpreter that has the packages: this one, else that of an environment in the cache.
+
+    Raises:
+        NotChecked: There is no such environment, and none can be made.
+    """
     if all(map(is_installed, needed)):
         return Path(sys.executable)
     if os.environ.get(DECLINE) == "0":
-        return None
-    environment = cache_folder() / f"check-{fingerprint(needed)}"
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
-        print(
-            f"Making an environment to check the models with, once for all projects: {environment}\n"
-            f"(to decline: {DECLINE}=0)",
-            file=sys.stderr,
+        raise NotChecked(
+            f"{sys.executable} lacks packages that the check needs, and {DECLINE}=0 declines an\n"
+            "environment that has them."
         )
-        try:
+    try:
+        environment = cache_folder() / f"check-{fingerprint(needed)}"
+        if not runs(python_of(environment)):
+            say(
+                f"Making an environment to check the models with, once for all projects: {environment}\n"
+                f"(this takes about a minute; to decline: {DECLINE}=0)"
+            )
             make_environment(environment, needed)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"That failed: {error}", file=sys.stderr)
-            return None
-    return python
+    except subprocess.CalledProcessError as error:
+        output = error.stdout.strip()
+        raise NotChecked(
+            f"an environment with the packages could not be made.\n{output}"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise NotChecked(f"an environment could not be made: {error}") from error
+    return python_of(environment)
+
+
+def python_of(environment: Path) -> Path:
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def runs(python: Path) -> bool:
+    """Whether an interpreter still runs: a link to one that was removed does not."""
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def is_installed(requirement: str) -> bool:
@@ -99,8 +133,11 @@ def fingerprint(needed: list[str]) -> str:
 
 
 def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cookiecutter-fastapi-postgis"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification of XDG has relative paths ignored; here they would lie in the project.
+    if not base.is_absolute():
+        base = Path.home() / ".cache"
+    return base / "cookiecutter-fastapi-postgis"
 
 
 def make_environment(environment: Path, needed: list[str]) -> None:
@@ -109,27 +146,30 @@ def make_environment(environment: Path, needed: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=environment.parent) as folder:
         made = Path(folder) / "environment"
         if uv := shutil.which("uv"):
-            run(uv, "venv", "--quiet", "--python", sys.executable, made)
-            run(uv, "pip", "install", "--quiet", "--python", made, *needed)
+            run(uv, "venv", "--quiet", "--python", sys.executable, made, check=True)
+            run(uv, "pip", "install", "--quiet", "--python", made, *needed, check=True)
         else:
-            run(sys.executable, "-m", "venv", made)
-            python = next(made.glob("*/python*"))
-            run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed)
-        if not environment.exists():
+            run(sys.executable, "-m", "venv", made, check=True)
+            pip = (python_of(made), "-m", "pip", "--quiet", "--disable-pip-version-check")
+            run(*pip, "install", *needed, check=True)
+        if not runs(python_of(environment)):
+            shutil.rmtree(environment, ignore_errors=True)
             made.rename(environment)
 
 
-def run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, stdout=sys.stderr)
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it prints: with standard error closed, it would be the command that fails."""
+    output = {"text": True, "errors": "replace", "stdout": subprocess.PIPE}
+    return subprocess.run(command, stderr=subprocess.STDOUT, **output, **options)
 
 
-def check(python: Path) -> bool:
+def check(python: Path) -> subprocess.CompletedProcess[str]:
     """Run the project's check; with a database in DATABASE_URL, PostGIS is asked to take the table, too."""
     environment = os.environ | {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [python, "-m", PACKAGE, "check"]
     if "DATABASE_URL" in environment:
         command.append("--ddl")
-    return subprocess.run(command, env=environment, check=False).returncode == 0
+    return run(*command, env=environment)
 
 
 if __name__ == "__main__":

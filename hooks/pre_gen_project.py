@@ -27,17 +27,25 @@ def leave_nothing_behind() -> None:
             return
 
 
+def say(text: str) -> None:
+    """Print to standard error, if anyone reads it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # What is still to be written at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def main() -> int:
     if not PROBLEMS:
         return 0
     rule = "=" * 88
     lines = "\n".join(f"- {problem}" for problem in PROBLEMS)
-    print(
+    say(
         f"\n{rule}\nThe parameters are wrong; nothing was generated.\n{lines}\n\n"
         "Correct them and run cookiecutter again. Your answers are kept: with --replay-file,\n"
         "a corrected copy of them will do.\n"
-        f"{rule}\n",
-        file=sys.stderr,
+        f"{rule}\n"
     )
     leave_nothing_behind()
     return 1

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from rendering import TEMPLATE
 
@@ -73,9 +74,14 @@ class User:
         self.home.mkdir(parents=True)
 
     def run(
-        self, module: str, *arguments: str | Path, folder: Path | None = None, **environment: str
+        self,
+        module: str,
+        *arguments: str | Path,
+        folder: Path | None = None,
+        output: int = subprocess.PIPE,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m module …`` in a folder, the user's unless given."""
+        """Run ``python -m module …`` in a folder, the user's unless given, and keep what it prints unless told."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         for name in ("DATABASE_URL", "TEST_DATABASE_URL"):
             kept.pop(name, None)
@@ -83,11 +89,12 @@ class User:
             [sys.executable, "-m", module, *arguments],
             cwd=folder or self.folder,
             env=kept | GIT | {"HOME": str(self.home)} | environment,
-            capture_output=True,
+            stdout=output,
+            stderr=output,
             text=True,
         )
 
     def cookiecutter(
-        self, *arguments: str | Path, folder: Path | None = None, **environment: str
+        self, *arguments: str | Path, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        return self.run("cookiecutter", *arguments, folder=folder, **environment)
+        return self.run("cookiecutter", *arguments, **options)

@@ -128,7 +128,8 @@ def test_a_refused_overwriting_leaves_the_project_as_it_is(user: User) -> None:
 def test_models_are_checked_and_nothing_is_written(user: User, bake: Bake) -> None:
     run = user.cookiecutter(TEMPLATE, "--no-input", "ci=none", "project_slug=p")
     assert run.returncode == 0
-    assert "agree" in run.stdout
+    assert "agree" in run.stderr
+    assert run.stdout == ""
     project = user.folder / "p"
     assert {path for path in below(project) if (project / path).is_file()} == bake(
         ci="none", project_slug="p"
@@ -156,8 +157,10 @@ def test_an_environment_can_be_declined(user: User, needy: Path) -> None:
     run = user.cookiecutter(needy, "--no-input", FASTAPI_POSTGIS_CHECK_ENV="0")
     assert run.returncode == 0
     assert "NOTHING WAS CHECKED" in run.stderr
+    assert "FASTAPI_POSTGIS_CHECK_ENV=0 declines" in run.stderr
+    assert "could not be" not in run.stderr
     assert "make check" in run.stderr
-    assert "agree" not in run.stdout
+    assert "agree" not in run.stderr
 
 
 def test_packages_that_cannot_be_had_are_told(user: User, needy: Path) -> None:
@@ -165,6 +168,8 @@ def test_packages_that_cannot_be_had_are_told(user: User, needy: Path) -> None:
     run = user.cookiecutter(needy, "--no-input", **offline)
     assert run.returncode == 0
     assert "NOTHING WAS CHECKED" in run.stderr
+    assert "could not be made" in run.stderr
+    assert "not-installed-here" in run.stderr
     assert "FASTAPI_POSTGIS_CHECK_ENV=0" in run.stderr
     assert not list(user.home.glob(".cache/cookiecutter-fastapi-postgis/check-*"))
 
@@ -180,21 +185,72 @@ fi
 """
 
 
-def test_an_environment_is_made_once_and_outside_of_the_project(user: User, needy: Path) -> None:
-    uv = user.home / "bin" / "uv"
-    uv.parent.mkdir()
-    uv.write_text(UV)
-    uv.chmod(0o755)
-    path = f"{uv.parent}{os.pathsep}{os.environ['PATH']}"
+@pytest.fixture
+def uv(user: User) -> str:
+    """A PATH on which uv makes such environments."""
+    program = user.home / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text(UV)
+    program.chmod(0o755)
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+MADE = "Making an environment"
+
+
+def test_an_environment_is_made_once_and_outside_of_the_project(
+    user: User, needy: Path, uv: str
+) -> None:
     first, second = (
-        user.cookiecutter(needy, "--no-input", f"project_slug={slug}", PATH=path) for slug in "ab"
+        user.cookiecutter(needy, "--no-input", f"project_slug={slug}", PATH=uv) for slug in "ab"
     )
-    made = "Making an environment"
-    assert (made in first.stderr, made in second.stderr) == (True, False)
-    assert "agree" in first.stdout
-    assert "agree" in second.stdout
+    assert (MADE in first.stderr, MADE in second.stderr) == (True, False)
+    assert "agree" in first.stderr
+    assert "agree" in second.stderr
     assert len(list(user.home.glob(".cache/cookiecutter-fastapi-postgis/*"))) == 1
-    assert "agree" in first.stdout
+
+
+def test_an_environment_whose_interpreter_is_gone_is_made_again(
+    user: User, needy: Path, uv: str
+) -> None:
+    user.cookiecutter(needy, "--no-input", "project_slug=a", PATH=uv)
+    (python,) = user.home.glob(".cache/cookiecutter-fastapi-postgis/check-*/bin/python")
+    python.unlink()
+    python.symlink_to(user.home / "removed" / "python")
+    run = user.cookiecutter(needy, "--no-input", "project_slug=b", PATH=uv)
+    assert run.returncode == 0
+    assert MADE in run.stderr
+    assert "agree" in run.stderr
+    assert len(list(user.home.glob(".cache/cookiecutter-fastapi-postgis/*"))) == 1
+
+
+def test_a_home_that_cannot_be_written_to_is_told(user: User, needy: Path) -> None:
+    (user.home / ".cache").write_text("a file")
+    run = user.cookiecutter(needy, "--no-input")
+    assert run.returncode == 0
+    assert "NOTHING WAS CHECKED: an environment could not be made" in run.stderr
+
+
+# -- Output that nobody reads --------------------------------------------------------------------
+
+
+def closed_pipe() -> int:
+    """The end of a pipe to write to, whose other end is closed: ``cookiecutter … 2>&1 | head -0``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def test_a_closed_pipe_is_no_failure(user: User, bake: Bake) -> None:
+    run = user.cookiecutter(TEMPLATE, "--no-input", output=closed_pipe())
+    assert run.returncode == 0
+    assert_rendered(user.folder / "facilities-service", bake)
+
+
+def test_parameters_are_refused_into_a_closed_pipe(user: User) -> None:
+    wrong = ("srid=0", "project_slug=a/b/c")
+    assert user.cookiecutter(TEMPLATE, "--no-input", *wrong, output=closed_pipe()).returncode != 0
+    assert below(user.folder) == set()
 
 
 # -- Ways in -------------------------------------------------------------------------------------
@@ -280,7 +336,7 @@ def test_hooks_not_accepted(user: User, bake: Bake) -> None:
     """Nothing is validated or checked then; the project's own check says what the hook would have said."""
     run = user.cookiecutter(TEMPLATE, "--no-input", "--accept-hooks", "no", "ci=none")
     assert run.returncode == 0
-    assert "agree" not in run.stdout
+    assert "agree" not in run.stderr
     project = user.folder / "facilities-service"
     check = user.run("facilities_service", "check", folder=project, PYTHONPATH="src")
     assert "agree" in check.stdout
