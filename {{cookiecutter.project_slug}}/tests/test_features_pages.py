@@ -62,10 +62,10 @@ def test_pages_hold_each_feature_once_and_end(
 def test_a_box_is_paged_alike_whichever_way_it_is_found(
     client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Few; many, in the order of the ids, as far as they are looked at, or not at all; few, as the planner thinks or not.
-    many = ((0, (1000, 1000)), (0, (1000, 100)), (0, (0, 1000)))
-    for few, expected in ((500, (9, 1000)), *many, (500, (9, 1000)), *many, (500, (1000, 1000))):
-        monkeypatch.setattr(paging, "FEW", few)
+    # Few; many whose ids fill the page, fill a part of it, or are not worth a look.
+    ways = ((500, (9, 1000)), (0, (1000, 1000)), (0, (1000, 100)), (0, (0, 1000)))
+    for few, expected in ways:
+        monkeypatch.setattr(paging, "SORT_LIMIT", few)
         monkeypatch.setattr(paging, "_expected", lambda *_, expected=expected: expected)
         for limit in (2, 100):
             assert ids(pages(client, limit=limit, bbox="-180,-90,180,90")) == some_rows
@@ -77,8 +77,7 @@ def test_the_planner_is_asked_about_many_rows(
 ) -> None:
     told = []
     ask = paging._expected
-    paging._pages.cache_clear()
-    monkeypatch.setattr(paging, "FEW", 0)
+    monkeypatch.setattr(paging, "SORT_LIMIT", 0)
     monkeypatch.setattr(paging, "_expected", lambda *asked: told.append(ask(*asked)) or told[-1])
     found = client.get(ITEMS, params={"bbox": "-180,-90,180,90"}).json()["features"]
     assert len(told) == bool(found)
@@ -86,28 +85,27 @@ def test_the_planner_is_asked_about_many_rows(
         assert 0 <= expected <= every
 
 
-def test_after_many_rows_the_planner_is_asked_first(
+def test_a_request_sends_the_same_statements_whatever_was_asked_before(
     client: TestClient, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    sent: list[str] = []
 
     def span(statement: str) -> AbstractContextManager[None]:
-        asked.append("the index")
+        sent.append(statement)
         return nullcontext()
 
-    def expected(*_: Any) -> tuple[int, int]:
-        asked.append("the planner")
-        return 9, 1000
-
     monkeypatch.setattr(client.app.state.database, "span", span)
-    monkeypatch.setattr(paging, "_expected", expected)
-    paging._pages.cache_clear()
-    many = "the planner" if len(some_rows) > 1 else "the index"
-    for few, first in ((0, "the index"), (0, many), (500, many), (500, "the index")):
-        asked.clear()
-        monkeypatch.setattr(paging, "FEW", few)
-        client.get(ITEMS, params={"bbox": "-180,-90,180,90", "limit": 1})
-        assert asked[0] == first
+    world, nowhere = (
+        {"bbox": box, "limit": 1} for box in ("-180,-90,180,90", "179,-90,179.5,-89.5")
+    )
+    for few in (500, 0):
+        monkeypatch.setattr(paging, "SORT_LIMIT", few)
+        answers = []
+        for query in (world, world, nowhere, world):
+            sent.clear()
+            client.get(ITEMS, params=query)
+            answers.append([*sent])
+        assert answers[0] and answers[0] == answers[1] == answers[3]
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

@@ -232,7 +232,7 @@ def _searches() -> Iterator[tuple[str, Statement, Mapping[str, Any], list[sa.Ind
     ):
         expressions = [INDEXED_ROWS, condition.expression]
         pages = paging.Pages(record, paging.BY_ID, expressions, sa.true())
-        for statement in (pages.of_few, pages.of_all):
+        for statement in (pages.sorted_few, pages.sorted_all):
             yield kind, statement, {**condition.values, **page}, [gist]
     # The first reaches beyond what most CRSs cover.
     for zoom in (1, 16):

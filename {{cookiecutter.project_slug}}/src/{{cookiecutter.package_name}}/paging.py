@@ -12,15 +12,15 @@ from .keyset import Order
 from .queries import TABLE, RowFormat, plan
 from .statements import Condition, Row, Statement
 
-#: Up to so many rows an index finds, and PostgreSQL sorts, in no more time than it takes to think about it.
-FEW = 1_000
+#: At most this many rows of an index, sorting is cheaper than planning.
+SORT_LIMIT = 1_000
 
-#: So many rows are looked at in the order of their ids while an index finds one. It is less where all are in memory, more
-#: where they are not.
-AT_ONCE = 20
+#: Rows that are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
+#: more where they are not.
+ID_WALK_RATIO = 20
 
-#: How many times as many rows as it should take to fill a page are looked at.
-PATIENCE = 2
+#: How many times as many ids are read as should fill a page, before they are given up.
+OVERSCAN = 2
 
 BY_ID = Order()
 
@@ -63,47 +63,45 @@ def find(
 def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
     """The first rows by id, where an index may find them.
 
-    Either the index finds all of them, to be sorted; or rows are looked at in the order of their ids until the page is
-    full. Left to itself PostgreSQL takes the latter way where it expects many rows, as if they lay anywhere: for those of
-    a box, in a table that is sorted in space, that may lead through all of the table. Here it ends before that.
+    Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
+    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once, and of
+    many, ids are walked no further than should fill the page.
     """
-    expected = every = 0
-    if pages.were_many:
-        expected, every = _expected(database, pages, values)
-    if expected <= FEW:
-        rows = database.fetch(pages.of_few, values | {"size": FEW + 1})
-        # Where there are none, no more were found than are passed over.
-        found = rows[0][-1] if rows else values["offset"]
-        pages.were_many = found > FEW
-        if not pages.were_many:
-            return rows
-        if not every:
-            expected, every = _expected(database, pages, values)
-        expected = max(expected, found)
-    to_look_at = PATIENCE * (values["offset"] + values["limit"]) * every // expected
-    if to_look_at <= AT_ONCE * expected:
-        rows = database.fetch(pages.of_first, values | {"size": to_look_at})
+    rows = database.fetch(pages.sorted_few, values | {"size": SORT_LIMIT + 1})
+    # Without rows, no more were found than are passed over.
+    found = rows[0][-1] if rows else values["offset"]
+    if found <= SORT_LIMIT:
+        return rows
+    expected, every = _expected(database, pages, values)
+    ids = ids_to_walk(values["offset"] + values["limit"], max(expected, found), every)
+    if ids:
+        rows = database.fetch(pages.walked_ids, values | {"size": ids})
         if len(rows) == values["limit"]:
             return rows
-    rows = database.fetch(pages.of_all, values)
-    pages.were_many = len(rows) == values["limit"]
-    return rows
+    return database.fetch(pages.sorted_all, values)
+
+
+def ids_to_walk(wanted: int, expected: int, every: int) -> int:
+    """How many rows to read in the order of their ids for a page; none where to sort all that an index finds is cheaper.
+
+    Args:
+        wanted: The rows of the page, and those passed over.
+        expected: How many rows meet the condition, by the planner's estimate.
+        every: How many rows the table has, likewise.
+    """
+    ids = OVERSCAN * wanted * every // expected
+    return ids if ids <= ID_WALK_RATIO * expected else 0
 
 
 def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
     """How many rows the planner expects, of a page's condition and of the table."""
-    search = plan(database, pages.expected, values)
+    search = plan(database, pages.explained, values)
     (counting,) = (each for each in search["Plans"] if each["Parent Relationship"] == "InitPlan")
     return search["Plan Rows"], counting["Plans"][0]["Plan Rows"]
 
 
 class Pages:
-    """The statements for pages that differ in values alone.
-
-    Attributes:
-        were_many: Whether the last page was one of many rows. Then the next one probably is, too, since a client that moves
-            about asks for boxes of the same size, and the planner is asked before the index.
-    """
+    """The statements for pages that differ in values alone."""
 
     def __init__(
         self,
@@ -117,7 +115,6 @@ class Pages:
         self._wanted = sa.and_(*conditions)
         self._after = after
         self._rows = sa.select(*self._columns).where(self._wanted, after)
-        self.were_many = False
 
     @cached_property
     def as_planned(self) -> Statement:
@@ -125,7 +122,7 @@ class Pages:
         return Statement(_cut(self._rows.order_by(*self._order)))
 
     @cached_property
-    def of_few(self) -> Statement:
+    def sorted_few(self) -> Statement:
         """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
         found = _first(sa.select(TABLE).where(self._wanted, self._after))
         columns = (_of(found, column) for column in self._columns)
@@ -133,22 +130,22 @@ class Pages:
         return Statement(_cut(rows), alone=True)
 
     @cached_property
-    def expected(self) -> Statement:
+    def explained(self) -> Statement:
         """The plan of a search for all the rows that are wanted, with one for all rows within."""
         every = sa.select(sa.func.count()).select_from(TABLE.alias()).scalar_subquery()
         rows = sa.select(every).select_from(TABLE).where(self._wanted, self._after)
         return Statement(rows, explained=True, alone=True)
 
     @cached_property
-    def of_first(self) -> Statement:
-        """The page, as far as it is among the first ``size`` rows in the order of the ids."""
+    def walked_ids(self) -> Statement:
+        """The page, as far as the first ``size`` rows in the order of their ids hold it."""
         first = _first(sa.select(TABLE).where(self._after).order_by(TABLE.c.id))
         columns = (_of(first, column) for column in self._columns)
         rows = sa.select(*columns).where(_of(first, self._wanted))
         return Statement(_cut(rows.order_by(first.c.id)), alone=True)
 
     @cached_property
-    def of_all(self) -> Statement:
+    def sorted_all(self) -> Statement:
         """The page, of all the rows that an index finds."""
         # An expression has no index that PostgreSQL could walk.
         return Statement(_cut(self._rows.order_by(sa.func.greatest(TABLE.c.id))), alone=True)
