@@ -15,6 +15,7 @@ from datetime import datetime
 # A literal in quotes has no type until its place gives it one. The type of a part that is already
 # refused is not known, and the part is not refused again.
 LITERAL, NULL, UNKNOWN = "literal", "NULL", ""
+SPATIAL = frozenset({"geometry", "geography"})
 
 # PostgreSQL converts each of these to those after it.
 NUMBERS = ("integer", "bigint", "numeric", "double precision")
@@ -122,6 +123,63 @@ def _is_regular_expression(text: str) -> bool:
     return True
 
 
+def ewkt(text: str) -> tuple[int, str] | None:
+    """The SRID, 0 where none is given, and the type of a geometry; None of what is none.
+
+    Taken are plain numbers, two to a point, and a type that is not a collection.
+    """
+    parts = re.fullmatch(r"\s*(?:(?i:SRID)=(\d{1,6});)?\s*([A-Za-z]+)\s*(\(.*)", text, re.ASCII)
+    if not parts:
+        return None
+    srid, shape, points = int(parts[1] or 0), parts[2].upper(), parts[3]
+    if not (pattern := _WKT.get(shape)) or not pattern.fullmatch(points):
+        return None
+    lines = [re.split(r"\s*,\s*", line.strip()) for line in re.findall(r"\(([^()]+)\)", points)]
+    least = {"POINT": 1, "LINESTRING": 2, "POLYGON": 4}[shape.removeprefix("MULTI")]
+    if shape == "MULTIPOINT":
+        least = 1
+    for line in lines:
+        ends = [list(map(float, point.split())) for point in (line[0], line[-1])]
+        if len(line) < least or (least == 4 and ends[0] != ends[1]):
+            return None
+    return srid, shape
+
+
+def _lists(point: str, depth: int) -> str:
+    """A list of points in parentheses, of lists of them, or of lists of lists."""
+    for _ in range(depth):
+        point = rf"\(\s*{point}(?:\s*,\s*{point})*\s*\)"
+    return point
+
+
+_COORDINATE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_POINT = rf"{_COORDINATE}\s+{_COORDINATE}"
+_WKT = {
+    shape: re.compile(pattern + r"\s*", re.ASCII)
+    for shape, pattern in {
+        "POINT": rf"\(\s*{_POINT}\s*\)",
+        "LINESTRING": _lists(_POINT, 1),
+        "POLYGON": _lists(_POINT, 2),
+        "MULTIPOINT": f"{_lists(_POINT, 1)}|{_lists(_POINT, 2)}",
+        "MULTILINESTRING": _lists(_POINT, 2),
+        "MULTIPOLYGON": _lists(_POINT, 3),
+    }.items()
+}
+
+
+def _array(kind: str) -> Callable[[str], bool]:
+    """Arrays of plain words, each of which is a value of the type."""
+
+    def reads(text: str) -> bool:
+        inner = re.fullmatch(r"\s*\{([^{}\"\\]*)\}\s*", text)
+        if not inner or not inner[1].strip():
+            return bool(inner)
+        words = [word.strip() for word in inner[1].split(",")]
+        return all(word and word.upper() != "NULL" and READERS[kind](word) for word in words)
+
+    return reads
+
+
 _NUMBER = _matches(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 _CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
 _OFFSET = r"(Z|[+-](0\d|1[0-5])(:[0-5]\d)?)"
@@ -141,17 +199,25 @@ READERS: dict[str, Callable[[str], bool]] = {
     "interval": _matches(f"-?{_SPAN}( {_SPAN})*"),
     "uuid": _matches(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
     "jsonb": lambda text: not why_not_json(text),
-    "text[]": _matches(r"\{(\w+(,\w+)*)?\}"),
+    "geometry": lambda text: ewkt(text) is not None,
+    "geography": lambda text: ewkt(text) is not None,
     # Texts that only some operators and functions take.
+    "WKT": lambda text: ewkt(f"SRID=0;{text}") is not None,
     "regular expression": _is_regular_expression,
     "LIKE pattern": lambda text: not re.search(r"(?<!\\)(\\\\)*\\$", text),
     "escape character": lambda text: len(text) == 1,
-    "time zone": _matches(r"[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]+)*"),
+    "time zone": lambda text: text.casefold() in map(str.casefold, TIME_ZONES),
     "part of a date": _matches(
         "(?i:day|dow|doy|epoch|hour|isodow|isoyear|minute|month|quarter|second|week|year)"
     ),
 }
-TEXTS = {"text", "text[]", *list(READERS)[-5:]}
+TEXTS = {"text", "text[]", *list(READERS)[-6:]}
+READERS |= {
+    f"{kind}[]": _array(kind)
+    for kind in ("boolean", *NUMBERS, "text", "date", "timestamp", "timestamptz", "uuid")
+}
+# Operators that read a pattern.
+PATTERNS = {"~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"}
 
 # -- Operators and functions ---------------------------------------------------------------------
 
@@ -192,7 +258,7 @@ _SIGNATURES = """
     text, text -> boolean: ^@ starts_with
     text, text -> integer: strpos
     text, regular expression -> boolean: ~ ~* !~ !~*
-    text, LIKE pattern -> boolean: like ilike similar
+    text, LIKE pattern -> boolean: like ilike similar ~~ ~~* !~~ !~~*
     text, text, escape character -> boolean: like ilike similar
     text -> text: lower upper initcap btrim ltrim rtrim trim reverse md5
     text -> integer: length char_length character_length octet_length ascii
@@ -251,7 +317,10 @@ _SIGNATURES = """
     geometry, integer -> geometry: st_setsrid
     double precision, double precision -> geometry: st_makepoint st_point
     double precision, double precision, double precision -> geometry: st_makepoint
+    double precision, double precision, double precision, double precision -> geometry: st_makeenvelope
     double precision, double precision, double precision, double precision, integer -> geometry: st_makeenvelope
+    WKT -> geometry: st_geomfromtext
+    WKT, integer -> geometry: st_geomfromtext
     SPATIAL, SPATIAL -> boolean: && = < > <= >=
     SPATIAL, SPATIAL -> double precision: <-> st_distance
     SPATIAL, SPATIAL, double precision -> boolean: st_dwithin
@@ -278,7 +347,25 @@ COMPARISONS = {"=", "<>", "!=", "<", ">", "<=", ">="}
 UNITING = {"coalesce", "greatest", "least", "nullif"}
 # What may stand without a column: it cannot fail, or it makes what cannot be written as a literal.
 CONSTANT = COMPARISONS | {"and", "or", "not"}
-CONSTANT |= {"st_makeenvelope", "st_makepoint", "st_point", "st_setsrid"}
+CONSTANT |= {"st_geomfromtext", "st_makeenvelope", "st_makepoint", "st_point", "st_setsrid"}
+
+# -- Geometries ----------------------------------------------------------------------------------
+
+# What PostGIS refuses for every geometry of another type.
+NEEDED_SHAPES = {
+    **dict.fromkeys(("st_x", "st_y", "st_z", "st_m"), "POINT"),
+    "st_isring": "LINESTRING",
+}
+# The type that a function gives; those that are not here give that of their argument.
+SHAPES = {
+    **dict.fromkeys(("st_centroid", "st_pointonsurface", "st_startpoint", "st_endpoint"), "POINT"),
+    **dict.fromkeys(("st_makepoint", "st_point"), "POINT"),
+    **dict.fromkeys(("st_boundary", "st_buffer", "st_convexhull", "st_envelope"), "GEOMETRY"),
+    **dict.fromkeys((*UNITING, "ARRAY", "CASE"), "GEOMETRY"),
+    "st_makeenvelope": "POLYGON",
+}
+# Functions whose last argument, if it is an integer, is the SRID of what they give.
+GIVE_SRID = {"st_geomfromtext", "st_makeenvelope", "st_setsrid"}
 
 # -- What is refused by name ---------------------------------------------------------------------
 
@@ -311,6 +398,87 @@ NO_VALUES = {
     **dict.fromkeys(_AGGREGATES.split(), "an aggregate function, which looks at several rows"),
     **dict.fromkeys(_WINDOWS.split(), "a window function, which looks at several rows"),
     **dict.fromkeys(_SETS.split(), "a function that returns a set of rows"),
+    "position": "not supported: write strpos(text, part)",
+    "overlay": "not supported: write replace(text, part, other)",
 }
 # For some types of their arguments, if they are also among the SIGNATURES.
 CHANGING = frozenset(_CHANGING.split())
+
+# -- Time zones ----------------------------------------------------------------------------------
+
+# The places of the IANA's database (zone.tab), by continent or ocean. What a server knows besides
+# depends on how it was built: abbreviations, and the names of former editions.
+_PLACES = {
+    "Africa": """
+        Abidjan Accra Addis_Ababa Algiers Asmara Bamako Bangui Banjul Bissau Blantyre Brazzaville
+        Bujumbura Cairo Casablanca Ceuta Conakry Dakar Dar_es_Salaam Djibouti Douala El_Aaiun
+        Freetown Gaborone Harare Johannesburg Juba Kampala Khartoum Kigali Kinshasa Lagos
+        Libreville Lome Luanda Lubumbashi Lusaka Malabo Maputo Maseru Mbabane Mogadishu Monrovia
+        Nairobi Ndjamena Niamey Nouakchott Ouagadougou Porto-Novo Sao_Tome Tripoli Tunis Windhoek
+    """,
+    "America": """
+        Adak Anchorage Anguilla Antigua Araguaina Argentina/Buenos_Aires Argentina/Catamarca
+        Argentina/Cordoba Argentina/Jujuy Argentina/La_Rioja Argentina/Mendoza
+        Argentina/Rio_Gallegos Argentina/Salta Argentina/San_Juan Argentina/San_Luis
+        Argentina/Tucuman Argentina/Ushuaia Aruba Asuncion Atikokan Bahia Bahia_Banderas Barbados
+        Belem Belize Blanc-Sablon Boa_Vista Bogota Boise Cambridge_Bay Campo_Grande Cancun Caracas
+        Cayenne Cayman Chicago Chihuahua Ciudad_Juarez Costa_Rica Creston Cuiaba Curacao
+        Danmarkshavn Dawson Dawson_Creek Denver Detroit Dominica Edmonton Eirunepe El_Salvador
+        Fort_Nelson Fortaleza Glace_Bay Goose_Bay Grand_Turk Grenada Guadeloupe Guatemala
+        Guayaquil Guyana Halifax Havana Hermosillo Indiana/Indianapolis Indiana/Knox
+        Indiana/Marengo Indiana/Petersburg Indiana/Tell_City Indiana/Vevay Indiana/Vincennes
+        Indiana/Winamac Inuvik Iqaluit Jamaica Juneau Kentucky/Louisville Kentucky/Monticello
+        Kralendijk La_Paz Lima Los_Angeles Lower_Princes Maceio Managua Manaus Marigot Martinique
+        Matamoros Mazatlan Menominee Merida Metlakatla Mexico_City Miquelon Moncton Monterrey
+        Montevideo Montserrat Nassau New_York Nome Noronha North_Dakota/Beulah North_Dakota/Center
+        North_Dakota/New_Salem Nuuk Ojinaga Panama Paramaribo Phoenix Port-au-Prince Port_of_Spain
+        Porto_Velho Puerto_Rico Punta_Arenas Rankin_Inlet Recife Regina Resolute Rio_Branco
+        Santarem Santiago Santo_Domingo Sao_Paulo Scoresbysund Sitka St_Barthelemy St_Johns
+        St_Kitts St_Lucia St_Thomas St_Vincent Swift_Current Tegucigalpa Thule Tijuana Toronto
+        Tortola Vancouver Whitehorse Winnipeg Yakutat
+    """,
+    "Antarctica": """
+        Casey Davis DumontDUrville Macquarie Mawson McMurdo Palmer Rothera Syowa Troll Vostok
+    """,
+    "Arctic": """
+        Longyearbyen
+    """,
+    "Asia": """
+        Aden Almaty Amman Anadyr Aqtau Aqtobe Ashgabat Atyrau Baghdad Bahrain Baku Bangkok Barnaul
+        Beirut Bishkek Brunei Chita Colombo Damascus Dhaka Dili Dubai Dushanbe Famagusta Gaza
+        Hebron Ho_Chi_Minh Hong_Kong Hovd Irkutsk Jakarta Jayapura Jerusalem Kabul Kamchatka
+        Karachi Kathmandu Khandyga Kolkata Krasnoyarsk Kuala_Lumpur Kuching Kuwait Macau Magadan
+        Makassar Manila Muscat Nicosia Novokuznetsk Novosibirsk Omsk Oral Phnom_Penh Pontianak
+        Pyongyang Qatar Qostanay Qyzylorda Riyadh Sakhalin Samarkand Seoul Shanghai Singapore
+        Srednekolymsk Taipei Tashkent Tbilisi Tehran Thimphu Tokyo Tomsk Ulaanbaatar Urumqi
+        Ust-Nera Vientiane Vladivostok Yakutsk Yangon Yekaterinburg Yerevan
+    """,
+    "Atlantic": """
+        Azores Bermuda Canary Cape_Verde Faroe Madeira Reykjavik South_Georgia St_Helena Stanley
+    """,
+    "Australia": """
+        Adelaide Brisbane Broken_Hill Darwin Eucla Hobart Lindeman Lord_Howe Melbourne Perth
+        Sydney
+    """,
+    "Europe": """
+        Amsterdam Andorra Astrakhan Athens Belgrade Berlin Bratislava Brussels Bucharest Budapest
+        Busingen Chisinau Copenhagen Dublin Gibraltar Guernsey Helsinki Isle_of_Man Istanbul
+        Jersey Kaliningrad Kirov Kyiv Lisbon Ljubljana London Luxembourg Madrid Malta Mariehamn
+        Minsk Monaco Moscow Oslo Paris Podgorica Prague Riga Rome Samara San_Marino Sarajevo
+        Saratov Simferopol Skopje Sofia Stockholm Tallinn Tirane Ulyanovsk Vaduz Vatican Vienna
+        Vilnius Volgograd Warsaw Zagreb Zurich
+    """,
+    "Indian": """
+        Antananarivo Chagos Christmas Cocos Comoro Kerguelen Mahe Maldives Mauritius Mayotte
+        Reunion
+    """,
+    "Pacific": """
+        Apia Auckland Bougainville Chatham Chuuk Easter Efate Fakaofo Fiji Funafuti Galapagos
+        Gambier Guadalcanal Guam Honolulu Kanton Kiritimati Kosrae Kwajalein Majuro Marquesas
+        Midway Nauru Niue Norfolk Noumea Pago_Pago Palau Pitcairn Pohnpei Port_Moresby Rarotonga
+        Saipan Tahiti Tarawa Tongatapu Wake Wallis
+    """,
+}
+TIME_ZONES: frozenset[str] = frozenset({"UTC", "GMT", "Etc/UTC"}) | {
+    f"{area}/{place}" for area, places in _PLACES.items() for place in places.split()
+}

@@ -279,11 +279,12 @@ def _predicate_problems(
     condition = values["index_predicate"]
     if not condition:
         return
+    srid = values["srid"] if crs(values["srid"]) else ""
     columns = {
         "id": values["primary_key"],
         "created_at": "timestamptz",
         "updated_at": "timestamptz",
-        values["geometry_column"]: "geometry",
+        values["geometry_column"]: f"geometry({values['geometry_type']},{srid})",
         **{name: kind for declaration in declarations for name, kind in _columns(declaration)},
     }
     if not condition.strip() or not printable(condition):

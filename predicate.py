@@ -2,8 +2,9 @@
 
 PostgreSQL wants a boolean expression over the table's own columns in which everything is
 immutable: the result depends on nothing but the row, not on the clock, the time zone or a setting.
-`findings` reads the text with PostgreSQL's precedence of operators and follows the types. It
-refuses what it does not know, so that CREATE INDEX takes whatever it accepts.
+`findings` reads the text with PostgreSQL's precedence of operators and follows the types, and of
+geometries the SRIDs: PostGIS refuses to compare two, each time that a row is written. It refuses
+what it does not know, so that CREATE INDEX takes whatever it accepts.
 """
 
 import contextlib
@@ -13,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 import immutable
-from immutable import COMPARISONS, LITERAL, NULL, NUMBERS, UNKNOWN, converts
+from epsg import crs
+from immutable import COMPARISONS, LITERAL, NULL, NUMBERS, SPATIAL, UNKNOWN, converts
 from reserved import POSTGRESQL_RESERVED, SYSTEM_COLUMNS
 
 MAX_LENGTH = 4000
@@ -34,7 +36,10 @@ class _Stop(Exception):
 
 
 def findings(text: str, columns: Mapping[str, str]) -> list[Finding]:
-    """What keeps the text from being a condition over columns of these types ("": not known)."""
+    """What keeps the text from being a condition over columns of these types ("": not known).
+
+    The type of a geometry column may say more, as PostGIS writes it: geometry(POINT,4326).
+    """
     if len(text) > MAX_LENGTH:
         return [Finding(f"{len(text)} characters long, at most {MAX_LENGTH} are checked")]
     parser = _Parser(text, columns)
@@ -124,6 +129,14 @@ BINDING = {
     **dict.fromkeys("+-", SUM),
     **dict.fromkeys("*/%", PRODUCT),
 }
+# What SQL has, but not what is read here.
+_INSTEAD = {
+    "both": "is not supported: write btrim(text, characters)",
+    "collate": "is not supported: texts are compared as their columns are",
+    "leading": "is not supported: write ltrim(text, characters)",
+    "trailing": "is not supported: write rtrim(text, characters)",
+}
+_PATTERN_LIST = "a list of patterns is not supported: write (… OR …)"
 _NOT_ASSOCIATIVE = {IS, COMPARISON, MEMBERSHIP}
 _QUERIES = {"select", "with", "values", "exists", "table"}
 
@@ -137,6 +150,9 @@ class Part(NamedTuple):
     constant: bool = True
     # The text of a string or number that stands alone.
     literal: str = ""
+    # Of geometries, where they are known: the SRID, and the type.
+    srid: int | None = None
+    shape: str = ""
 
 
 class _Parser:
@@ -178,7 +194,8 @@ class _Parser:
             self.fail("something is missing at the end")
         if self.next.text == "?":
             self.fail(_REFUSED["parameter"].format("?"))
-        self.fail(f"{self.written(self.next)} is not expected there")
+        reason = _INSTEAD.get(self.next.word, "is not expected there")
+        self.fail(f"{self.written(self.next)} {reason}")
 
     def written(self, part: Part | Token) -> str:
         text = self.text[part.start : part.end] or "the end"
@@ -360,7 +377,16 @@ class _Parser:
             self.position -= 1
             self.unexpected()
         if name in self.columns:
-            return Part(self.columns[name], token.start, token.end, constant=False)
+            kind, _, limits = self.columns[name].partition("(")
+            shape, _, srid = limits.rstrip(")").partition(",")
+            return Part(
+                kind,
+                token.start,
+                token.end,
+                constant=False,
+                srid=int(srid) if srid else None,
+                shape=shape,
+            )
         if name in SYSTEM_COLUMNS:
             return self.note(f"{name} is a system column of PostgreSQL", token)
         nearest = difflib.get_close_matches(name[:63], self.columns, 1)
@@ -379,21 +405,27 @@ class _Parser:
             self.note(f"{written} is not supported as {kind}", part)
         elif immutable.READERS[kind](part.literal):
             return True
+        elif kind == "time zone":
+            near = difflib.get_close_matches(part.literal[:40], immutable.TIME_ZONES, 1)
+            reason = f"{written} is no time zone of the IANA's database, such as 'Europe/Berlin'"
+            self.note(reason, part, *(f"'{name}'" for name in near))
         elif part.literal.strip().lower() in {"now", "today", "tomorrow", "yesterday"}:
             self.note(f"{written} would mean the moment when the index is made", part)
         else:
             self.note(f"{written} cannot be read as {kind}", part)
         return False
 
-    def unite(self, parts: Sequence[Part], by: str) -> str:
-        """The type that all the parts are converted to."""
+    def united(self, parts: Sequence[Part], by: str, place: Part) -> Part:
+        """The place, with the type that all the parts are converted to."""
         types = {part.type for part in parts}
         kind = immutable.common_type(types)
         if kind is None:
             self.note(f"{by} needs values of one type, not {' and '.join(sorted(types))}", parts[0])
-            return UNKNOWN
+            return place
         fits = [self.require(part, kind, by) for part in parts]
-        return kind if all(fits) else UNKNOWN
+        if not all(fits) or kind not in SPATIAL:
+            return place._replace(type=kind if all(fits) else UNKNOWN)
+        return self.placed(by, parts, [kind] * len(parts), place._replace(type=kind))
 
     def type_ahead(self) -> tuple[int, str]:
         """How many of the next words are the name of a type, and which type it is."""
@@ -409,7 +441,12 @@ class _Parser:
         if not count:
             self.fail(f"the type {self.written(self.next)} is not supported")
         self.position += count
-        if self.next.word == "(":
+        if kind == "text" and self.peek(-1).word in {"varchar", "varying"} and self.accept("("):
+            length = self.take().text
+            if not re.fullmatch(r"[1-9]\d{0,6}", length):
+                self.fail("a length from 1 on is expected")
+            self.expect(")")
+        elif self.next.word == "(":
             self.fail(f"limits of {kind} are not supported: write the type without parentheses")
         if self.accept("["):
             self.expect("]")
@@ -435,9 +472,13 @@ class _Parser:
         place = self.result(kind, [operand])
         if source in {LITERAL, NULL, UNKNOWN}:
             known = source != UNKNOWN and self.require(operand, kind, "the cast")
-            return place if known else place._replace(type=UNKNOWN, constant=False)
+            if not known:
+                return place._replace(type=UNKNOWN, constant=False)
+            return self.located(place, operand) if source == LITERAL else place
         if converts(source, kind):
-            return place
+            return place._replace(srid=operand.srid, shape=operand.shape)
+        if {source, kind} == SPATIAL:
+            return self.located(place, operand)
         if kind in immutable.CASTS.get(source, "").split(", "):
             if not operand.constant:
                 return place
@@ -456,8 +497,12 @@ class _Parser:
         place = self.result(UNKNOWN, parts, start)
         if NULL in given and name in COMPARISONS:
             return self.null_comparison(name, parts, place)
-        if name in {"/", "%"} and re.fullmatch("[0.]+", parts[-1].literal):
+        if name in {"/", "%", "mod"} and re.fullmatch("[0.]+", parts[-1].literal):
             return self.note("divides by zero", place)
+        if name == "split_part" and parts[-1].literal == "0":
+            return self.note("the parts are numbered from 1", parts[-1])
+        if name in {"substr", "substring"} and self.written(parts[-1]).startswith("-"):
+            return self.note("a length cannot be negative", parts[-1])
 
         def takes(kind: str, source: str) -> bool:
             # A literal is read as text or as the type of another argument.
@@ -480,7 +525,62 @@ class _Parser:
             return place._replace(constant=False)
         if place.constant and name not in immutable.CONSTANT:
             return self.note(f"{self.written(place)} is constant: write its value", place)
-        return place._replace(type=kind)
+        place = place._replace(type=kind)
+        return self.placed(name, parts, types, place) if SPATIAL & {*types, kind} else place
+
+    # Geometries
+
+    def located(self, place: Part, operand: Part) -> Part:
+        """The place, with the SRID and the geometry's type that the operand gives it."""
+        srid, shape = operand.srid, operand.shape
+        if operand.type == LITERAL:
+            srid, shape = immutable.ewkt(operand.literal) or (None, "")
+        if place.type == "geography" and srid is not None:
+            # PostGIS takes what has no SRID for degrees of WGS 84.
+            srid = srid or 4326
+            system = crs(srid)
+            if system is None or not system.geographic:
+                reason = f"{self.written(operand)} has SRID {srid}, geography is of degrees"
+                return self.note(reason, place)
+        return place._replace(srid=srid, shape=shape)
+
+    def placed(self, name: str, parts: Sequence[Part], types: Sequence[str], place: Part) -> Part:
+        """The place, if PostGIS takes these geometries, with the SRID and the type of its own."""
+        parts = [
+            self.located(part._replace(type=kind), part) if part.type == LITERAL else part
+            for part, kind in zip(parts, types, strict=True)
+        ]
+        first, last = parts[0], parts[-1]
+        if (needed := immutable.NEEDED_SHAPES.get(name)) and first.shape != needed:
+            reason = f"{name} takes a {needed} alone, and {self.written(first)} may be another"
+            centre = f"ST_Centroid({self.text[first.start : first.end]})"
+            return self.note(reason, first, centre if needed == "POINT" else None)
+        spatial = [part for part in parts if part.type in SPATIAL and part.srid is not None]
+        if len({part.srid for part in spatial}) > 1:
+            return self.mixed_srids(spatial, place)
+        if place.type not in SPATIAL:
+            return place
+        srid, shape = first.srid, immutable.SHAPES.get(name) or first.shape
+        if types[0] not in SPATIAL:
+            srid, shape = 0, shape or (immutable.ewkt(first.literal) or (0, ""))[1]
+        if name in immutable.GIVE_SRID and types[-1] == "integer":
+            number = self.text[last.start : last.end].strip("( )'")
+            if not number.isdecimal():
+                return self.note("the SRID is to be written as a number", last)
+            srid = int(number)
+        return place._replace(srid=srid, shape=shape)
+
+    def mixed_srids(self, parts: Sequence[Part], place: Part) -> Part:
+        """Notes that PostGIS would refuse to compare, and gives its SRID to a part without one."""
+        listed = ", ".join(f"{self.written(part)} has SRID {part.srid}" for part in parts)
+        reason = f"PostGIS refuses geometries of different SRIDs: {listed}"
+        srid = max(part.srid or 0 for part in parts)
+        for part in parts:
+            if part.srid == 0 and part.constant:
+                text = self.text[part.start : part.end]
+                self.note(reason, part, f"ST_SetSRID({text}, {srid})")
+                return place._replace(type=UNKNOWN, constant=False)
+        return self.note(reason, place)
 
     def null_comparison(self, name: str, parts: Sequence[Part], place: Part) -> Part:
         test = {"=": "IS NULL", "<>": "IS NOT NULL", "!=": "IS NOT NULL"}.get(name)
@@ -517,6 +617,15 @@ class _Parser:
         self.expect("(")
         right = self.expression()
         self.expect(")")
+        if operator in immutable.PATTERNS:
+            return self.note(_PATTERN_LIST, right)
+        if right.type == LITERAL:
+            if left.type == UNKNOWN:
+                return right._replace(type=UNKNOWN, constant=False)
+            kind = f"{left.type}[]"
+            if not self.require(right, kind, "ANY or ALL"):
+                return right._replace(type=UNKNOWN, constant=False)
+            right = right._replace(type=kind)
         if right.type and not right.type.endswith("[]"):
             return self.note("an array is expected: ARRAY['a', 'b']", right)
         element = right._replace(type=right.type.removesuffix("[]"), literal="")
@@ -567,6 +676,8 @@ class _Parser:
     def like(self, word: str, left: Part) -> Part:
         if word == "similar":
             self.expect("to")
+        if self.next.word in {"any", "some", "all"}:
+            self.fail(_PATTERN_LIST)
         parts = [left, self.expression(MEMBERSHIP)]
         if self.accept("escape"):
             parts.append(self.expression(MEMBERSHIP))
@@ -583,23 +694,37 @@ class _Parser:
             field = self.take()
             self.expect("from")
             parts.append(Part(LITERAL, field.start, field.end, literal=field.text))
-        if parts or not self.accept(")"):
+        if name == "substring":
+            parts += self.substring()
+        elif parts or not self.accept(")"):
             parts += self.expressions(")")
         if name not in immutable.UNITING:
             return self.apply(name, parts, token.start)
         if len(parts) < 2 or (name == "nullif" and len(parts) > 2):
             self.fail(f"{name} takes two arguments{' or more' * (name != 'nullif')}")
-        place = self.result(self.unite(parts, name), parts, token.start)
+        place = self.united(parts, name, self.result(UNKNOWN, parts, token.start))
         if place.constant or (name == "coalesce" and parts[0].constant):
             return self.note(f"{self.written(place)} is constant: write its value", place)
         return place
+
+    def substring(self) -> list[Part]:
+        """Reads x, 1, 2) or x FROM 1 FOR 2)."""
+        parts = [self.expression()]
+        if self.next.word not in {"from", "for"}:
+            self.expect(",")
+            return parts + self.expressions(")")
+        for word in ("from", "for"):
+            if self.accept(word):
+                parts.append(self.expression())
+        self.expect(")")
+        return parts
 
     def array(self) -> Part:
         start = self.take().start
         self.expect("[")
         members = self.expressions("]")
-        kind = self.unite(members, "ARRAY")
-        return self.result(kind and f"{kind}[]", members, start)
+        place = self.united(members, "ARRAY", self.result(UNKNOWN, members, start))
+        return place._replace(type=place.type and f"{place.type}[]")
 
     def case(self) -> Part:
         start = self.take().start
@@ -620,4 +745,4 @@ class _Parser:
         if self.accept("else"):
             results.append(self.expression())
         self.expect("end")
-        return self.result(self.unite(results, "CASE"), [*parts, *results], start)
+        return self.united(results, "CASE", self.result(UNKNOWN, [*parts, *results], start))

@@ -80,6 +80,8 @@ def test_what_is_suggested_is_right(cookies: Any, capfd: pytest.CaptureFixture[s
         ("srid", "4978"),
         ("attributes", "id:int"),
         ("index_predicate", "1"),
+        ("index_predicate", "location && ST_MakeEnvelope(1, 2, 3, 4, 3857)"),
+        ("index_predicate", "created_at AT TIME ZONE 'Mars' > '2020-01-01'"),
         ("geometry_type", "CIRCLE"),
         ("license", "GPL"),
     ],
