@@ -18,7 +18,6 @@ from opentelemetry import trace
 from prometheus_client.parser import text_string_to_metric_families
 from rows import PATH
 
-from {{ cookiecutter.package_name }}.api.routes import Route
 from {{ cookiecutter.package_name }}.context import Context, current
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.observation import (
@@ -64,7 +63,7 @@ def test_a_request_gets_an_id_for_one_that_might_do_harm(client: TestClient, giv
 def test_the_id_reaches_postgresql(serve: Serve) -> None:
     client = serve()
     database, asked = client.app.state.database, sa.select(sa.func.current_query())
-    router = APIRouter(route_class=Route)
+    router = APIRouter()
 
     @router.get("/asked")
     def ask(request: Request) -> list[str]:

@@ -16,7 +16,6 @@ from .api import (
     openapi,
     problems,
     rest,
-    routes,
     search,
     tiles,
 )
@@ -69,10 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     readers = auth.readers(settings)
     # Routes are tried one by one: those that are asked for most often come first.
-    faces = (features, tiles, rest, landing)
-    if not readers:
-        app.router.routes += [route for face in faces for route in routes.plain(face.router)]
-    for face in faces:
+    for face in (features, tiles, rest, landing):
         app.include_router(face.router, dependencies=readers)
     app.include_router(edits.router, dependencies=[auth.WRITER])
     app.include_router(health.router)

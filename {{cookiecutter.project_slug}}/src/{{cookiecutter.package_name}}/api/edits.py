@@ -18,14 +18,13 @@ from .formats import GEOJSON
 from .openapi import answers, headers, reference
 from .parameters import database_of
 from .patches import merge
-from .routes import Route
 
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
     for name in ("create-replace-delete", "update", "features", "optimistic-locking-etags")
 )
 
-router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
+router = APIRouter(tags=["Features"])
 
 #: Why a change may be refused, apart from what every route may answer.
 REFUSED = (
@@ -39,6 +38,7 @@ REFUSED = (
 
 @router.post(
     ITEMS,
+    response_class=Response,
     status_code=HTTPStatus.CREATED,
     responses=answers(
         *REFUSED, success=HTTPStatus.CREATED, formats=[GEOJSON], schema="FeatureOrCollection"
@@ -68,6 +68,7 @@ def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Res
 
 @router.put(
     ITEM,
+    response_class=Response,
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
     openapi_extra=documented(reference("NewFeature"), FEATURES, "Content-Crs", "If-Match"),
 )
@@ -83,6 +84,7 @@ def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCr
 
 @router.patch(
     ITEM,
+    response_class=Response,
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
     openapi_extra=documented({"type": "object"}, PATCHES, "Content-Crs", "If-Match"),
 )
@@ -114,6 +116,7 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
 
 @router.delete(
     ITEM,
+    response_class=Response,
     status_code=HTTPStatus.NO_CONTENT,
     openapi_extra={"parameters": headers("If-Match")},
     responses=answers(

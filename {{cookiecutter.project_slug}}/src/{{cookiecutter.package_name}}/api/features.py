@@ -23,7 +23,6 @@ from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
 from .methods import HEADERS_ONLY
 from .openapi import answers, headers, in_path
 from .parameters import clamped, database_of, documented, parsed, settings_of
-from .routes import Route
 from .search import ITEMS_QUERY, FeatureQuery, ItemsQuery, conditions
 
 CONFORMANCE = (
@@ -47,7 +46,7 @@ WKT_IN = {uri: queries.wkt(reference) for uri, reference in REFERENCES.items()}
 
 ID: TypeAdapter[Any] = TypeAdapter(schemas.Id)
 
-router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
+router = APIRouter(tags=["Features"])
 
 
 @dataclass(slots=True)
@@ -63,6 +62,7 @@ class Page:
 
 @router.get(
     ITEMS,
+    response_class=Response,
     responses=answers(HTTPStatus.BAD_REQUEST, formats=formats.FEATURES, schema="FeatureCollection"),
     openapi_extra={"parameters": documented(ITEMS_QUERY)},
 )
@@ -102,6 +102,7 @@ def read_features(request: Request) -> Response:
 
 @router.get(
     ITEM,
+    response_class=Response,
     responses=answers(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,

@@ -16,7 +16,6 @@ from .features import COLLECTION
 from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url
 from .openapi import answers
 from .parameters import documented, parsed, settings_of
-from .routes import Route
 
 #: What every face of the service conforms to.
 CONFORMANCE = (
@@ -36,7 +35,7 @@ DESCRIPTION = (
     else f"The rows of the table where {INDEXED_ROWS}."
 )
 
-router = APIRouter(tags=["Features"], default_response_class=Response, route_class=Route)
+router = APIRouter(tags=["Features"])
 
 
 class PageQuery(BaseModel):
@@ -50,6 +49,7 @@ class PageQuery(BaseModel):
 
 
 OPTIONS: dict[str, Any] = {
+    "response_class": Response,
     "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
     "openapi_extra": {"parameters": documented(PageQuery)},
 }
@@ -101,6 +101,7 @@ def read_collection(request: Request) -> Response:
 
 @router.get(
     f"{COLLECTION}/queryables",
+    response_class=Response,
     responses=answers(HTTPStatus.BAD_REQUEST, formats=SCHEMAS),
     openapi_extra={"parameters": documented(PageQuery)},
 )

@@ -1,4 +1,4 @@
-"""What routes share: their database and settings, and the types of query parameters."""
+"""What routes share: their database and settings, and the types of parameters."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from starlette.convertors import StringConvertor, {{ 'UUIDConvertor, ' if cookiecutter.primary_key == 'uuid' else '' }}register_url_convertor
 
 from ..context import current
 from ..crs import WORLD, Bounds
@@ -16,6 +17,18 @@ from .problems import ParameterError
 
 Query = TypeVar("Query", bound=BaseModel)
 
+
+class IdConvertor(StringConvertor):
+    """What looks like an id in a path. Other words are left to other routes, wherever those are declared."""
+
+{% if cookiecutter.primary_key == 'uuid' %}
+    regex = UUIDConvertor.regex
+{% else %}
+    regex = "-?[0-9]+"
+{% endif %}
+
+
+register_url_convertor("id", IdConvertor())
 
 # Functions, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
 

@@ -105,6 +105,8 @@ async def answer(request: Request, error: Exception) -> Response:
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
             allow = {"Allow": methods.allowed(request.scope)}
             return problem(error.status_code, "the path does not have this method", headers=allow)
+        case HTTPException(status_code=HTTPStatus.NOT_FOUND, detail="Not Found"):
+            return problem(error.status_code, "there is nothing at this path")
         case HTTPException(detail="There was an error parsing the body"):
             # These are FastAPI's words, for whatever it was.
             return problem(

@@ -9,7 +9,6 @@ import shapely
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -36,12 +35,13 @@ from .patches import merge
 from .point import QUERY_PARAMETERS, row_of_body_or_query
 {% endif %}
 from .problems import too_large
-from .routes import Route
 
 RECORD = queries.Record(schemas.GEOMETRY)
 STORED = queries.Record(WKT(queries.GEOMETRY))
 
-router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name], route_class=Route)
+router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
+
+ROW_PATH = "/{id:id}"
 
 #: A row in a body, as the document has it.
 ROW = reference(bodies.ROW.__name__)
@@ -53,15 +53,6 @@ REFUSED = refusals(
     HTTPStatus.CONFLICT,
     HTTPStatus.PRECONDITION_FAILED,
 )
-
-
-class _RowName(StringConvertor):
-    """An id in a path: anything but the name of the route beside it."""
-
-    regex = "(?!nearby$)[^/]+"
-
-
-register_url_convertor("row", _RowName())
 
 
 class PageQuery(BaseModel):
@@ -161,7 +152,7 @@ def read_nearby(request: Request, query: Annotated[NearbyQuery, Query()]) -> Res
 
 
 @router.get(
-    "/{id:row}",
+    ROW_PATH,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
 )
@@ -177,7 +168,7 @@ def read(request: Request, id: schemas.Id) -> Response:
 
 
 @router.put(
-    "/{id:row}",
+    ROW_PATH,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=REFUSED,
     openapi_extra=documented(ROW, [JSON]),
@@ -194,7 +185,7 @@ def replace(request: Request, id: schemas.Id, body: RowBody) -> Response:
 
 
 @router.patch(
-    "/{id:row}",
+    ROW_PATH,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
     responses=REFUSED,
     openapi_extra=documented({"type": "object"}, [JSON]),
@@ -219,7 +210,7 @@ def change(request: Request, id: schemas.Id, body: RowBody) -> Response:
 
 
 @router.delete(
-    "/{id:row}", status_code=HTTPStatus.NO_CONTENT, responses=REFUSED, dependencies=[WRITER]
+    ROW_PATH, status_code=HTTPStatus.NO_CONTENT, responses=REFUSED, dependencies=[WRITER]
 )
 def delete(request: Request, id: schemas.Id) -> None:
     """Remove a row."""

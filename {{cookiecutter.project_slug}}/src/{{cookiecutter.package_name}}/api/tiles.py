@@ -18,7 +18,6 @@ from . import etags, formats, resources
 from .formats import JSON, Format, link, url
 from .openapi import answers, in_path
 from .parameters import database_of, documented, parsed, settings_of
-from .routes import Route
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -73,7 +72,7 @@ ADDRESS = [
     )
 ]
 
-router = APIRouter(tags=["Tiles"], default_response_class=Response, route_class=Route)
+router = APIRouter(tags=["Tiles"])
 
 
 class TilesetQuery(BaseModel):
@@ -86,7 +85,7 @@ class TilesetQuery(BaseModel):
     )
 
 
-@router.get("/tileMatrixSets", responses=answers(formats=[JSON]))
+@router.get("/tileMatrixSets", responses=answers(formats=[JSON]), response_class=Response)
 async def read_matrix_sets(request: Request) -> Response:
     """The tile matrix sets that tiles are offered in."""
     matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
@@ -94,7 +93,7 @@ async def read_matrix_sets(request: Request) -> Response:
     return formats.json({"tileMatrixSets": [matrix_set | {"links": links}]})
 
 
-@router.get(MATRIX_SET, responses=answers(formats=[JSON]))
+@router.get(MATRIX_SET, responses=answers(formats=[JSON]), response_class=Response)
 async def read_matrix_set() -> Response:
     """The tile matrix set: how the world is cut into tiles at each zoom."""
     origin = tiles.WORLD_SIZE / 2
@@ -125,7 +124,7 @@ async def read_matrix_set() -> Response:
     )
 
 
-@router.get(TILESETS, responses=answers(formats=[JSON]))
+@router.get(TILESETS, responses=answers(formats=[JSON]), response_class=Response)
 async def read_tilesets(request: Request) -> Response:
     """The tile sets of the collection."""
     settings = settings_of(request)
@@ -135,6 +134,7 @@ async def read_tilesets(request: Request) -> Response:
 
 @router.get(
     TILESET,
+    response_class=Response,
     responses=answers(HTTPStatus.BAD_REQUEST, formats=TILESET_FORMATS),
     openapi_extra={"parameters": documented(TilesetQuery)},
 )
@@ -150,6 +150,7 @@ def read_tileset(request: Request) -> Response:
 
 @router.get(
     TILE,
+    response_class=Response,
     responses={
         **answers(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, formats=[MVT]),
         int(HTTPStatus.NO_CONTENT): {"description": "No row lies in the tile."},
