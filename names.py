@@ -145,8 +145,9 @@ def package_rule(value: str) -> str:
     return _too_long(value) or claim(value, reserved.PACKAGES)
 
 
-# alembic_helpers.include_object of GeoAlchemy2 leaves out idx_* and gpkg_*; pg_* looks built in.
-TABLE_PREFIXES = ("gpkg_", "idx_", "pg_")
+# alembic_helpers.include_object of GeoAlchemy2 leaves out idx_* and gpkg_*; pg_* looks built in; a project's revision
+# is in alembic_version_<package>.
+TABLE_PREFIXES = ("alembic_version_", "gpkg_", "idx_", "pg_")
 
 
 def table_rule(value: str) -> str:

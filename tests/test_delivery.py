@@ -398,7 +398,7 @@ ALLOWED = (
     "SELECT * FROM facilities",
     "UPDATE facilities SET name = 'B'",
     "DELETE FROM facilities",
-    "SELECT * FROM alembic_version",
+    "SELECT * FROM alembic_version_facilities_service",
     "SELECT ST_Transform(location, 3857) FROM facilities",
 )
 DENIED = (
@@ -413,7 +413,7 @@ DENIED = (
     "CREATE SCHEMA x",
     "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "CREATE EXTENSION hstore",
-    "UPDATE alembic_version SET version_num = '0000'",
+    "UPDATE alembic_version_facilities_service SET version_num = '0000'",
     "DELETE FROM spatial_ref_sys",
     "COPY facilities TO PROGRAM 'cat'",
 )
@@ -525,4 +525,5 @@ def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_facilities_created_at'::regclass"
     )
     assert execute(database, valid) == [(True,)]
-    assert execute(database, "SELECT version_num FROM alembic_version") == [("0002",)]
+    revision = "SELECT version_num FROM alembic_version_facilities_service"
+    assert execute(database, revision) == [("0002",)]

@@ -162,6 +162,7 @@ REFUSED = {
     ],
     "table_name": [
         *("order", "user", "table", "docs", "alembic_version", "spatial_ref_sys", "pg_x", "idx_x"),
+        "alembic_version_facilities_service",
         *("box2d", "geography", "Facilities", "x" * 64, "import", 'a"; DROP TABLE b; --'),
     ],
     "attributes": [

@@ -376,7 +376,7 @@ IN_DATABASE = [
         "ALTER TABLE facilities DROP CONSTRAINT ck_facilities_location_range",
         "ck_facilities_location_range",
     ),
-    ("no revision", EVERY, "DELETE FROM alembic_version", "migrate"),
+    ("no revision", EVERY, "DELETE FROM alembic_version_facilities_service", "migrate"),
 ]
 
 

@@ -51,12 +51,12 @@ FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND pg_get_userbyid(relowner) = :
 SELECT format('GRANT USAGE ON SEQUENCE %s TO %I', oid::regclass, :'service')
 FROM pg_class WHERE relkind = 'S' AND pg_get_userbyid(relowner) = :'owner' \gexec
 
--- Alembic's own table, made before Alembic does, so that the service may only read it.
-CREATE TABLE IF NOT EXISTS alembic_version (
-    version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY
+-- Alembic's own table of this project, made before Alembic does, so that the service may only read it.
+CREATE TABLE IF NOT EXISTS {{ cookiecutter.__version_table }} (
+    version_num varchar(32) CONSTRAINT {{ cookiecutter.__version_table }}_pkc PRIMARY KEY
 );
-ALTER TABLE alembic_version OWNER TO :"owner";
-REVOKE ALL ON alembic_version FROM :"service";
-GRANT SELECT ON alembic_version TO :"service";
+ALTER TABLE {{ cookiecutter.__version_table }} OWNER TO :"owner";
+REVOKE ALL ON {{ cookiecutter.__version_table }} FROM :"service";
+GRANT SELECT ON {{ cookiecutter.__version_table }} TO :"service";
 
 COMMIT;

@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 from alembic import context
 
-from {{ cookiecutter.package_name }}.migrations import comparison
+from {{ cookiecutter.package_name }}.migrations import VERSION_TABLE, comparison, take_over
 from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.settings import Settings
 
@@ -18,7 +18,12 @@ LOCK = sa.text(
 
 def run_offline() -> None:
     """Write the migrations as SQL."""
-    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql",
+        target_metadata=Base.metadata,
+        version_table=VERSION_TABLE,
+        literal_binds=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -31,6 +36,7 @@ def run_online() -> None:
         while not guard.scalar(LOCK):
             guard.rollback()
             time.sleep(0.2)
+        take_over(connection)
         compared = comparison(connection)
         # From here on Alembic begins and ends transactions, so that a migration may leave them (autocommit_block).
         connection.commit()

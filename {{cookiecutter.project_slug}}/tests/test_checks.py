@@ -58,7 +58,7 @@ def test_the_check_leaves_the_database_as_it_was(database: Database, client: obj
 
 
 def test_a_database_that_was_not_migrated_is_named(found_after: Sabotage) -> None:
-    assert "migrate first" in found_after("DELETE FROM alembic_version")
+    assert "migrate first" in found_after("DELETE FROM {{ cookiecutter.__version_table }}")
 
 
 @EVERY_INDEX
@@ -121,12 +121,34 @@ def test_another_column_in_the_database_is_named(found_after: Sabotage) -> None:
     assert "forgotten" in found_after(f"ALTER TABLE {TABLE.name} ADD forgotten text")
 
 
-def test_a_partition_is_no_table_of_its_own(found_after: Sabotage) -> None:
+def test_tables_of_others_are_left_alone(found_after: Sabotage) -> None:
     found = found_after(
+        "CREATE TABLE alembic_version (version_num text PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('0007')",
+        "CREATE TABLE layer_styles (id serial PRIMARY KEY, stylename text)",
         "CREATE TABLE by_year (year int) PARTITION BY LIST (year)",
         "CREATE TABLE by_year_2026 PARTITION OF by_year FOR VALUES IN (2026)",
     )
-    assert found == "the database differs from the model: remove table by_year"
+    assert found == ""
+
+
+def test_a_missing_table_is_named(found_after: Sabotage) -> None:
+    assert f"no table {TABLE.name}," in found_after(f"DROP TABLE {TABLE.name}")
+
+
+def test_an_invalid_index_is_named(found_after: Sabotage) -> None:
+    """What CREATE INDEX CONCURRENTLY leaves when it fails, by a name that no model has."""
+    found = found_after(
+        f"CREATE INDEX left_over ON {TABLE.name} (created_at)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'left_over'::regclass",
+    )
+    assert "left_over is invalid" in found
+    assert "DROP INDEX CONCURRENTLY left_over" in found
+
+
+def test_a_revision_of_a_newer_version_is_named(found_after: Sabotage) -> None:
+    found = found_after("UPDATE {{ cookiecutter.__version_table }} SET version_num = 'newer'")
+    assert "at revision newer, which this version does not have" in found
 
 
 def test_a_predicate_may_have_percent_signs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Connections: what each kind is for, and what becomes of them."""
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from uuid import UUID, uuid4
 
 import pytest
 import rows
@@ -12,8 +14,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
+from {{ cookiecutter.package_name }}.queries import TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
 from {{ cookiecutter.package_name }}.statements import Statement
+
+IS_UUID = TABLE.c.id.type.python_type is UUID
 
 
 def setting(connection: sa.Connection, name: str) -> str:
@@ -115,6 +120,31 @@ def test_connections_that_the_server_closed_are_replaced(client: TestClient) -> 
             time.sleep(0.01)
     for _ in range(2):
         assert client.get(PATH).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_connections_to_a_server_that_only_reads_are_replaced(
+    serve: Callable[..., TestClient], connection: sa.Connection, method: str
+) -> None:
+    """As after a failover: sessions that were opened before go on refusing to write."""
+
+    def write(number: int) -> int:
+        if method == "POST":
+            return client.post(PATH, json=rows.body(number)).status_code
+        return client.delete(f"{PATH}{uuid4() if IS_UUID else 1}").status_code
+
+    client, done = serve(pool_size=3, max_overflow=0), 201 if method == "POST" else 404
+    name = connection.scalar(sa.text("SELECT quote_ident(current_database())"))
+    connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        with ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(client.app.state.database.read())
+        assert write(0) == 503
+    finally:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    for number in range(1, 5):
+        assert write(number) == done
 
 
 def test_the_pool_is_as_large_as_the_settings_say(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import ValidationError
 
 from {{ cookiecutter.package_name }}.settings import Settings
@@ -20,7 +21,9 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+@pytest.mark.parametrize(
+    "scheme", ["postgresql", "postgres", "postgresql+psycopg2", "postgresql+psycopg"]
+)
 def test_every_spelling_of_a_database_url_is_taken(
     environment: pytest.MonkeyPatch, scheme: str
 ) -> None:
@@ -31,6 +34,30 @@ def test_every_spelling_of_a_database_url_is_taken(
     assert url.render_as_string(hide_password=False) == (
         f"postgresql+psycopg2://me:{SECRET}@example.org:5433/places?sslmode=require"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@%2Fvar%2Frun%2Fpostgresql/places",
+        "postgresql://me@%2fvar%2frun%2fpostgresql:5432/places",
+        "postgresql://me@/places?host=/var/run/postgresql&port=5432",
+        "postgresql://me@%2Fvar%2Frun%2Fpostgresql,%2Fvar%2Frun%2Fpostgresql/places",
+    ],
+)
+def test_a_socket_may_be_spelled_as_libpq_does(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("DATABASE_URL", url)
+    engine = sa.create_engine(Settings().database_url)
+    _, options = engine.dialect.create_connect_args(engine.url)
+    assert set(options["host"].split(",")) == {"/var/run/postgresql"}
+    assert options["dbname"] == "places"
+
+
+def test_another_driver_is_refused_by_name(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", f"postgresql+asyncpg://me:{SECRET}@localhost/x")
+    with pytest.raises(ValidationError, match="asyncpg is not the driver here") as caught:
+        Settings()
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(

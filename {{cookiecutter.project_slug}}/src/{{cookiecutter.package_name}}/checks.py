@@ -25,7 +25,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from . import bbox, cql, migrations, nearby, paging, samples, spatial, tiles, writes
 from .crs import STORAGE, WGS84, Bounds
-from .database import OLDEST_POSTGIS, is_too_old
+from .database import examine
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
 from .main import create_app
 from .models import Base
@@ -72,6 +72,9 @@ def check_ddl(engine: sa.Engine) -> Iterator[str]:
     with engine.connect() as connection:
         try:
             connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS postgis"))
+            if problems := list(examine(connection)):
+                yield from problems
+                return
             connection.execute(sa.text("CREATE SCHEMA tried_by_check"))
             path = connection.scalar(sa.text("SHOW search_path"))
             connection.execute(sa.text(f"SET LOCAL search_path TO tried_by_check, {path}"))
@@ -85,8 +88,7 @@ def check_ddl(engine: sa.Engine) -> Iterator[str]:
 def check_database(engine: sa.Engine) -> Iterator[str]:
     """What only the database can tell. It is left as it was."""
     with engine.connect() as connection:
-        yield from _check_versions(connection)
-        for check in (_check_revision, _check_tables, _check_service):
+        for check in (examine, _check_revision, _check_tables, _check_service):
             problems = list(check(connection))
             yield from problems
             if problems:
@@ -245,25 +247,21 @@ def _searches() -> Iterator[tuple[str, Statement, Mapping[str, Any], list[sa.Ind
 # With a database
 
 
-def _check_versions(connection: sa.Connection) -> Iterator[str]:
-    server = connection.dialect.server_version_info or (0,)
-    if server < (13,):
-        yield f"PostgreSQL {'.'.join(map(str, server))} is too old: 13 or later is needed"
-    installed = "SELECT extversion FROM pg_extension WHERE extname = 'postgis'"
-    version = connection.scalar(sa.text(installed))
-    if version is None:
-        yield "PostGIS is not in the database: CREATE EXTENSION postgis"
-    elif is_too_old(version):
-        yield f"PostGIS {version} is too old: {'.'.join(map(str, OLDEST_POSTGIS))} or later is needed"
-
-
 def _check_revision(connection: sa.Connection) -> Iterator[str]:
-    current = MigrationContext.configure(connection).get_current_heads()
-    if set(current) != {migrations.revisions()[0]}:
+    current = migrations.current(connection)
+    if newer := migrations.unknown(current):
+        yield (
+            f"the database is at revision {', '.join(newer)}, which this version does not have: "
+            "a newer one has migrated it, and can check it"
+        )
+    elif set(current) != {migrations.revisions()[0]}:
         yield (
             f"the database is at revision {', '.join(current) or 'none'}, "
             f"the migrations at {migrations.revisions()[0]}: migrate first"
         )
+    else:
+        for table in migrations.missing_tables(connection):
+            yield f"the database has no table {table}, though it is migrated: restore it"
 
 
 def _check_tables(connection: sa.Connection) -> Iterator[str]:
@@ -274,6 +272,11 @@ def _check_tables(connection: sa.Connection) -> Iterator[str]:
             yield from _check_stored_column(connection, column)
             yield from _check_stored_gist_indexes(connection, column)
         yield from _check_stored_definitions(connection, table)
+        for name in connection.scalars(_INVALID_INDEXES, {"table": table.name}):
+            yield (
+                f"{table.name}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
+                f"DROP INDEX CONCURRENTLY {name}, and build it again"
+            )
 
 
 def _check_service(connection: sa.Connection) -> Iterator[str]:
@@ -327,6 +330,11 @@ def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn
             yield f"{column}: the database has a GiST index that the model does not have: {definition}"
 
 
+_INVALID_INDEXES = sa.text(
+    "SELECT CAST(CAST(indexrelid AS regclass) AS text) FROM pg_index"
+    " WHERE indrelid = CAST(:table AS regclass) AND NOT indisvalid"
+)
+
 _GIST_INDEXES = sa.text(
     """
     SELECT c.relname, pg_get_indexdef(c.oid)
@@ -336,7 +344,7 @@ _GIST_INDEXES = sa.text(
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = :column
     JOIN pg_depend d ON d.objid = c.oid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum
     WHERE i.indrelid = CAST(:table AS regclass)
-    GROUP BY c.oid
+    GROUP BY c.oid, c.relname
     """
 )
 

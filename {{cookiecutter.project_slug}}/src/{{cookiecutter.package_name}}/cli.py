@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     options = _parser().parse_args(arguments)
+    # Of every connection: what is loaded and exported is bytes that PostgreSQL reads and writes.
+    os.environ["PGCLIENTENCODING"] = "utf8"
     try:
         code: int = options.run(options)
         return code

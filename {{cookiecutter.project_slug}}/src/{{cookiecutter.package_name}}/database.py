@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, TypeVar
 import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from .context import current
-from .liveness import Liveness
+from .liveness import USED, Liveness
 from .replica import Replica
 from .settings import Settings
 from .statements import Row, Statement, json_text
@@ -28,11 +28,26 @@ NETWORK = {
     "tcp_user_timeout": "30000",
 }
 
-#: The oldest version of PostGIS that the service works with.
-OLDEST_POSTGIS = (3, 1)
+#: The oldest versions that the service works with.
+OLDEST_POSTGRESQL = {{ cookiecutter.__oldest_postgresql }}
+OLDEST_POSTGIS = "{{ cookiecutter.__oldest_postgis }}"
+
+#: What the service needs to know of a server before it uses it.
+SERVER = sa.text(
+    "SELECT current_setting('server_version') AS postgresql,"
+    " current_setting('server_version_num')::int / 10000 AS major,"
+    " current_setting('server_encoding') AS encoding,"
+    " extversion AS postgis, nspname AS schema, nspname = ANY (current_schemas(true)) AS in_path"
+    " FROM (VALUES (1)) AS one"
+    " LEFT JOIN pg_extension ON extname = 'postgis'"
+    " LEFT JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+)
 
 #: Bytes before the rows of COPY in binary, which has no extensions of its header.
 COPY_HEADER = 19
+
+#: PostgreSQL's error code (SQLSTATE) of a write where only reading is possible.
+READ_ONLY = "25006"
 
 #: How many connections the server has for roles that are no superusers.
 CONNECTIONS = sa.text(
@@ -44,9 +59,40 @@ CONNECTIONS = sa.text(
 Lent = TypeVar("Lent", sa.Connection, PoolProxiedConnection)
 
 
-def is_too_old(postgis: str) -> bool:
-    """Whether a version of PostGIS, such as ``3.5.2``, is older than the service needs."""
-    return tuple(map(int, re.findall(r"\d+", postgis)[:2])) < OLDEST_POSTGIS
+def examine(connection: sa.Connection, *, installed: bool = True) -> Iterator[str]:
+    """Why the service cannot work on a database.
+
+    Args:
+        connection: A connection to it.
+        installed: Whether PostGIS has to be in it already.
+    """
+    yield from unfit(connection.execute(SERVER).one(), installed=installed)
+
+
+def unfit(server: Any, *, installed: bool = True) -> Iterator[str]:
+    """Why the service cannot work on a server of which ``SERVER`` says this."""
+    if server.major < OLDEST_POSTGRESQL:
+        yield f"PostgreSQL {server.postgresql} is too old: {OLDEST_POSTGRESQL} or later is needed"
+    if server.encoding != "UTF8":
+        yield (
+            f"the database's encoding is {server.encoding}, not UTF8: make another "
+            "(CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0) and restore a dump into it"
+        )
+    if server.postgis is None:
+        if installed:
+            yield "PostGIS is not in the database: CREATE EXTENSION postgis"
+    elif _numbers(server.postgis) < _numbers(OLDEST_POSTGIS):
+        yield f"PostGIS {server.postgis} is too old: {OLDEST_POSTGIS} or later is needed"
+    elif not server.in_path:
+        yield (
+            f'PostGIS is in the schema "{server.schema}", which the search path does not have or this role may not use: '
+            f'GRANT USAGE ON SCHEMA "{server.schema}" to it, and ALTER DATABASE … SET search_path = "$user", public, '
+            f'"{server.schema}"'
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 class Database:
@@ -70,6 +116,10 @@ class Database:
         self._primary = self._engine(settings.database_url, settings)
         #: The primary server, in transactions.
         self.engine = self._primary.execution_options(isolation_level="READ COMMITTED")
+        # Whether a server that the pool is connected to was found to take no writes.
+        self._read_only = False
+        sa.event.listen(self._primary, "handle_error", self._note_refusal)
+        sa.event.listen(self._primary, "checkout", self._leave_read_only)
         self.engines = {"primary": self._primary}
         self.replica: Replica | None = None
         if settings.database_read_url is not None:
@@ -99,7 +149,11 @@ class Database:
             # There is nothing to roll back: what begins a transaction ends it.
             pool_reset_on_return=None,
             json_serializer=json_text,
-            connect_args={name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
+            connect_args={
+                **{name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
+                # Whatever a role, or the environment, has: tiles and streams are bytes as they come.
+                "client_encoding": "utf8",
+            },
         )
         self.liveness.watch(engine)
         sa.event.listen(engine, "do_execute", self._execute)
@@ -181,6 +235,7 @@ class Database:
                 yield cursor
                 self.count_rows(cursor.rowcount)
         except psycopg2.Error as error:
+            self._note(error)
             is_gone = bool(driver.closed)
             if is_gone:
                 lent.invalidate(error)
@@ -189,6 +244,24 @@ class Database:
             ) from error
         finally:
             lent.close()
+
+    def _note_refusal(self, context: sa.ExceptionContext) -> None:
+        self._note(context.original_exception)
+
+    def _note(self, error: BaseException | None) -> None:
+        """Take note of an error that says that the server takes no writes, as one does after a failover."""
+        self._read_only = self._read_only or getattr(error, "pgcode", None) == READ_ONLY
+
+    def _leave_read_only(self, _connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Have the pool connect anew, maybe to another server, after one has refused to write.
+
+        Raises:
+            InvalidatePoolError: It has.
+        """
+        # One that was made just now has not been given back yet.
+        if self._read_only and USED in entry.info:
+            self._read_only = False
+            raise sa.exc.InvalidatePoolError
 
     def _needs(self, statement: Statement) -> str:
         return self._to_sort * statement.sorting + self._alone * statement.alone
@@ -273,6 +346,16 @@ class Database:
             f"PostgreSQL has {row.available} (max_connections, without those reserved): "
             "lower the pools, or put PgBouncer in between"
         )
+
+    def accepts_sessions(self) -> bool:
+        """Whether the primary server, or PgBouncer before it, takes a new session."""
+        # By the driver alone: SQLAlchemy would ask for the server's version, and wait for that.
+        arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
+        try:
+            psycopg2.connect(*arguments, **{**NETWORK, **options}).close()
+        except psycopg2.Error:
+            return False
+        return True
 
     def close(self) -> None:
         """Close every connection that is not in use."""

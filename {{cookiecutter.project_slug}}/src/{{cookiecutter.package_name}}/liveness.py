@@ -15,6 +15,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 #: Seconds for which a connection that was just used is taken to be alive unless it says otherwise.
 FRESH = 5.0
 
+#: Where the pool notes of a connection when it was last given back.
+USED = "used"
+
 Part = TypeVar("Part")
 
 
@@ -78,7 +81,7 @@ class Liveness:
         """
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        if poll.poll(0) or time.monotonic() - entry.info.get("used", time.monotonic()) > FRESH:
+        if poll.poll(0) or time.monotonic() - entry.info.get(USED, time.monotonic()) > FRESH:
             self.wait(connection)
             try:
                 with connection.cursor() as cursor:
@@ -94,7 +97,7 @@ class Liveness:
 
     def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         self._waiting.pop(id(connection), None)
-        entry.info["used"] = time.monotonic()
+        entry.info[USED] = time.monotonic()
 
     def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._waiting.pop(id(connection), None)

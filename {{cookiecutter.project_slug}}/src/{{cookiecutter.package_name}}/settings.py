@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -27,8 +28,15 @@ def _database_url(value: Any) -> URL:
     except (ArgumentError, ValueError):
         # The message must not repeat the value: it may hold a password.
         raise ValueError("not like postgresql://user:password@host:5432/database") from None
-    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
+    name, _, driver = url.drivername.partition("+")
+    if name not in ("postgresql", "postgres"):
         raise ValueError(f"{url.drivername}:// is not PostgreSQL: postgresql://… is expected")
+    # What both take in a URL is libpq's.
+    if driver not in ("", "psycopg", "psycopg2"):
+        raise ValueError(f"{driver} is not the driver here: postgresql://… is expected")
+    if url.host is not None:
+        # The folder of a socket, as libpq has it in a URL: %2Fvar%2Frun%2Fpostgresql.
+        url = url.set(host=unquote(url.host))
     return url.set(drivername="postgresql+psycopg2")
 
 

@@ -11,21 +11,31 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from sqlalchemy.dialects import postgresql
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .. import migrations
-from ..database import Database, is_too_old
+from ..database import SERVER, Database, unfit
+from ..models import Base
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which an answer of the database holds, and that it may take.
-LIFETIME, PATIENCE = 1.0, 3.0
+#: Seconds for which an answer of the database holds, that it may take, and that a new session may take after that: both
+#: together are less than the timeout of an orchestrator's probe.
+LIFETIME, PATIENCE, TO_CONNECT = 1.0, 1.5, 1.0
 
-STATUS = sa.text(
-    "SELECT current_setting('server_version') AS postgresql, postgis_lib_version() AS postgis,"
-    " ARRAY(SELECT version_num FROM alembic_version) AS revisions"
+#: The revisions that the database is at, and the tables that it lacks, of those with some names.
+MIGRATED = sa.text(
+    f"SELECT ARRAY(SELECT version_num FROM {migrations.VERSION_TABLE}) AS revisions,"
+    " ARRAY(SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NULL) AS missing"
 )
+
+#: Why they cannot be read, by PostgreSQL's error code.
+UNREADABLE = {
+    "42P01": "the database has not been migrated",
+    "42501": f"the service's role may not read {migrations.VERSION_TABLE}",
+}
 
 router = APIRouter(tags=["health"])
 
@@ -58,6 +68,8 @@ class Readiness:
         self._database = database
         self._found: Ready | NotReady | None = None
         self._until = 0.0
+        # When the database answered last.
+        self._answered = 0.0
         self._lock = anyio.Lock()
         # Threads of its own: those of the requests may all wait for a database that hangs.
         self._threads = anyio.CapacityLimiter(1)
@@ -87,25 +99,57 @@ class Readiness:
                 return await run_sync(self._look, abandon_on_cancel=True, limiter=self._threads)
         except NotReady as reason:
             return reason
-        except TimeoutError:
-            return NotReady("the database does not answer")
+        except FileNotFoundError as reason:
+            return NotReady(str(reason))
+        except (TimeoutError, sa.exc.TimeoutError, sa.exc.OperationalError) as error:
+            if isinstance(self._found, Ready) and await self._is_busy():
+                return self._found
+            if isinstance(error, TimeoutError):
+                return NotReady("the database does not answer")
+            log.warning("not ready: %s", error)
+            return NotReady("the database is unavailable")
         except sa.exc.SQLAlchemyError as error:
             log.warning("not ready: %s", error)
-            return NotReady("the database is unavailable, or has not been migrated")
+            code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
+            return NotReady(UNREADABLE.get(code, "the database cannot be used"))
+
+    async def _is_busy(self) -> bool:
+        """Whether the database is there, and has answered within the time that a statement may take.
+
+        PgBouncer takes new sessions while statements wait for its connections, and a server does that is no slower than
+        usual; one that hangs does not.
+        """
+        if time.monotonic() - self._answered > self._database.liveness.patience:
+            return False
+        with anyio.move_on_after(TO_CONNECT):
+            accepts = self._database.accepts_sessions
+            return await run_sync(accepts, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+        return False
 
     def _look(self) -> Ready:
         with self._database.read() as connection:
-            found = connection.execute(STATUS).one()
-        if is_too_old(found.postgis):
-            raise NotReady(f"PostGIS {found.postgis} is too old")
+            server = connection.execute(SERVER).one()
+            if problems := list(unfit(server)):
+                raise NotReady("; ".join(problems))
+            found = connection.execute(MIGRATED, {"tables": _table_names()}).one()
+        self._answered = time.monotonic()
         # An unknown revision is a newer one: the next version of the service is being rolled out.
         if not found.revisions or set(found.revisions) & _older_revisions():
             raise NotReady("the database has not been migrated")
+        if found.missing:
+            raise NotReady(f"the database has no table {', '.join(found.missing)}")
         return Ready(
-            postgresql=found.postgresql,
-            postgis=found.postgis,
+            postgresql=server.postgresql,
+            postgis=server.postgis,
             revision=", ".join(found.revisions),
         )
+
+
+@functools.cache
+def _table_names() -> list[str]:
+    """The tables of the models, quoted where SQL needs it."""
+    preparer = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+    return [preparer.format_table(table) for table in Base.metadata.sorted_tables]
 
 
 @functools.cache
