@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -408,14 +410,17 @@ def test_nothing_at_all_says_what_would_help(
         pass
 
 
-def test_programs_without_postgis_are_passed_over(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_without_postgis_are_passed_over(folder: Path) -> None:
     binaries = postgis._earlier(folder).binaries
-    bare = folder / "bare"
-    shutil.copytree(binaries.bin, bare / "bin")
-    assert binaries.usable()
-    assert not postgis.Binaries(bare / "bin", binaries.root).usable()
+    settings = binaries.run("initdb", "--show", "--pgdata=/nonexistent")
+    share = Path(re.search(r"^share_path=(.*)$", settings, re.MULTILINE)[1])
+    # Programs find their files by the path between the two folders, and the machine's own where it is another.
+    bare = [folder / "bare" / part.relative_to("/") for part in (binaries.bin, share)]
+    shutil.copytree(binaries.bin, bare[0])
+    shutil.copytree(share, bare[1], ignore=shutil.ignore_patterns("postgis*"))
+    assert not postgis.Binaries(bare[0], binaries.root).usable()
+    shutil.copy(share / "extension/postgis.control", bare[1] / "extension")
+    assert postgis.Binaries(bare[0], binaries.root).usable()
 
 
 def test_packages_that_were_unpacked_by_half_are_not_used(
@@ -473,19 +478,44 @@ def test_run_passes_the_url_and_the_exit_code_on(folder: Path) -> None:
     assert _tool("run", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
 
 
+def _start_run(script: str, number: int, handler: Any) -> subprocess.Popen[str]:
+    """Start `run -- sh -c script`, with the signal handled so, whatever the runner of the tests does with it."""
+    command = [sys.executable, str(TOOL), "run", "--", "sh", "-c", script]
+    handle = functools.partial(signal.signal, number, handler)
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, start_new_session=True, preexec_fn=handle
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_run_hands_signals_on_and_stops_the_server(folder: Path, number: signal.Signals) -> None:
     script = (
         f"trap 'echo caught; exit 3' {number.name[3:]}; echo ready; while :; do sleep 0.1; done"
     )
-    command = [sys.executable, str(TOOL), "run", "--", "sh", "-c", script]
-    running = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, start_new_session=True)
-    assert running.stdout is not None
-    assert running.stdout.readline() == "ready\n"
-    running.send_signal(number)
-    assert running.communicate(timeout=30)[0] == "caught\n"
+    with _start_run(script, number, signal.SIG_DFL) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            running.send_signal(number)
+            assert running.communicate(timeout=30)[0] == "caught\n"
+        finally:
+            running.kill()
     assert running.returncode == 3
     assert _server_pid(folder) is None
+
+
+def test_run_goes_on_when_the_terminal_is_closed_under_nohup(folder: Path) -> None:
+    script = 'echo ready; while [ ! -e "$POSTGIS_DIR/go" ]; do sleep 0.1; done; echo done'
+    with _start_run(script, signal.SIGHUP, signal.SIG_IGN) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            os.killpg(running.pid, signal.SIGHUP)
+            (folder / "go").touch()
+            assert running.communicate(timeout=30)[0] == "done\n"
+        finally:
+            running.kill()
+    assert running.returncode == 0
 
 
 def test_start_keeps_the_server_up_until_stop(folder: Path) -> None:
