@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -20,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import epsg
 import names
 import parameters
-from attributes import Attribute
+from attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100
@@ -36,6 +38,7 @@ class Parameters(Extension):
             class_name=names.class_name,
             columns=columns,
             crs=epsg.crs,
+            examples=examples,
             is_geographic=is_geographic,
             literal=literal,
             plural=names.plural,
@@ -52,6 +55,27 @@ def problems(context: Mapping[str, object]) -> list[str]:
 def columns(attributes: str) -> list[Column]:
     """The columns that ``attributes`` asks for, as the templates write them."""
     return [Column(attribute) for attribute in parameters.parse_attributes(attributes)]
+
+
+def examples(attributes: str, predicate: str) -> list[str]:
+    """The items of a row in examples.py, a column each.
+
+    Rows have every combination of the values that a predicate asks for, and other columns a value of each row's own.
+    """
+    items, combinations = [], 1
+    for column in columns(attributes):
+        head = f"{literal(column.name)}: "
+        values = list(dict.fromkeys(map(python, column.asked_for(predicate))))
+        function, *arguments = column.sample()
+        if len(values) > 1:
+            turn = f"number // {combinations}" if combinations > 1 else "number"
+            items.append(in_turns(head, values, f"[{turn} % {len(values)}],", indent=8))
+            combinations *= len(values)
+        elif arguments:
+            items.append(call(f"{head}{function}", arguments, indent=8, end=","))
+        else:
+            items.append(f"        {head}{function},")
+    return items
 
 
 def is_geographic(srid: str) -> bool:
@@ -104,6 +128,15 @@ def call(head: str, arguments: Iterable[str], *, indent: int, end: str = "") -> 
         target, _, function = head.rpartition(" = ")
         return f"{pad}{target} = (\n{call(function, arguments, indent=indent + 4)}\n{pad}){end}"
     return f"{pad}{head}(\n" + "".join(f"{pad}    {each},\n" for each in arguments) + f"{pad}){end}"
+
+
+def in_turns(head: str, values: Sequence[str], turn: str, *, indent: int) -> str:
+    """An item of a dictionary that picks one of some values, as ``ruff format`` leaves it."""
+    pad = " " * indent
+    line = f"{pad}{head}[{', '.join(values)}]{turn}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return f"{pad}{head}[\n" + "".join(f"{pad}    {each},\n" for each in values) + f"{pad}]{turn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +213,82 @@ class Column:
     def returned(self) -> str:
         """The field of what the service returns: always there."""
         return f"    {self.name}: {self._optional(self._kind.returned or self._kind.python)}"
+
+    def sample(self) -> list[str]:
+        """An expression of a row's number, with the arguments apart if it is a call."""
+        length, scale = self._attribute.length or MAX_LENGTH, self._attribute.scale
+        match self.type:
+            case "str" | "text" if self.name.isascii() and len(self.name) < min(length - 7, 30):
+                return [f'f"{self.name} {{number}}"']
+            case "str" | "text":
+                return [f"str(number)[:{length}]" if length < 20 else "str(number)"]
+            case "bool":
+                return ["number % 2 == 0"]
+            case "float":
+                return ["number + 0.5"]
+            case "numeric":
+                return ["Decimal", 'f"0.{number % 10}"' if scale else "number % 10"]
+            case "date":
+                return ["datetime.date", "2020 + number % 7000", "1", "1"]
+            case "datetime":
+                moment = ["2020 + number % 7000", "1", "1", "12", "tzinfo=datetime.UTC"]
+                return ["datetime.datetime", *moment]
+            case "uuid":
+                return ["UUID(int=number)"]
+            case "json":
+                return ['{"number": number}']
+        return ["number"]
+
+    def asked_for(self, predicate: str) -> Iterator[object]:
+        """Values on both sides of what a predicate may ask of the column; none if it does not ask of it."""
+        quoted_texts = r"'(?:[^']|'')*'"
+        code = re.sub(quoted_texts, "''", predicate)
+        if self.unique or not re.search(
+            rf"(?<!\w){re.escape(self.name)}(?!\w)", code, re.IGNORECASE
+        ):
+            return
+        texts = [text[1:-1].replace("''", "'") for text in re.findall(quoted_texts, predicate)]
+        match self.type:
+            case "str" | "text":
+                for text in texts:
+                    yield from (
+                        text[: self._attribute.length],
+                        text.replace("%", "")[: self._attribute.length],
+                    )
+                yield self.name[: self._attribute.length]
+            case "bool":
+                yield from (True, False)
+            case "int" | "bigint" | "float" | "numeric":
+                yield from self._numbers(code)
+            case "date" | "datetime":
+                for text in texts:
+                    with contextlib.suppress(ValueError, OverflowError):
+                        moment = datetime.fromisoformat(text)
+                        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                        for days in (-1, 0, 1):
+                            there = moment + timedelta(days)
+                            yield there.date() if self.type == "date" else there
+                yield date(2020, 1, 1) if self.type == "date" else datetime(2020, 1, 1, tzinfo=UTC)
+            case "uuid":
+                yield UUID(int=1)
+            case "json":
+                yield {"number": 1}
+        if self._attribute.nullable:
+            yield None
+
+    def _numbers(self, code: str) -> Iterator[object]:
+        """The numbers of a predicate and those beside them, as far as the column holds them."""
+        number: type[int | float | Decimal] = {"float": float, "numeric": Decimal}.get(
+            self.type, int
+        )
+        low, high = INTEGER_RANGES.get(self.type, (-(2**53), 2**53))
+        if self.type == "numeric":
+            high = 10 ** ((self._attribute.precision or 0) - (self._attribute.scale or 0)) - 1
+            low = -high
+        for digits in ["0", *re.findall(r"(?<!\w)\d+", code)]:
+            for value in (int(digits) - 1, int(digits), int(digits) + 1):
+                if low <= value <= high:
+                    yield number(value)
 
     def _optional(self, annotation: str) -> str:
         return f"{annotation} | None" if self._attribute.nullable else annotation

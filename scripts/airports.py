@@ -15,8 +15,9 @@ import shapely
 
 
 def main(package: str, target: str) -> None:
-    queries, samples, crs = (
-        importlib.import_module(f"{package}.{name}") for name in ("queries", "samples", "crs")
+    queries, samples, examples, crs = (
+        importlib.import_module(f"{package}.{name}")
+        for name in ("queries", "samples", "examples", "crs")
     )
     with Path(target).open("w", encoding="utf-8") as file:
         for number, airport in enumerate(airportsdata.load().values()):
@@ -24,7 +25,7 @@ def main(package: str, target: str) -> None:
             if not crs.STORAGE.domain.contain(np.array([place])):
                 continue
             (geometry, *_) = samples.geometries(queries.GEOMETRY, at=place, size=0.01)
-            attributes = samples.attributes(queries.TABLE, number)
+            attributes = examples.row(number)
             if "name" in attributes:
                 attributes["name"] = airport["name"][: queries.TABLE.c.name.type.length]
             feature = {

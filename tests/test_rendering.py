@@ -37,6 +37,7 @@ LITERAL = {
     "src/{package}/api/rest.py": "query parameters: of a POINT table's rows, of a partial index",
     "src/{package}/bbox.py": "one file for WGS 84, one for other CRSs",
     "src/{package}/crs.py": "the CRS",
+    "src/{package}/examples.py": "the columns, and what a partial index asks about",
     "src/{package}/models.py": "the table",
     "src/{package}/nearby.py": "one file for geographic CRSs, one for projected ones",
     "src/{package}/schemas.py": "the columns",

@@ -1,6 +1,7 @@
 """A migrated database for the tests, empty when each of them begins, and the application on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import postgis
@@ -66,8 +67,13 @@ class Transport(BaseTransport):
 @pytest.fixture(scope="session")
 def application(database_url: str) -> Iterator[TestClient]:
     """The application, started once for all tests."""
-    settings = Settings(_env_file=None, database_url=database_url)
-    with TestClient(create_app(settings)) as client:
+    with _application(database_url) as client:
+        yield client
+
+
+@contextmanager
+def _application(url: str) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(_env_file=None, database_url=url))) as client:
         client._transport = Transport(client)
         yield client
 
@@ -75,33 +81,91 @@ def application(database_url: str) -> Iterator[TestClient]:
 @pytest.fixture(scope="session")
 def own(database_url: str) -> Iterator[Database]:
     """The tests' own connections: the pool of the application may be of a single one."""
-    own = Database(Settings(_env_file=None, database_url=database_url, pool_size=5))
-    yield own
-    own.close()
+    with _connections(database_url) as own:
+        yield own
+
+
+@contextmanager
+def _connections(url: str) -> Iterator[Database]:
+    connections = Database(Settings(_env_file=None, database_url=url, pool_size=5))
+    yield connections
+    connections.close()
+
+
+@pytest.fixture(scope="session")
+def unconstrained_url(own: Database, database_url: str) -> str:
+    """The tests' database with another table in front of the real one: with its columns and keys, but no other constraint,
+    no foreign key and no trigger.
+
+    Tests that need other values than `examples.row` has, such as the ends of a type, store them there: the real table
+    may have constraints of yours.
+    """
+    with own.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE SCHEMA unconstrained;"
+            f" CREATE TABLE unconstrained.{TABLE.name}"
+            f" (LIKE {TABLE.name} INCLUDING ALL EXCLUDING CONSTRAINTS)"
+        )
+    path = {"options": "-c search_path=unconstrained,public"}
+    url = sa.make_url(database_url).update_query_dict(path)
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def _unconstrained_application(unconstrained_url: str) -> Iterator[TestClient]:
+    with _application(unconstrained_url) as client:
+        yield client
+
+
+@pytest.fixture
+def unconstrained(_unconstrained_application: TestClient) -> Iterator[TestClient]:
+    """A client of the application on the table that is not constrained; empty when a test begins."""
+    yield _unconstrained_application
+    _empty(_unconstrained_application.app.state.database, [TABLE])
+
+
+@pytest.fixture
+def unconstrained_connection(
+    unconstrained: TestClient, unconstrained_url: str
+) -> Iterator[sa.Connection]:
+    """A connection to that table, whose every statement is a transaction of its own."""
+    with _connections(unconstrained_url) as connections, connections.read() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def emptied(own: Database) -> list[sa.Table]:
+    """The tables that tests empty; a table that a revision has filled stays as it is."""
+    with own.read() as connection:
+        return [
+            table
+            for table in reversed(Base.metadata.sorted_tables)
+            if connection.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)) is None
+        ]
 
 
 @pytest.fixture(scope="module")
-def spread(application: TestClient) -> Iterator[TestClient]:
+def spread(application: TestClient, emptied: list[sa.Table]) -> Iterator[TestClient]:
     """A client of the application, which has rows all over its CRS: for the tests of a module that only read."""
     with application.app.state.database.write() as connection:
         rows.insert(connection, rows.spread(500))
         around = list(connection.scalars(AROUND_THE_WORLD))
         connection.execute(sa.delete(TABLE).where(TABLE.c.id.in_(around)))
     yield application
-    _empty_tables(application.app.state.database)
+    _empty(application.app.state.database, emptied)
 
 
 @pytest.fixture
-def empty_tables(application: TestClient) -> Iterator[None]:
+def empty_tables(application: TestClient, emptied: list[sa.Table]) -> Iterator[None]:
     """Whatever a test writes is gone after it."""
     yield
-    _empty_tables(application.app.state.database)
+    _empty(application.app.state.database, emptied)
 
 
-def _empty_tables(database: Database) -> None:
+def _empty(database: Database, tables: Sequence[sa.Table]) -> None:
     with database.write() as connection:
         # For a few rows DELETE takes a tenth of the time of TRUNCATE.
-        for table in reversed(Base.metadata.sorted_tables):
+        for table in tables:
             connection.execute(sa.delete(table))
 
 

@@ -1,11 +1,12 @@
 """Rows to test with: what clients send, and what SQL inserts."""
 
+import datetime
 import functools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ import sqlalchemy as sa
 from geoalchemy2.shape import from_shape
 from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
+from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import geometry, samples
+from {{ cookiecutter.package_name }} import examples, geometry, samples
 from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
@@ -40,6 +42,19 @@ UNIQUE = {
     for column in constraint.columns
 }
 
+#: The columns that a client must give, without the geometry.
+REQUIRED = {
+    column.name for column in WRITABLE if not column.nullable and column.server_default is None
+}
+
+#: The columns that a partial index asks about, without those that tell rows apart.
+ASKED = [
+    column.name
+    for column in WRITABLE
+    if re.search(rf"\b{column.name}\b", re.sub(r"'(?:[^']|'')*'", "''", str(INDEXED_ROWS)))
+    and column.name not in UNIQUE
+]
+
 #: An id that no row has.
 NO_ID = UUID(int=0) if isinstance(TABLE.c.id.type, sa.Uuid) else 2**62
 
@@ -53,14 +68,34 @@ def as_json(value: Any) -> Any:
 
 def body(number: int = 1, /, **members: Any) -> dict[str, Any]:
     """What a client sends of a row: no more than it must, and the members given."""
+    values = {name: value for name, value in examples.row(number).items() if name in REQUIRED}
+    return _sent(values | members)
+
+
+def full_body(number: int = 1, /, **members: Any) -> dict[str, Any]:
+    """What a client sends of a row when it leaves nothing out, and the members given."""
+    return _sent(examples.row(number) | members)
+
+
+def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
     place = {GEOMETRY.name: samples.geometries(GEOMETRY)[0]}
-    values = samples.attributes(TABLE, number) | place | members
-    return {name: as_json(value) for name, value in values.items()}
+    return {name: as_json(value) for name, value in {**place, **values}.items()}
 
 
-def full_body(number: int = 1) -> dict[str, Any]:
-    """What a client sends of a row when it leaves nothing out."""
-    return body(number, **{column.name: samples.value(column, number) for column in WRITABLE})
+def asked_for(number: int) -> dict[str, Any]:
+    """What a row has for the columns that a partial index asks about."""
+    row = examples.row(number)
+    return {name: row[name] for name in ASKED}
+
+
+def _kinds() -> int:
+    # Of a condition over many columns there would be hundreds.
+    seen = [repr(asked_for(number)) for number in range(32)]
+    return max(seen.index(each) for each in seen) + 1
+
+
+#: How many rows, from number 0 on, have every combination of values that a partial index asks about.
+KINDS = _kinds()
 
 
 def in_wgs84(connection: sa.Connection, member: Any) -> BaseGeometry:
@@ -102,25 +137,28 @@ def indexed_ids(connection: sa.Connection) -> list[Any]:
 def insert(
     connection: sa.Connection,
     geometries: Sequence[BaseGeometry],
-    kinds: Sequence[dict[str, Any]] | None = None,
+    kinds: Sequence[Mapping[str, Any]] = ({},),
+    names: Collection[str] = tuple(column.name for column in WRITABLE),
 ) -> None:
-    """Insert rows by plain SQL, as many as the unique columns tell apart.
+    """Insert example rows by plain SQL, as many as the unique columns tell apart, on both sides of a predicate.
 
-    They lie on both sides of a predicate unless the kinds of rows are given.
+    Args:
+        connection: To the database.
+        geometries: Of each row its own.
+        kinds: Other values, which the rows have in turn: for the table that is not constrained.
+        names: The columns that are not left out.
     """
-    kinds = KINDS if kinds is None else kinds
-    seen: set[tuple[str, Any]] = set()
-    batches: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    taken: set[tuple[str, Any]] = set()
+    inserted: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
     for number, shape in enumerate(geometries):
-        attributes = samples.attributes(TABLE, number)
-        unique = {(name, attributes[name]) for name in UNIQUE & attributes.keys()}
-        if unique & seen:
-            continue
-        seen |= unique
-        kind = number % len(kinds)
-        place = {GEOMETRY.name: from_shape(shape, srid=STORAGE.srid)}
-        batches[kind].append(attributes | kinds[kind] | place)
-    for batch in batches.values():
+        example = examples.row(number)
+        row = {name: example[name] for name in names} | kinds[number % len(kinds)]
+        unique = {(name, row[name]) for name in UNIQUE & row.keys()}
+        if not unique & taken:
+            taken |= unique
+            place = {GEOMETRY.name: from_shape(shape, srid=STORAGE.srid)}
+            inserted[frozenset(row)].append(row | place)
+    for batch in inserted.values():
         connection.execute(sa.insert(TABLE), batch)
 
 
@@ -150,34 +188,27 @@ def in_sql(condition: sa.ColumnElement[bool]) -> str:
     return str(condition).replace(":", r"\:")
 
 
-def _kinds() -> list[dict[str, Any]]:
-    """Values for the columns that a partial index asks about: some that it holds, and some that it does not."""
-    condition = str(INDEXED_ROWS)
-    without_texts = re.sub(r"'(?:[^']|'')*'", "''", condition)
-    choices = [
-        [{}, *({column.name: value} for value in _values(column, condition))]
-        for column in WRITABLE
-        if re.search(rf"\b{column.name}\b", without_texts) and column.name not in UNIQUE
-    ]
-    kinds = [{name: each[name] for each in kind for name in each} for kind in product(*choices)]
-    # Of a condition over many columns there would be hundreds.
-    return kinds[:: len(kinds) // 32 + 1]
-
-
-def _values(column: sa.Column[Any], condition: str) -> Iterator[Any]:
-    """A sample of a column, NULL if it may be, and the values that a condition names."""
-    yield samples.value(column)
-    if column.nullable:
-        yield None
+def value(column: sa.Column[Any], number: int = 1) -> Any:
+    """A value of a column's type, whatever the constraints of its table: for one that is not constrained."""
     match column.type:
-        case sa.Boolean():
-            yield from (True, False)
         case sa.String():
-            for text in re.findall(r"'((?:[^']|'')*)'", condition):
-                yield text.replace("''", "'").replace("%", "")[: column.type.length]
-        case sa.Integer() | sa.Float() | sa.Numeric():
-            for number in re.findall(r"\b\d+\b", condition):
-                yield from (int(number), int(number) + 1)
-
-
-KINDS = _kinds()
+            return str(number)[: column.type.length]
+        case sa.Boolean():
+            return number % 2 == 0
+        case sa.Integer():
+            return number
+        case sa.Numeric():
+            return Decimal(number % 10).scaleb(-(column.type.scale or 0))
+        case sa.Float():
+            return number + 0.5
+        case sa.DateTime():
+            return datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(
+                hours=number
+            )
+        case sa.Date():
+            return datetime.date(2020, 1, 1) + datetime.timedelta(days=number)
+        case sa.Uuid():
+            return UUID(int=number)
+        case JSONB():
+            return {"number": number}
+    raise NotImplementedError(f"no sample of the type of {column}")

@@ -19,6 +19,7 @@ import shapely
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 from rows import UNIQUE, WRITABLE
+from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }} import (
     bulk,
@@ -639,7 +640,7 @@ def broken() -> dict[str, tuple[dict[str, Any], str]]:
 
 
 def _is_json(column: sa.Column[Any]) -> bool:
-    return isinstance(samples.value(column), dict)
+    return isinstance(column.type, JSONB)
 
 
 BROKEN = broken()

@@ -5,7 +5,7 @@ import rows
 import shapely
 import sqlalchemy as sa
 
-from {{ cookiecutter.package_name }} import samples, spatial
+from {{ cookiecutter.package_name }} import examples, spatial
 from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 
@@ -14,7 +14,10 @@ GIST = next(spatial.gist_indexes(GEOMETRY))
 
 def gist_indexes(connection: sa.Connection) -> dict[str, str]:
     """The definitions of the GiST indexes of the table, from the key on, by name."""
-    query = sa.text("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = :table")
+    query = sa.text(
+        "SELECT indexname, indexdef FROM pg_indexes"
+        " WHERE tablename = :table AND schemaname = current_schema()"
+    )
     found = connection.execute(query, {"table": TABLE.name})
     return {
         name: text.partition(" USING gist ")[2] for name, text in found if " USING gist " in text
@@ -25,6 +28,7 @@ def test_the_column_has_its_type_srid_and_dimension(connection: sa.Connection) -
     query = sa.text(
         "SELECT type, srid, coord_dimension FROM geometry_columns"
         " WHERE f_table_name = :table AND f_geometry_column = :column"
+        " AND f_table_schema = current_schema()"
     )
     found = connection.execute(query, {"table": TABLE.name, "column": GEOMETRY.name}).one()
     assert tuple(found) == (
@@ -58,7 +62,7 @@ def test_the_spatial_indexes_hold_the_same_rows(connection: sa.Connection) -> No
 
 
 def test_the_geometry_is_required(connection: sa.Connection) -> None:
-    row = samples.attributes(TABLE)
+    row = examples.row(0)
     with pytest.raises(sa.exc.IntegrityError, match=GEOMETRY.name):
         connection.execute(sa.insert(TABLE).values(row))
 

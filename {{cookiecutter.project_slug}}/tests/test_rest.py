@@ -121,7 +121,7 @@ def test_links_lead_through_the_prefix_that_a_proxy_takes_off(client: TestClient
 def test_plain_sql_needs_only_what_has_no_default(
     client: TestClient, connection: sa.Connection
 ) -> None:
-    rows.insert(connection, rows.spread(1), kinds=[{}])
+    rows.insert(connection, rows.spread(1), names=rows.REQUIRED)
     (id,) = connection.scalars(sa.select(TABLE.c.id))
     assert client.get(f"{PATH}{id}").json().keys() == set(TABLE.columns.keys())
 
@@ -129,7 +129,7 @@ def test_plain_sql_needs_only_what_has_no_default(
 def test_what_is_left_out_gets_the_default_of_the_database(
     client: TestClient, connection: sa.Connection
 ) -> None:
-    rows.insert(connection, rows.spread(1), kinds=[{}])
+    rows.insert(connection, rows.spread(1), names=rows.REQUIRED)
     plain = client.get(f"{PATH}{connection.scalar(sa.select(TABLE.c.id))}").json()
     posted = created(client, rows.body(1))
     for column in constant_defaults():

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from . import bbox, cql, migrations, nearby, paging, samples, spatial, tiles, writes
+from . import bbox, cql, examples, migrations, nearby, paging, samples, spatial, tiles, writes
 from .crs import STORAGE, WGS84, Bounds
 from .database import examine
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
@@ -476,5 +476,5 @@ def _check_row(connection: sa.Connection, number: int, sample: BaseGeometry) -> 
 
 
 def _new_row(number: int, geometry: BaseGeometry) -> {{ cookiecutter.__class_name }}In:
-    values = samples.attributes(TABLE, number) | {COLUMN.name: geometry}
+    values = examples.row(number) | {COLUMN.name: geometry}
     return {{ cookiecutter.__class_name }}In.model_validate(values)

@@ -1,15 +1,7 @@
-"""Geometries and rows of every kind that the table can hold, for the checks and the tests."""
-
-import datetime
-import uuid
-from decimal import Decimal
-from typing import Any
+"""Geometries of every type that the table can hold, for the checks and the tests."""
 
 import shapely
-import sqlalchemy as sa
-from geoalchemy2 import Geometry
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from . import spatial
 from .crs import STORAGE, WGS84
@@ -52,41 +44,3 @@ def middle() -> tuple[float, float]:
     """Longitude and latitude in the middle of the CRS's area, away from its edges and the poles."""
     west, east = STORAGE.domain.spans[0]
     return (west + east) / 2, (STORAGE.domain.ymin * 2 + STORAGE.domain.ymax) / 3
-
-
-def attributes(table: sa.Table, number: int = 1) -> dict[str, Any]:
-    """A value for each column that needs one; rows of different numbers differ where they must."""
-    return {
-        column.name: value(column, number)
-        for column in table.columns
-        if not column.nullable
-        and column.server_default is None
-        and not column.primary_key
-        and not isinstance(column.type, Geometry)
-    }
-
-
-def value(column: sa.Column[Any], number: int = 1) -> Any:
-    """A value that a column can store."""
-    match column.type:
-        case sa.String():
-            return str(number)[: column.type.length]
-        case sa.Boolean():
-            return number % 2 == 0
-        case sa.Integer():
-            return number
-        case sa.Numeric():
-            return Decimal(number % 10).scaleb(-(column.type.scale or 0))
-        case sa.Float():
-            return number + 0.5
-        case sa.DateTime():
-            return datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(
-                hours=number
-            )
-        case sa.Date():
-            return datetime.date(2020, 1, 1) + datetime.timedelta(days=number)
-        case sa.Uuid():
-            return uuid.UUID(int=number)
-        case JSONB():
-            return {"number": number}
-    raise NotImplementedError(f"no sample of the type of {column}")
