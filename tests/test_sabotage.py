@@ -67,6 +67,23 @@ class Service:
         shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
 
+def test_a_condition_that_fails_for_rows_is_named(
+    bake: Bake, tmp_path: Path, database_url: str
+) -> None:
+    """Before the table is made, and when a row cannot be written for it."""
+    project = bake(attributes="n:int=1", index_predicate="10 / (n - n) > 1")
+    file = tmp_path / "row.geojsonl"
+    point = '{"type": "Point", "coordinates": [13, 52]}'
+    file.write_text(f'{{"type": "Feature", "properties": {{}}, "geometry": {point}}}')
+    check = project.service("check", "--ddl", DATABASE_URL=database_url)
+    project.service("migrate", DATABASE_URL=database_url).passed()
+    load = project.service("load", str(file), DATABASE_URL=database_url)
+    for run in (check, load):
+        assert run.code != 0
+        assert "division by zero" in run.output
+        assert f"{GIST}: (10 / (n - n) > 1)" in run.output
+
+
 @pytest.fixture(scope="module")
 def services(bake_once: Bake, server: Any) -> Iterator[dict[str, Service]]:
     """The variants, with migrated databases, as nobody has changed them."""

@@ -18,6 +18,8 @@ from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
 
+ITEMS = f"/collections/{TABLE.name}/items"
+
 
 def assert_problem(response: Response, status: int) -> None:
     """See that a response is a problem, and no more than one."""
@@ -43,6 +45,26 @@ def dead() -> Iterator[TestClient]:
     settings = Settings(database_url="postgresql://nobody:s3cret@127.0.0.1:1/nothing")
     with TestClient(create_app(settings)) as client:
         yield client
+
+
+@pytest.fixture
+def failing_index(connection: sa.Connection) -> Iterator[str]:
+    """The name of an index whose condition divides by zero for every row."""
+    condition = "1 / (CASE WHEN created_at IS NULL THEN 1 ELSE 0 END) > 0"
+    index = sa.Index("idx_fails", TABLE.c.id, postgresql_where=sa.literal_column(condition))
+    index.create(connection)
+    yield "idx_fails"
+    index.drop(connection)
+    TABLE.indexes.discard(index)
+
+
+def test_a_row_that_an_index_cannot_take_is_refused_by_the_name_of_the_index(
+    client: TestClient, failing_index: str
+) -> None:
+    for response in (client.post(PATH, json=rows.body()), client.post(ITEMS, json=feature({}))):
+        assert_problem(response, 422)
+        assert failing_index in response.json()["detail"]
+        assert "created_at IS NULL" in response.json()["detail"]
 
 
 @pytest.fixture

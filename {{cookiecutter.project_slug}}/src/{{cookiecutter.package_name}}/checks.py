@@ -79,10 +79,30 @@ def check_ddl(engine: sa.Engine) -> Iterator[str]:
             path = connection.scalar(sa.text("SHOW search_path"))
             connection.execute(sa.text(f"SET LOCAL search_path TO tried_by_check, {path}"))
             Base.metadata.create_all(connection, checkfirst=False)
+            yield from _check_new_rows(connection)
         except sa.exc.DBAPIError as error:
             yield f"PostGIS refuses the tables of the models: {str(error.orig).strip()}"
         finally:
             connection.rollback()
+
+
+def _check_new_rows(connection: sa.Connection) -> Iterator[str]:
+    """See that the conditions of the indexes can be worked out, for rows that are in them and for others."""
+    shapes = samples.geometries(COLUMN)
+    for number in range(32):
+        with connection.begin_nested() as savepoint:
+            row = _new_row(number, shapes[number % len(shapes)])
+            try:
+                writes.insert_all(connection, Record(GEOMETRY), [row])
+            except sa.exc.IntegrityError:
+                # What a row refers to is not there; constraints are for the check of the database.
+                pass
+            except sa.exc.DBAPIError as error:
+                conditions = spatial.conditions(TABLE) or "none"
+                yield f"a row is refused: {str(error.orig).strip()} (conditions of indexes: {conditions})"
+                return
+            finally:
+                savepoint.rollback()
 
 
 def check_database(engine: sa.Engine) -> Iterator[str]:

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field, Json, TypeAdapter, ValidationError
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from . import bulk
+from . import bulk, spatial
 from .crs import STORAGE, WGS84
 from .geometry import in_srid
 from .queries import GEOMETRY, TABLE
@@ -574,6 +574,9 @@ def _reason(error: Any) -> str:
     said = ": ".join(filter(None, [error.diag.message_primary, error.diag.message_detail]))
     if error.pgcode == UNIQUE_VIOLATION:
         said += " (--key ATTRIBUTE changes the row that is there)"
+    conditions = spatial.conditions(TABLE)
+    if conditions and (error.pgcode or "").startswith(("22", "XX")):
+        said += f" (in a value, or in the condition of an index: {conditions})"
     return said or str(error)
 
 

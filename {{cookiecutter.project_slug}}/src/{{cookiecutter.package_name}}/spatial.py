@@ -75,6 +75,14 @@ def predicate(index: sa.Index) -> sa.ColumnElement[bool] | None:
     return where
 
 
+def conditions(table: sa.Table) -> str:
+    """The conditions of a table's partial indexes, each with its index: PostgreSQL names neither when one fails for a row."""
+    named = {str(index.name): predicate(index) for index in table.indexes}
+    return "; ".join(
+        f"{name}: {where}" for name, where in sorted(named.items()) if where is not None
+    )
+
+
 def indexed_rows(column: GeometryColumn) -> sa.ColumnElement[bool]:
     """The rows that the column's index holds: what every answer over many rows is about."""
     for index in gist_indexes(column):

@@ -17,7 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from .. import spatial
 from ..models import Base
+from ..queries import TABLE
 from . import methods
 
 log = logging.getLogger(__name__)
@@ -163,11 +165,14 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
         return problem(status, f"{detail} ({named})" if named else detail, **broken)
     if sqlstate == "XX000" and GEOMETRY_ERROR.match(str(error.orig)):
         log.warning("refused by PostGIS: %s", str(error.orig).strip())
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PostGIS cannot work with this geometry")
+        detail = "PostGIS cannot work with this geometry"
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _of_a_row(request, detail))
     if isinstance(error, DataError):
         if request.method == "GET":
             return problem(HTTPStatus.BAD_REQUEST, "the database cannot compare with a value")
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the database cannot store a value")
+        log.warning("refused by the database (%s): %s", sqlstate, str(error.orig).strip())
+        detail = "the database cannot store a value"
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _of_a_row(request, detail))
     if isinstance(error, OperationalError) or error.connection_invalidated:
         log.error("database unavailable: %s", error.orig)
         return _unavailable("the database is unavailable")
@@ -175,6 +180,14 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
     )
+
+
+def _of_a_row(request: Request, detail: str) -> str:
+    """Why a row that a client writes is refused: it may be for an index's condition, which divides or casts."""
+    conditions = spatial.conditions(TABLE)
+    if request.method == "GET" or not conditions:
+        return detail
+    return f"{detail}, or the condition of an index fails for it ({conditions})"
 
 
 def _broken_rule(error: Any) -> dict[str, Any]:
