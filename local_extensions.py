@@ -165,7 +165,7 @@ KINDS = {
         returned="ExactNumber",
     ),
     "bool": Kind("bool", "sa.Boolean()"),
-    "date": Kind("datetime.date", "sa.Date()"),
+    "date": Kind("datetime.date", "sa.Date()", (), "Date"),
     "datetime": Kind("datetime.datetime", "sa.DateTime(timezone=True)", (), "Timestamp"),
     "uuid": Kind("UUID", "sa.Uuid()"),
     "json": Kind("Any", "JSONB(none_as_null=True)", (), "Json"),

@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }} import (
     samples,
     schemas,
 )
-from {{ cookiecutter.package_name }}.api import rest
+from {{ cookiecutter.package_name }}.api import patches
 from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 from {{ cookiecutter.package_name }}.schemas import (
@@ -246,7 +246,7 @@ def test_patch_reaches_into_json(client: TestClient) -> None:
     ],
 )
 def test_merge_patch(target: Any, patch: Any, merged: Any) -> None:
-    assert rest.merge(target, patch) == merged
+    assert patches.merge(target, patch) == merged
 
 
 def test_delete_removes_a_row(client: TestClient, connection: sa.Connection) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -89,7 +90,7 @@ def _built(steps: Sequence[Callable[..., Geometries]], coordinates: list[Any]) -
     dimensions = set(map(len, coordinates))
     numbers = list(chain.from_iterable(coordinates))
     # NumPy would take true and false for numbers, too.
-    if dimensions not in ({2}, {3}) or not set(map(type, numbers)) <= {int, float}:
+    if dimensions not in ({2}, {3}) or not set(map(type, numbers)) <= {int, float, Decimal}:
         raise ValueError("positions are two or three numbers, and all the same")
     built: Geometries = np.fromiter(numbers, float, len(numbers)).reshape(-1, *dimensions)
     if not all(map(all, sizes)):

@@ -19,7 +19,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from shapely.geometry.base import BaseGeometry
 
-from . import spatial
+from . import json_numbers, spatial
 from .context import current
 from .crs import CRS84, STORAGE, WGS84, WORLD, Bounds
 from .spatial import GeometryColumn
@@ -221,7 +221,7 @@ def _read_geojson(value: dict[str, Any]) -> BaseGeometry:
         names = ", ".join(GEOJSON_TYPES.values())
         raise ValueError(f"the type of a GeoJSON geometry is one of {names}")
     try:
-        text = orjson.dumps(value)
+        text = orjson.dumps(value, default=json_numbers.write)
         _verify_depth(text, b"[]")
         geometry = shapely.from_geojson(text)
     except (shapely.GEOSException, TypeError) as error:

@@ -5,11 +5,12 @@
 import datetime
 {% if 'json' in types %}
 import json
-import re
 {% endif %}
+import re
 {% if 'numeric' in types %}
 from decimal import Decimal
 {% endif %}
+from numbers import Number
 from typing import Annotated, Any
 {% if 'uuid4' in columns | map(attribute='given') | join %}
 from uuid import UUID, uuid4
@@ -17,15 +18,24 @@ from uuid import UUID, uuid4
 from uuid import UUID
 {% endif %}
 
-{% set names = ['BaseModel', 'ConfigDict', 'Field', 'model_validator'] %}
-{% set names = names + ['AwareDatetime'] if 'datetime' in types else names %}
-{% set names = names + ['AfterValidator'] if 'json' in types else names %}
 {% if 'json' in types %}
 import orjson
 {% endif %}
-from pydantic import {{ names | sort(case_sensitive=true) | join(', ') }}
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from shapely.geometry.base import BaseGeometry
 
+{% if 'json' in types %}
+from . import json_numbers
+{% endif %}
 from .geometry import {{ cookiecutter.__format }}
 from .models import {{ cookiecutter.__class_name }}
 
@@ -54,12 +64,11 @@ ExactNumber = Annotated[Decimal, Field(json_schema_extra={"type": "number"})]
 
 
 def _storable(value: Any) -> Any:
-    """Refuse what JSON cannot express, such as NaN and infinity, and NUL characters, which PostgreSQL cannot store."""
+    """Refuse numbers that no double is near to, NaN among them, and NUL characters, which PostgreSQL cannot store."""
     try:
-        text = orjson.dumps(value)
-        # It writes NaN as null. To read it back is quicker than to have all values written twice.
-        if orjson.loads(text) != value:
-            json.dumps(value, allow_nan=False)
+        text = orjson.dumps(value, default=json_numbers.write)
+        # It writes NaN as null, and a Decimal however large.
+        json.dumps(value, allow_nan=False, default=float)
     except (TypeError, ValueError) as error:
         raise ValueError(str(error)) from error
     if re.search(rb"(?<!\\)(\\\\)*\\u0000", text):
@@ -69,17 +78,29 @@ def _storable(value: Any) -> Any:
 
 Json = Annotated[Any, AfterValidator(_storable)]
 {% endif %}
-{% if 'datetime' in types %}
 
-#: A time with its offset from UTC, far enough from the ends of the calendar to have any other offset.
-Timestamp = Annotated[
-    AwareDatetime,
-    Field(
-        ge=datetime.datetime(1, 1, 3, tzinfo=datetime.UTC),
-        le=datetime.datetime(9999, 12, 29, tzinfo=datetime.UTC),
-    ),
-]
-{% endif %}
+
+def _not_a_number(value: Any) -> Any:
+    """Refuse a number, which Pydantic would take for the seconds or the milliseconds since 1970, as it sees fit."""
+    if isinstance(value, Number) or re.fullmatch(r"\s*[-+]?[\d.]+\s*", str(value)):
+        reason = "a number is neither a date nor a time: write it like 2020-01-31T12:00:00Z"
+        raise PydanticCustomError("time", "{reason}", {"reason": reason})
+    return value
+
+
+def _in_utc(moment: datetime.datetime) -> datetime.datetime:
+    """Refuse a time that Python's calendar does not have in UTC. PostgreSQL takes offsets below 16 hours only."""
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError:
+        reason = "in UTC it is before the year 1 or after the year 9999"
+        raise PydanticCustomError("time", "{reason}", {"reason": reason}) from None
+
+
+Date = Annotated[datetime.date, BeforeValidator(_not_a_number)]
+
+#: A time with its offset from UTC.
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_not_a_number), AfterValidator(_in_utc)]
 
 
 class {{ cookiecutter.__class_name }}In(BaseModel):

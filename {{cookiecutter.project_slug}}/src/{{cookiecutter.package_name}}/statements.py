@@ -8,13 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.sql.dml import ReturningInsert
 
+from . import json_numbers
+
 #: A row as the driver has it.
 Row: TypeAlias = tuple[Any, ...]
 
 
 def json_text(value: Any) -> str:
     """How a JSON column's values are written, for PostgreSQL."""
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=json_numbers.write).decode()
 
 
 _DIALECT: sa.Dialect = PGDialect_psycopg2(json_serializer=json_text)  # type: ignore[no-untyped-call]

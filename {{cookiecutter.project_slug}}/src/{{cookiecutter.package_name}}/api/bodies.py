@@ -1,6 +1,5 @@
 """Features as clients send them: JSON of the right type, in a CRS of their choice, that the table can store."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -9,18 +8,21 @@ from typing import Annotated, Any
 import numpy as np
 import orjson
 import shapely
+import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
+from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from .. import bulk, geometry, schemas
+from .. import bulk, geometry, json_numbers, schemas
 from ..crs import DEFAULT, MERCATOR, REFERENCES, STORAGE, WGS84, Reference, lonlat_of_mercator
 from ..queries import GEOMETRY, TABLE
 from .openapi import headers
 from .parameters import located
+from .patches import merge
 
 #: The model that a row must fit before it is written.
 ROW: type[BaseModel] = schemas.{{ cookiecutter.__class_name }}In
@@ -28,6 +30,13 @@ ROW: type[BaseModel] = schemas.{{ cookiecutter.__class_name }}In
 _PLACED: Any = {GEOMETRY.name: (Any, ...)}
 #: The same for a geometry that has been looked at together with many others.
 PLACED_ROW: type[BaseModel] = create_model("PlacedRow", __base__=ROW, **_PLACED)
+
+_CHANGED: Any = {
+    name: (Annotated[field.annotation, Field(), *field.metadata], None)
+    for name, field in ROW.model_fields.items()
+}
+#: The same of a change: what is left out stays as it is.
+CHANGED_ROW: type[BaseModel] = create_model("ChangedRow", __base__=ROW, **_CHANGED)
 
 JSON = "application/json"
 FEATURES = ("application/geo+json", JSON)
@@ -43,16 +52,24 @@ SHORT = 50_000
 SPARE_MEMBERS = 20
 
 
+#: Whether a row has numbers that a double may change. To look for long ones in the text takes as long as to parse it.
+HAS_EXACT_NUMBERS = any(
+    isinstance(TABLE.c[name].type, sa.Integer | sa.Numeric | JSONB) for name in ROW.model_fields
+)
+
+
 def parsed_json(text: bytes) -> Any:
     """Parse the JSON of a body. Every body of the service comes through here."""
+    if HAS_EXACT_NUMBERS:
+        return json_numbers.loads(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         # It takes NaN, single surrogates and longer numbers, so that what is wrong is said of the member.
-        return json.loads(text)
+        return json_numbers.loads(text)
 
 
-async def _parsed(request: Request) -> Any:
+async def _body(request: Request) -> Any:
     text = await request.body()
     try:
         if len(text) <= SHORT:
@@ -71,7 +88,7 @@ def _json(*media_types: str) -> Any:
         if media_type.lower() not in media_types:
             expected = f"the body is {media_type}, not one of {', '.join(media_types)}"
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, expected)
-        return await _parsed(request)
+        return await _body(request)
 
     return Depends(read)
 
@@ -84,7 +101,7 @@ async def _row_json(request: Request) -> Any:
     if not IS_JSON.fullmatch(said.partition(";")[0].strip()):
         reason = f"the body is {said or 'of a type that is not said'}, not {JSON}"
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
-    return await _parsed(request)
+    return await _body(request)
 
 
 async def _content_crs(request: Request) -> Reference:
@@ -141,6 +158,45 @@ def patch_of(body: Any, *place: str | int) -> dict[str, Any]:
         raise refused("a patch is an object", *place)
     _check_number(body, *place)
     return body
+
+
+def change(patch: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[BaseModel, frozenset[str]]:
+    """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; no others are looked at.
+
+    Args:
+        patch: The members; null takes one back to its default.
+        stored: The row as the service has written it, whose geometry and JSON a patch may reach into.
+
+    Raises:
+        RequestValidationError: The table cannot store one, or needs one that is taken away.
+    """
+    fields = ROW.model_fields
+    errors: list[dict[str, Any]] = [
+        {"loc": ("body", name), "msg": "Field required", "type": "missing"}
+        for name, value in patch.items()
+        if value is None and name in fields and fields[name].is_required()
+    ]
+    members = {name: value for name, value in patch.items() if value is not None}
+    place = members.get(GEOMETRY.name)
+    if isinstance(place, dict):
+        members[GEOMETRY.name] = merge(_parsed(stored[GEOMETRY.name]), place)
+    try:
+        new = CHANGED_ROW.model_validate(members)
+    except ValidationError as error:
+        raise RequestValidationError([*errors, *located(error, "body")]) from error
+    if errors:
+        raise RequestValidationError(errors)
+    for name, value in members.items():
+        # Merged after it is validated: what is stored need not be what a client may send.
+        if name in fields and isinstance(TABLE.c[name].type, JSONB) and isinstance(value, dict):
+            setattr(new, name, merge(_parsed(stored[name]), value))
+    # Members that the service sets itself change nothing, nor does a null for what no row has.
+    return new, frozenset(fields.keys() & patch.keys())
+
+
+def _parsed(stored: Any) -> Any:
+    """A member that the service has written, with all the digits of its numbers."""
+    return json_numbers.loads(orjson.dumps(stored))
 
 
 def _check_number(members: Any, *place: str | int) -> None:
@@ -215,6 +271,36 @@ def _validated(
     except ValidationError as error:
         errors = located(error, "body", *place)
         raise RequestValidationError([_in_feature(each, len(place)) for each in errors]) from error
+
+
+def change_of(
+    patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference
+) -> tuple[BaseModel, frozenset[str]]:
+    """The same of a patch of a feature.
+
+    Args:
+        patch: The feature's members.
+        stored: The feature as the service has written it, in the CRS of the patch where that has a geometry.
+        crs: The CRS of the patch.
+
+    Raises:
+        RequestValidationError: It is no patch of a feature, or the table cannot store it.
+    """
+    if patch.get("type", "Feature") != "Feature":
+        raise refused("not a patch of a GeoJSON object of the type Feature")
+    members = dict(patch_of(patch.get("properties", {}), "properties"))
+    if GEOMETRY.name in members:
+        raise refused("the geometry is no property", "properties", GEOMETRY.name)
+    if "geometry" in patch:
+        try:
+            given = merge(_parsed(stored["geometry"]), patch["geometry"])
+            members[GEOMETRY.name] = _shape(given, crs)
+        except ValueError as error:
+            raise refused(str(error), "geometry") from error
+    try:
+        return change(members, stored["properties"])
+    except RequestValidationError as error:
+        raise RequestValidationError([_in_feature(each, 0) for each in error.errors()]) from error
 
 
 def _shape(given: Any, crs: Reference) -> BaseGeometry:

@@ -3,21 +3,18 @@
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from .. import queries, writes
-from ..crs import DEFAULT, STORED
-from ..queries import GEOMETRY
+from ..crs import DEFAULT
 from . import bodies, etags, formats
 from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, documented
 from .features import GEOJSON_IN, ITEM, ITEMS, described, known, missing
 from .formats import GEOJSON
 from .openapi import answers, headers, reference
 from .parameters import database_of
-from .patches import merge
 
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
@@ -92,25 +89,15 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
     if not isinstance(body, dict):
         raise bodies.refused("a patch of a feature is an object")
-    properties = bodies.patch_of(body.get("properties", {}), "properties")
     record = GEOJSON_IN[DEFAULT.uri]
-    # Members that the service sets itself change nothing, nor does a null for what no feature has.
-    names = {name for name in properties if name in bodies.ROW.model_fields}
-    if "geometry" in body:
-        names.add(GEOMETRY.name)
+    # A patch of the geometry applies to it in the CRS of the request.
+    before = GEOJSON_IN[crs.uri] if "geometry" in body else record
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        # The patch applies to the feature in the CRS of the request. A geometry that stays is read in the CRS of the
-        # table, which may store more than others can say.
-        spoken = crs if "geometry" in body else STORED
-        before = GEOJSON_IN[spoken.uri]
         row = connection.execute(before.by_id.query, {"id": known(id)}).one()
-        feature = merge(orjson.loads(orjson.dumps(before.encode_one(row))), body)
-        new = bodies.row_of(feature, spoken)
+        new, names = bodies.change_of(body, before.encode_one(row), crs)
         if names:
             row = writes.update(connection, record, row.id, new, names)
-        else:
-            row = connection.execute(record.by_id.query, {"id": row.id}).one()
     return _changed(record, row)
 
 

@@ -100,9 +100,10 @@ def _table(lines: Iterable[str]) -> str:
 
 def _text(value: Any) -> str:
     """A value as HTML: text as it is, anything else as JSON."""
-    written = orjson.dumps(value)
-    found = orjson.loads(written)
-    if found is None:
+    text = orjson.dumps(value).decode()
+    if text == "null":
         return ""
-    text = found if isinstance(found, str) else written.decode()
+    # Only a text is parsed: a number may be too large for orjson.
+    if text.startswith('"'):
+        text = orjson.loads(text)
     return escape(text[:LONGEST] + "…" * (len(text) > LONGEST))

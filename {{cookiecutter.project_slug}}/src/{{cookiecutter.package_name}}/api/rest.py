@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from .. import bbox, nearby, paging, queries, schemas, writes
 from ..crs import WGS84
-from ..geometry import WKT
 from ..statements import Condition
 from . import bodies, etags
 from .auth import WRITER
@@ -30,14 +29,12 @@ from .parameters import (
     database_of,
     settings_of,
 )
-from .patches import merge
 {% if cookiecutter.__is_point %}
 from .point import QUERY_PARAMETERS, row_of_body_or_query
 {% endif %}
 from .problems import too_large
 
 RECORD = queries.Record(schemas.GEOMETRY)
-STORED = queries.Record(WKT(queries.GEOMETRY))
 
 router = APIRouter(prefix=f"/{queries.TABLE.name}", tags=[queries.TABLE.name])
 
@@ -196,16 +193,10 @@ def change(request: Request, id: schemas.Id, body: RowBody) -> Response:
     patch = bodies.patch_of(body)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        # A geometry that stays is read in the CRS of the table, which may store more than WGS 84 can say.
-        before = RECORD if queries.GEOMETRY.name in patch else STORED
-        row = connection.execute(before.by_id.query, {"id": id}).one()
-        merged = merge(orjson.loads(orjson.dumps(before.encode_one(row))), patch)
-        new = bodies.row(merged)
-        # Members that the service sets itself change nothing, nor does a null for what no row has.
-        if names := [name for name in type(new).model_fields if name in patch]:
+        row = connection.execute(RECORD.by_id.query, {"id": id}).one()
+        new, names = bodies.change(patch, RECORD.encode_one(row))
+        if names:
             row = writes.update(connection, RECORD, id, new, names)
-        else:
-            row = connection.execute(RECORD.by_id.query, {"id": id}).one()
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,7 +25,7 @@ from ..crs import DEFAULT, REFERENCES, STORED, WGS84, Reference
 from ..keyset import Key, Order, TokenError
 from ..paging import BY_ID
 from ..queries import GEOMETRY, INDEXED_ROWS, TABLE
-from ..schemas import READ_ONLY
+from ..schemas import READ_ONLY, Date, Timestamp
 from ..statements import Condition
 from . import boxes, times
 from .parameters import BOX, Limit, numbers
@@ -219,9 +218,9 @@ def _type(column: sa.Column[Any]) -> Any:
     """The Pydantic type of a parameter that a column is compared with."""
     match column.type:
         case sa.DateTime():
-            return Annotated[AwareDatetime, BeforeValidator(_like(r"\d{4}-\d\d-\d\dT.*"))]
+            return Annotated[Timestamp, BeforeValidator(_like(r"\d{4}-\d\d-\d\dT.*"))]
         case sa.Date():
-            return Annotated[datetime.date, BeforeValidator(_like(r"\d{4}-\d\d-\d\d"))]
+            return Annotated[Date, BeforeValidator(_like(r"\d{4}-\d\d-\d\d"))]
         case sa.String():
             return Annotated[str, Field(pattern=r"^[^\x00]*$")]
         case sa.Float():
