@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
@@ -206,9 +206,10 @@ def _datetime_default(text: str, kind: Attribute) -> datetime:
     if not moment.tzinfo:
         # It would mean another moment on a server in another time zone.
         raise _Refused(f"{shown(text)} has no offset from UTC", moment.isoformat() + "Z")
-    if moment.year in {1, 9999}:
-        raise _Refused(f"{shown(text)} is too near to the ends of Python's calendar", "now")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _Refused(f"{shown(text)} is in UTC beyond the years 1 to 9999", "now") from None
 
 
 def _uuid_default(text: str, kind: Attribute) -> UUID:

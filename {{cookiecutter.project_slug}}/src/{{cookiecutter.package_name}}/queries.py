@@ -131,9 +131,9 @@ def _in_reference(reference: Reference) -> sa.ColumnElement[Any]:
 def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
     """What to select of a column, and whether it comes as JSON.
 
-    PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers.
+    PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers, NaN.
     """
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | JSONB):
+    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | JSONB):
         return sa.cast(sa.func.to_json(column), sa.Text()), True
     return column, False
 

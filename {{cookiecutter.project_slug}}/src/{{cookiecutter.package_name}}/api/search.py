@@ -3,11 +3,13 @@
 import datetime
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects.postgresql import JSONB
 
-from .. import cql
+from .. import cql, json_numbers
 from ..crs import DEFAULT, REFERENCES, STORED, WGS84, Reference
 from ..keyset import Key, Order, TokenError
 from ..paging import BY_ID
@@ -225,7 +227,16 @@ def _type(column: sa.Column[Any]) -> Any:
             return Annotated[str, Field(pattern=r"^[^\x00]*$")]
         case sa.Float():
             return Annotated[float, Field(allow_inf_nan=False)]
+        case sa.Numeric():
+            return Annotated[Decimal, AfterValidator(_short)]
     return column.type.python_type
+
+
+def _short(number: Decimal) -> Decimal:
+    """Refuse a number that PostgreSQL would write with more digits than its numeric has."""
+    if abs(number.adjusted()) > json_numbers.LONGEST:
+        raise PydanticCustomError("number", "a number of too many digits")
+    return number
 
 
 def _like(pattern: str) -> Callable[[Any], Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -52,7 +53,9 @@ class Stream(StreamingResponse):
 
 
 def plain(column: sa.Column[Any], value: Any) -> Any:
-    """A value without the quotes that a time has as JSON."""
-    if value is not None and isinstance(column.type, sa.Date | sa.DateTime):
+    """A value without the quotes that a time has as JSON, as has a number that is infinite; true and false as in JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and not isinstance(column.type, sa.String | JSONB):
         return value.strip('"')
     return value

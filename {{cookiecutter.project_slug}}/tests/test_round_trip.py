@@ -1,0 +1,246 @@
+"""What goes out can come back: reading a row and writing it back changes nothing, whatever its columns hold."""
+
+import datetime
+import json
+from decimal import Decimal
+from typing import Any
+
+import hypothesis
+import pytest
+import rows
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from rows import PATH
+from sqlalchemy.dialects.postgresql import JSONB
+
+from {{ cookiecutter.package_name }} import samples
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+
+ITEMS = f"/collections{PATH}items"
+JSON = {"Content-Type": "application/json"}
+
+#: The same examples in every run: what a run finds, the next one finds again.
+few = hypothesis.settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=12,
+    # Without shrinking, which takes minutes.
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+NUMBERS = (
+    st.integers(-(10**30), 10**30)
+    | st.decimals(-(10**20), 10**20, allow_nan=False, places=18)
+    | st.floats(allow_nan=False, allow_infinity=False).map(lambda number: Decimal(repr(number)))
+    | st.sampled_from([2**53 + 1, 2**63, 2**64, Decimal("0.1"), Decimal("1E+300")])
+)
+DOCUMENTS = st.recursive(
+    TEXTS | NUMBERS | st.booleans(),
+    lambda inner: (
+        st.lists(st.none() | inner, max_size=3)
+        | st.dictionaries(TEXTS, st.none() | inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+DAYS = st.sampled_from([datetime.date.min, datetime.date.max]) | st.dates()
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> str:
+    """Times as RFC 3339 writes them, with offsets from UTC of any size."""
+    first, last = datetime.datetime.min, datetime.datetime.max
+    moment = draw(st.sampled_from([first, last]) | st.datetimes())
+    minutes = draw(st.sampled_from([0, 1, -1, 330, 839, -839, 1439, -1439]))
+    try:
+        local = moment + datetime.timedelta(minutes=minutes)
+    except OverflowError:
+        return f"{moment.isoformat()}Z"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{local.isoformat()}{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def values(column: sa.Column[Any]) -> SearchStrategy[Any]:
+    """What a column holds, up to its extremes, as JSON."""
+    match column.type:
+        case sa.String(length=length):
+            return TEXTS.map(lambda text: text[:length])
+        case sa.Boolean():
+            return st.booleans()
+        case sa.Integer():
+            most = 2 ** (63 if isinstance(column.type, sa.BigInteger) else 31) - 1
+            return st.sampled_from([most, -most - 1, 2**31 - 1]) | st.integers(-most - 1, most)
+        case sa.Numeric(precision=precision, scale=scale):
+            most = 10**precision - 1
+            digits = st.sampled_from([most, -most]) | st.integers(-most, most)
+            return digits.map(lambda number: Decimal(f"{number}E-{scale or 0}"))
+        case sa.Float():
+            return st.floats(allow_nan=False, allow_infinity=False).map(
+                lambda number: Decimal(repr(number))
+            )
+        case sa.DateTime():
+            return moments()
+        case sa.Date():
+            return DAYS.map(str)
+        case sa.Uuid():
+            return st.uuids().map(str)
+        case JSONB():
+            return DOCUMENTS
+    raise NotImplementedError(f"no values of the type of {column}")
+
+
+VALUES = {column.name: values(column) for column in rows.WRITABLE}
+
+
+def written(value: Any) -> str:
+    """JSON with every digit of its numbers."""
+    match value:
+        case dict():
+            members = (f"{json.dumps(name)}:{written(each)}" for name, each in value.items())
+            return f"{% raw %}{{{','.join(members)}}}{% endraw %}"
+        case list():
+            return f"[{','.join(map(written, value))}]"
+        case Decimal():
+            return str(value)
+    return json.dumps(value)
+
+
+def parsed(response: Response, status: int = 200) -> Any:
+    """The JSON of an answer, with every digit of its numbers."""
+    assert response.status_code == status, response.text
+    return json.loads(response.content, parse_float=Decimal)
+
+
+def send(client: TestClient, method: str, path: str, body: Any) -> Response:
+    return client.request(method, path, content=written(body), headers=JSON)
+
+
+def same(column: sa.Column[Any], sent: Any, stored: Any) -> bool:
+    """Whether an answer has what was sent, which may be spelled in another way."""
+    if isinstance(column.type, sa.DateTime):
+        return datetime.datetime.fromisoformat(sent) == datetime.datetime.fromisoformat(stored)
+    return bool(sent == stored)
+
+
+def members(row: dict[str, Any]) -> dict[str, Any]:
+    """The members of a row that a client writes, but its place."""
+    return {column.name: row[column.name] for column in rows.WRITABLE}
+
+
+@few
+@given(data=st.data())
+def test_what_goes_out_can_come_back(
+    unconstrained: TestClient, unconstrained_connection: sa.Connection, data: st.DataObject
+) -> None:
+    unconstrained_connection.execute(sa.delete(TABLE))
+    sent = {name: data.draw(each, name) for name, each in VALUES.items()}
+    row = parsed(send(unconstrained, "POST", PATH, rows.body() | sent), 201)
+    own, item = f"{PATH}{row['id']}", f"{ITEMS}/{row['id']}"
+    for column in rows.WRITABLE:
+        assert same(column, sent[column.name], row[column.name]), column.name
+    feature = parsed(unconstrained.get(item))
+    assert members(feature["properties"]) == members(row)
+
+    # In a patch, a null within JSON takes a member away (RFC 7396).
+    patch = {name: row[name] for name in VALUES if not isinstance(TABLE.c[name].type, JSONB)}
+    for method, path, body in (
+        ("PUT", own, row),
+        ("PUT", item, feature),
+        ("PATCH", own, {GEOMETRY.name: row[GEOMETRY.name]}),
+        ("PATCH", item, {"geometry": feature["geometry"]}),
+        ("PATCH", own, patch),
+        ("PATCH", item, {"properties": patch}),
+    ):
+        after = parsed(send(unconstrained, method, path, body))
+        assert members(after.get("properties", after)) == members(row), (method, path)
+    assert members(parsed(unconstrained.get(own))) == members(row)
+
+    assert unconstrained.delete(own).status_code == 204
+    feature = parsed(send(unconstrained, "POST", ITEMS, feature), 201)
+    assert members(feature["properties"]) == members(row)
+
+
+def unsendable(column: sa.Column[Any]) -> list[str]:
+    """What PostgreSQL stores in a column and no client can send, in SQL."""
+    match column.type:
+        case sa.DateTime() | sa.Date():
+            return ["infinity", "0044-03-15 BC", "10000-01-01"]
+        case sa.Float():
+            return ["NaN", "-Infinity"]
+        case sa.Numeric():
+            return ["NaN"]
+        case JSONB():
+            return ['{"a": 1e400}', "-1e400"]
+    return []
+
+
+def formats(client: TestClient, id: Any) -> None:
+    """Assert that a row is shown in every format, alone and among others."""
+    every = "?all=true" if '"all"' in client.get("/openapi.json").text else ""
+    for path in (
+        *(PATH + every, f"{ITEMS}/{id}?f=html", f"/collections/{TABLE.name}"),
+        *(f"{ITEMS}?f={name}&sortby=created_at" for name in ("html", "csv", "jsonseq")),
+    ):
+        response = client.get(path)
+        assert response.status_code == 200, (path, response.text)
+
+
+def test_what_no_client_can_send_stays_while_other_members_change(
+    unconstrained: TestClient, unconstrained_connection: sa.Connection
+) -> None:
+    row = parsed(send(unconstrained, "POST", PATH, rows.full_body()), 201)
+    own, item = f"{PATH}{row['id']}", f"{ITEMS}/{row['id']}"
+    shape = parsed(unconstrained.get(item))["geometry"]
+    for column in (TABLE.c.created_at, *(TABLE.c[name] for name in VALUES)):
+        for value in unsendable(column):
+            unconstrained_connection.execute(
+                sa.text(f"UPDATE {TABLE.name} SET {column.name} = '{value}' WHERE id = :id"),
+                {"id": row["id"]},
+            )
+            formats(unconstrained, row["id"])
+            before = parsed(unconstrained.get(own))
+            others = members(rows.full_body())
+            others.pop(column.name, None)
+            for path, patch in (
+                (own, others | {GEOMETRY.name: row[GEOMETRY.name]}),
+                (item, {"properties": others, "geometry": shape}),
+            ):
+                after = parsed(send(unconstrained, "PATCH", path, patch))
+                after = after.get("properties", after)
+                assert after[column.name] == before[column.name], (column.name, value)
+            if column.name in VALUES:
+                response = send(unconstrained, "PUT", own, before | others)
+                rows.refused(response, f"body.{column.name}")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1e400", "-1e400", "1e999999999", "1e-999999999", "1e99999999999999999999", "9" * 5000],
+)
+def test_a_number_beyond_a_double_is_refused_by_name(
+    unconstrained: TestClient, unconstrained_connection: sa.Connection, number: str
+) -> None:
+    place = samples.geometries(GEOMETRY)[0]
+    feature = {"type": "Feature", "geometry": rows.as_json(place)}
+    for name in VALUES:
+        body = written(rows.body() | {name: "@"}).replace('"@"', number)
+        rows.refused(unconstrained.post(PATH, content=body, headers=JSON), f"body.{name}")
+        properties = {each: value for each, value in rows.body().items() if each != GEOMETRY.name}
+        body = written(feature | {"properties": properties | {name: "@"}}).replace('"@"', number)
+        response = unconstrained.post(ITEMS, content=body, headers=JSON)
+        rows.refused(response, f"body.properties.{name}")
+    assert rows.count(unconstrained_connection) == 0
+
+
+@pytest.mark.parametrize("offset", ["+15:59", "+16:00", "-23:59", "+23:59"])
+def test_a_time_with_any_offset_can_be_asked_for(client: TestClient, offset: str) -> None:
+    parsed(send(client, "POST", PATH, rows.body()), 201)
+    for name in ("created_at", "datetime"):
+        found = parsed(client.get(ITEMS, params={name: f"2020-01-01T00:00:00{offset}"}))
+        assert found["numberReturned"] == 0
