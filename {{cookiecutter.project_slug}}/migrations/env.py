@@ -5,7 +5,11 @@ import time
 import sqlalchemy as sa
 from alembic import context
 
-from {{ cookiecutter.package_name }}.migrations import VERSION_TABLE, comparison, take_over
+from {{ cookiecutter.package_name }}.migrations import (
+    VERSION_TABLE,
+    comparison,
+    take_over,
+)
 from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.settings import Settings
 

@@ -19,7 +19,11 @@ from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import examples, geometry, samples
+from {{ cookiecutter.package_name }} import (
+    examples,
+    geometry,
+    samples,
+)
 from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,

@@ -13,7 +13,12 @@ from pydantic import BaseModel
 from rows import PATH
 from starlette.responses import Response
 
-from {{ cookiecutter.package_name }}.api import features, landing, rest, tiles
+from {{ cookiecutter.package_name }}.api import (
+    features,
+    landing,
+    rest,
+    tiles,
+)
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.settings import Settings
 
