@@ -6,7 +6,11 @@ import pytest
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
 
-from {{ cookiecutter.package_name }} import checks, spatial
+from {{ cookiecutter.package_name }} import (
+    checks,
+    migrations,
+    spatial,
+)
 from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
@@ -58,7 +62,7 @@ def test_the_check_leaves_the_database_as_it_was(database: Database, client: obj
 
 
 def test_a_database_that_was_not_migrated_is_named(found_after: Sabotage) -> None:
-    assert "migrate first" in found_after("DELETE FROM {{ cookiecutter.__version_table }}")
+    assert "migrate first" in found_after(f"DELETE FROM {migrations.VERSION_TABLE}")
 
 
 @EVERY_INDEX
@@ -147,7 +151,7 @@ def test_an_invalid_index_is_named(found_after: Sabotage) -> None:
 
 
 def test_a_revision_of_a_newer_version_is_named(found_after: Sabotage) -> None:
-    found = found_after("UPDATE {{ cookiecutter.__version_table }} SET version_num = 'newer'")
+    found = found_after(f"UPDATE {migrations.VERSION_TABLE} SET version_num = 'newer'")
     assert "at revision newer, which this version does not have" in found
 
 

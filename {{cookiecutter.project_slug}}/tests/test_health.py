@@ -81,7 +81,7 @@ def test_a_database_that_is_not_migrated(
     revision = migrations.revisions()[0]
     monkeypatch.setattr(health, "LIFETIME", 0.0)
     monkeypatch.setattr(health, "_older_revisions", lambda: frozenset({"older"}))
-    change = "UPDATE {{ cookiecutter.__version_table }} SET version_num = '{}'"
+    change = f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{% raw %}{{}}{% endraw %}'"
     try:
         connection.exec_driver_sql(change.format("older"))
         not_ready(fresh.get("/health/ready"), "not been migrated")
