@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from jinja2 import Environment
+from cookiecutter.config import get_user_config  # type: ignore[import-untyped]
+from jinja2 import Environment, pass_environment
 from jinja2.ext import Extension
+from jinja2.runtime import Context
 
 # Cookiecutter puts the template's folder on the path only while it loads this module.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,6 +28,8 @@ import epsg
 import names
 import parameters
 from attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
+
+TEMPLATE = Path(__file__).parent
 
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100
@@ -33,7 +40,9 @@ class Parameters(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        environment.context_class = Answers
         environment.filters.update(
+            again=again,
             assigned=assigned,
             class_name=names.class_name,
             columns=columns,
@@ -41,15 +50,75 @@ class Parameters(Extension):
             examples=examples,
             is_geographic=is_geographic,
             literal=literal,
+            paths=paths,
             plural=names.plural,
             problems=problems,
             quoted=quoted,
         )
 
 
+class Answers(Context):
+    """Has the derived values follow from the parameters, also where a replay file holds those of others."""
+
+    def __init__(
+        self, environment: Environment, parent: dict[str, Any], *arguments: Any, **options: Any
+    ) -> None:
+        answers = parent.get("cookiecutter", {})
+        # Cookiecutter adds this one when all the others are known.
+        if "_template" in answers:
+            parameters = frozenset((n, f"{v}") for n, v in answers.items() if not n.startswith("_"))
+            parent = parent | {"cookiecutter": answers | _derived(environment, parameters)}
+        super().__init__(environment, parent, *arguments, **options)
+
+
+@lru_cache(maxsize=1)
+def _derived(environment: Environment, answers: frozenset[tuple[str, str]]) -> dict[str, str]:
+    return {
+        name: environment.from_string(source).render(cookiecutter=dict(answers))
+        for name, source in parameters.DERIVED.items()
+    }
+
+
 def problems(context: Mapping[str, object]) -> list[str]:
     """What is wrong with the parameters, a line each; empty when all is right."""
-    return [str(problem) for problem in parameters.problems(context)]
+    return [str(problem) for problem in parameters.problems(context, _call().get("extra_context"))]
+
+
+def again(context: Mapping[str, object]) -> list[str]:
+    """The file that cookiecutter keeps the answers in, and the command that goes on from it; none for cruft."""
+    call = _call()
+    if "replay" not in call:
+        return []
+    folder = get_user_config(call["config_file"], call["default_config"])["replay_dir"]
+    name = Path(call["replay"]).stem if isinstance(call["replay"], str) else TEMPLATE.name
+    file = str(Path(folder, f"{name}.json").absolute())
+    command = ["cookiecutter", f"{context['_template']}", "--replay-file", file]
+    for option in ("checkout", "directory", "output_dir"):
+        if call[option] not in (None, "."):
+            command += [f"--{option.replace('_', '-')}", f"{call[option]}"]
+    if call["overwrite_if_exists"]:
+        command.append("--overwrite-if-exists")
+    return [file, shlex.join(command)]
+
+
+def _call() -> dict[str, Any]:
+    """The arguments that cookiecutter, or ``cruft create``, was called with: no context has them."""
+    called = (("cookiecutter.main", "cookiecutter"), ("cruft._commands.create", "create"))
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in called:
+            return frame.f_locals
+    return {}
+
+
+@pass_environment
+def paths(environment: Environment, context: Mapping[str, object]) -> dict[str, list[str]]:
+    """The files of this project, and the patterns of those that it may have with other parameters."""
+    root = TEMPLATE / "{{cookiecutter.project_slug}}"
+    files = [file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()]
+    own = [environment.from_string(file).render(cookiecutter=context) for file in files]
+    every = {re.sub(r"{{.*?}}", "*", re.sub(r"{%.*?%}", "", file)) for file in files}
+    return {"own": [f for f in own if Path(f).name], "every": sorted(every)}
 
 
 def columns(attributes: str) -> list[Column]:

@@ -39,6 +39,7 @@ from names import (
 __all__ = [
     "CHOICES",
     "CLASS_LETTERS",
+    "DERIVED",
     "NAMES",
     "AttributesError",
     "Problem",
@@ -49,6 +50,12 @@ __all__ = [
 
 _TEMPLATE = json.loads(Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8"))
 NAMES = tuple(name for name in _TEMPLATE if not name.startswith("_"))
+# The values that follow from those of the parameters, as cookiecutter's templates.
+DERIVED = {
+    name: source
+    for name, source in _TEMPLATE.items()
+    if name.startswith("__") and isinstance(source, str)
+}
 CHOICES = {name: tuple(_TEMPLATE[name]) for name in NAMES if isinstance(_TEMPLATE[name], list)}
 # A replay file of an earlier version of the template has none of these.
 OPTIONAL = frozenset({"deployment", "auth"})
@@ -66,7 +73,10 @@ class Problem:
     suggestion: str
 
     def __str__(self) -> str:
-        advice = f"try {shown(self.suggestion, 200)}" if self.suggestion else "leave it empty"
+        if self.suggestion:
+            advice = f"try {shown(self.suggestion, 200)}"
+        else:
+            advice = "leave it empty" if self.parameter in NAMES else "leave it out"
         return f"{shown(self.parameter)[1:-1]} = {shown(self.value)}: {self.reason}; {advice}"
 
 
@@ -346,12 +356,24 @@ def _missing(name: str) -> Problem:
 
 
 def _unknown(name: str, value: str) -> Problem:
-    nearest = difflib.get_close_matches(name[:60], NAMES, 1)
-    return Problem(name, value, "no parameter has this name", *(nearest or NAMES[:1]))
+    if source := DERIVED.get(name):
+        parameter = re.findall(r"cookiecutter\.([a-z]\w*)", source)[0]
+        return Problem(name, value, f"no parameter, but derived from {parameter}", parameter)
+    folded = re.sub(r"\W", "_", name[:60].casefold())
+    nearest = difflib.get_close_matches(folded, NAMES, 1)
+    reason = "no parameter has this name"
+    if not nearest:
+        reason += f", they are {', '.join(NAMES)}"
+    return Problem(name, value, reason, *(nearest or [""]))
 
 
-def problems(context: Mapping[str, object]) -> list[Problem]:
-    """Every problem that the parameters have; none when a project can be rendered from them."""
+def problems(
+    context: Mapping[str, object], asked: Mapping[str, object] | None = None
+) -> list[Problem]:
+    """Every problem that the parameters have; none when a project can be rendered from them.
+
+    `asked` are the values that were asked for by name: cookiecutter leaves out of the context what is no parameter.
+    """
     given = {name: f"{value}" for name, value in context.items() if not name.startswith("_")}
     missing = [_missing(name) for name in NAMES if name not in given and name not in OPTIONAL]
     values = {problem.parameter: problem.suggestion for problem in missing} | given
@@ -366,5 +388,6 @@ def problems(context: Mapping[str, object]) -> list[Problem]:
         *_pool_problems(values),
     ]
     order = {name: number for number, name in enumerate(NAMES)}
-    unknown = [_unknown(name, value) for name, value in given.items() if name not in order]
+    named = given | {name: f"{value}" for name, value in (asked or {}).items()}
+    unknown = [_unknown(name, value) for name, value in named.items() if name not in order]
     return [*sorted(found, key=lambda problem: order[problem.parameter]), *unknown]

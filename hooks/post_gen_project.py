@@ -16,6 +16,9 @@ from typing import Any
 PACKAGE = json.loads(r'''{{ cookiecutter.package_name | tojson }}''')
 SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
+#: The files of this project, and the patterns of those that it may have with other parameters.
+PATHS = json.loads(r'''{{ cookiecutter | paths | tojson }}''')
+
 #: Set this variable to 0 to have no environment made where cookiecutter's own interpreter cannot run the check.
 DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
 
@@ -28,6 +31,12 @@ class NotChecked(Exception):
 
 def main() -> int:
     remove_empty_folders(Path.cwd())
+    if left := of_other_parameters(Path.cwd()):
+        say(
+            f"{RULE}\nThese are of other parameters than now, or your own, and were left as they are:\n"
+            + "".join(f"  {path}\n" for path in left)
+            + f"Remove what does not belong to the project any more.\n{RULE}"
+        )
     try:
         python = interpreter(requirements())
     except NotChecked as reason:
@@ -61,6 +70,17 @@ def remove_empty_folders(root: Path) -> None:
     for folder, _, _ in os.walk(root, topdown=False):
         if not any(Path(folder).iterdir()):
             Path(folder).rmdir()
+
+
+def of_other_parameters(root: Path) -> list[str]:
+    """What an earlier rendering into the same folder may have left: files, and folders with nothing else in them."""
+    own = {root / path for path in PATHS["own"]}
+    folders = {folder for path in own for folder in path.parents}
+    found = set()
+    for path in {path for pattern in PATHS["every"] for path in root.glob(pattern)} - own:
+        within = [folder for folder in path.parents if folder not in folders]
+        found.add(within[-1] if within else path)
+    return sorted(path.relative_to(root).as_posix() + "/" * path.is_dir() for path in found)
 
 
 def requirements() -> list[str]:

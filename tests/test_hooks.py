@@ -1,7 +1,10 @@
 """What the hooks do: refuse wrong parameters and leave nothing, have the models checked and write nothing."""
 
+import ast
 import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,42 @@ def test_what_is_suggested_is_right(cookies: Any, capfd: pytest.CaptureFixture[s
     suggested = {line.split()[1]: line.rpartition("; try '")[2][:-1] for line in told}
     assert suggested.keys() == wrong.keys()
     assert cookies.bake(template=str(TEMPLATE), extra_context=suggested).exit_code == 0
+
+
+UNKNOWN = {"geometry_typ": "POLYGON", "__class_name": "Well", "colour": "red"}
+
+
+def test_names_that_are_no_parameters_are_refused(user: User) -> None:
+    """Cookiecutter would ignore them, and render a project of points."""
+    words = [f"{name}={value}" for name, value in UNKNOWN.items()]
+    assert_unknown(user, user.cookiecutter(TEMPLATE, "--no-input", *words))
+
+
+def test_names_that_are_no_parameters_are_refused_by_cruft(user: User, copy: Path) -> None:
+    templates.commit(copy, "The template")
+    given = ("--extra-context", json.dumps(UNKNOWN))
+    assert_unknown(user, user.run("cruft", "create", copy, "--no-input", *given))
+
+
+def test_names_that_are_no_parameters_are_refused_in_python(
+    cookies: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cookies.bake(template=str(TEMPLATE), extra_context=UNKNOWN).exit_code != 0
+    assert "- geometry_typ = 'POLYGON'" in capfd.readouterr().err
+
+
+def assert_unknown(user: User, run: subprocess.CompletedProcess[str]) -> None:
+    told = [line for line in run.stderr.splitlines() if line.startswith("- ")]
+    assert run.returncode != 0
+    assert told[0] == (
+        "- geometry_typ = 'POLYGON': no parameter has this name; try 'geometry_type'"
+    )
+    assert told[1].startswith("- __class_name = 'Well': ")
+    assert told[1].endswith("; try 'resource_name'")
+    assert "they are project_name, " in told[2]
+    assert told[2].endswith("; leave it out")
+    assert len(told) == 3
+    assert below(user.folder) == set()
 
 
 @pytest.mark.parametrize(
@@ -291,14 +330,20 @@ def test_from_a_git_url(user: User, copy: Path, bake: Bake) -> None:
 
 
 def test_a_corrected_replay_file(user: User, bake: Bake) -> None:
-    assert user.cookiecutter(TEMPLATE, "--no-input", "srid=0", "resource_name=well").returncode != 0
-    replay = user.home / ".cookiecutter_replay" / f"{TEMPLATE.name}.json"
-    answers = json.loads(replay.read_text("utf-8"))
-    answers["cookiecutter"]["srid"] = "27700"
-    corrected = user.folder / "corrected.json"
-    corrected.write_text(json.dumps(answers), encoding="utf-8")
-    assert user.cookiecutter(TEMPLATE, "--replay-file", corrected).returncode == 0
-    assert_rendered(user.folder / "facilities-service", bake, srid="27700", resource_name="well")
+    """The message names the file and the command; what follows from what was corrected follows from the new."""
+    output = user.folder / "out put"
+    wrong = ("srid=0", "resource_name=well", "--output-dir", output)
+    told = user.cookiecutter(TEMPLATE, "--no-input", *wrong).stderr.splitlines()
+    file, command = (line.strip() for line in told if "cookiecutter_replay" in line)
+    corrected = {"srid": "4326", "geometry_type": "POLYGON", "resource_name": "spring"}
+    answers = json.loads(Path(file).read_text("utf-8"))
+    answers["cookiecutter"] |= corrected
+    Path(file).write_text(json.dumps(answers), encoding="utf-8")
+    program, *arguments = shlex.split(command)
+    assert program == "cookiecutter"
+    run = user.cookiecutter(*arguments)
+    assert run.returncode == 0, run.stderr
+    assert_rendered(output / "facilities-service", bake, **corrected, table_name="wells")
 
 
 def test_replay(user: User, bake: Bake) -> None:
@@ -332,6 +377,55 @@ def test_overwrite_if_exists(user: User, bake: Bake) -> None:
     assert (project / "added").read_text() == "added"
     (project / "added").unlink()
     assert_rendered(project, bake)
+
+
+def test_what_other_parameters_left_is_named_and_kept(user: User, bake: Bake) -> None:
+    project = user.folder / "facilities-service"
+    arguments = ("--no-input", "--overwrite-if-exists")
+    run = user.cookiecutter(TEMPLATE, *arguments)
+    assert "were left as they are" not in run.stderr
+    (project / "added").write_text("added")
+    before = bake().files
+    others = {"deployment": "none", "package_name": "other", "geometry_type": "POLYGON"}
+    words = [f"{name}={value}" for name, value in others.items()]
+    run = user.cookiecutter(TEMPLATE, *arguments, *words)
+    assert run.returncode == 0, run.stderr
+    named = [line.strip() for line in run.stderr.splitlines() if line.startswith("  ")]
+    assert named == [
+        ".dockerignore",
+        ".github/workflows/image.yml",
+        "Dockerfile",
+        "compose.yaml",
+        "deploy/.gitignore",
+        "deploy/nginx.conf",
+        "deploy/pgbouncer.ini",
+        "deploy/service.env.example",
+        "docs/deployment.md",
+        "src/facilities_service/",
+        "tests/test_point.py",
+    ]
+    assert (project / "added").read_text() == "added"
+    assert (project / "compose.yaml").read_text("utf-8") == before["compose.yaml"]
+
+
+OLD_PYTHON = """
+import sys
+sys.version_info, sys.version = (3, 10, 12), "3.10.12 (main)"
+from cookiecutter.cli import main
+main()
+"""
+
+
+def test_an_older_python_is_told_what_is_required(user: User) -> None:
+    arguments = (TEMPLATE, "--no-input", "--output-dir", user.folder)
+    run = subprocess.run(
+        [sys.executable, "-c", OLD_PYTHON, *arguments], capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert "Python 3.11 or later is required, and cookiecutter runs on 3.10.12" in run.stdout
+    assert below(user.folder) == set()
+    # What says so is read by the Pythons that it refuses.
+    ast.parse((TEMPLATE / "requirement.py").read_text("utf-8"), feature_version=(3, 7))
 
 
 def test_hooks_not_accepted(user: User, bake: Bake) -> None:
