@@ -476,7 +476,8 @@ def test_what_this_process_writes_is_in_the_extent_at_once(
         assert np.allclose(box, shapely.total_bounds(shapes), rtol=0, atol=1e-6)
 
 
-def test_text_does_not_become_a_part_of_a_page(client: TestClient) -> None:
+def test_text_does_not_become_a_part_of_a_page(unconstrained: TestClient) -> None:
+    client = unconstrained
     texts = {
         column.name: "<b>&"[: column.type.length]
         for column in rows.WRITABLE

@@ -17,6 +17,7 @@ import pytest
 import rows
 import shapely
 import sqlalchemy as sa
+from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 from rows import UNIQUE, WRITABLE
 from sqlalchemy.dialects.postgresql import JSONB
@@ -730,8 +731,11 @@ STRINGS = [
 
 
 def test_texts_come_through_copy(
-    loaded: Loaded, connection: sa.Connection, write: Callable[[str], Path]
+    unconstrained: TestClient,
+    unconstrained_connection: sa.Connection,
+    write: Callable[[str], Path],
 ) -> None:
+    loaded, connection = Loaded(unconstrained.app.state.database), unconstrained_connection
     for name in TEXTS:
         for number, text in enumerate(STRINGS):
             [given] = [feature(0, **{name: text})]
@@ -742,8 +746,11 @@ def test_texts_come_through_copy(
 
 
 def test_json_comes_through_copy(
-    loaded: Loaded, connection: sa.Connection, write: Callable[[str], Path]
+    unconstrained: TestClient,
+    unconstrained_connection: sa.Connection,
+    write: Callable[[str], Path],
 ) -> None:
+    loaded, connection = Loaded(unconstrained.app.state.database), unconstrained_connection
     for column in filter(_is_json, WRITABLE):
         for given in ({"\\u0000": ["\t\\N\n", None, 1.5]}, [], "text", 0, True):
             loaded(write(lines([feature(**{column.name: given})])))
