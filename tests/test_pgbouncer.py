@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,11 +144,35 @@ def test_whoever_waits_too_long_for_a_connection_is_told(
     pooled = re.sub(r"//.*@[^/]*/", f"//{pgbouncer}/", database_url)
     with Service(project, tmp_path, DATABASE_URL=pooled) as service:
         assert service.client.get(service.path).status_code == 200
+        assert service.ready()
         other = psycopg2.connect(pooled)
         # Its transaction has the only connection.
         other.cursor().execute("SELECT 1")
         refused = service.client.get(service.path)
+        # Busy is not broken: else every replica would drop out at once.
+        assert service.ready()
         other.close()
         assert refused.status_code == 503 and refused.headers["Retry-After"]
         assert refused.json()["detail"] == "the database is unavailable"
         eventually(lambda: service.client.get(service.path).status_code == 200)
+
+
+@pytest.mark.parametrize("pgbouncer", ["default_pool_size = 1"], indirect=True)
+def test_a_service_is_ready_while_statements_wait_for_connections(
+    bake: Bake, database_url: str, pgbouncer: str, tmp_path: Path
+) -> None:
+    project = bake()
+    assert project.service("migrate", DATABASE_URL=database_url).code == 0
+    pooled = re.sub(r"//.*@[^/]*/", f"//{pgbouncer}/", database_url)
+    settings = {"DATABASE_URL": pooled, "STATEMENT_TIMEOUT": "1"}
+    with Service(project, tmp_path, **settings) as service:
+        assert service.ready()
+        other = psycopg2.connect(pooled)
+        other.cursor().execute("SELECT 1")
+        # What it has found holds for a second: it has to ask again.
+        time.sleep(1.1)
+        assert service.ready()
+        # Longer than a statement may take, and nobody gets an answer: it is broken.
+        eventually(lambda: not service.ready())
+        other.close()
+        eventually(service.ready)
