@@ -9,6 +9,8 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import kubernetes_validate
 import psycopg2
 import pytest
 import yaml
+from clusters import eventually
 from conftest import Bake
 from rendering import DEFAULTS, TEMPLATE, Project
 
@@ -510,7 +513,7 @@ def test_partitions(shell: Any, database: str, bake: Bake, primary_key: str) -> 
 
 
 def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
-    """The revision that the document shows, run by several at once."""
+    """The revision that the document shows, run by several at once, beside an older transaction."""
     project = bake()
     upgrade = block(project, "docs/operations.md", "autocommit_block")
     head = (
@@ -520,7 +523,21 @@ def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
     (project.path / "migrations/versions/0002_index.py").write_text(
         head + upgrade, encoding="utf-8"
     )
-    shell(f"{MIGRATE} & {MIGRATE} & {MIGRATE}; wait", project.path, DATABASE_URL=database)
+    shell(f"{MIGRATE} 0001", project.path, DATABASE_URL=database)
+    # As the owner's role has it, and less patient.
+    impatient = f"{database}?options=-clock_timeout%3D100ms"
+    waits = (
+        "SELECT true FROM pg_stat_activity WHERE datname = current_database()"
+        " AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock' AND now() - query_start > '0.5 s'"
+    )
+    with closing(psycopg2.connect(database)) as older, ThreadPoolExecutor(1) as pool:
+        older.set_session(isolation_level="REPEATABLE READ")
+        older.cursor().execute("SELECT 1")
+        commands = f"{MIGRATE} & {MIGRATE} & {MIGRATE}; wait"
+        done = pool.submit(shell, commands, project.path, DATABASE_URL=impatient)
+        eventually(lambda: done.done() or execute(database, waits), 60)
+        older.rollback()
+        done.result()
     valid = (
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_facilities_created_at'::regclass"
     )
