@@ -255,7 +255,7 @@ def test_a_database_that_cannot_serve_now(failing: TestClient, code: str) -> Non
     assert response.headers["Retry-After"] == problems.RETRY_AFTER
 
 
-@pytest.mark.parametrize("code", ["42703", "XX000", "P0001"])
+@pytest.mark.parametrize("code", ["42883", "XX000", "P0001"])
 def test_an_error_that_nobody_foresaw_is_logged_and_not_shown(
     failing: TestClient, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
