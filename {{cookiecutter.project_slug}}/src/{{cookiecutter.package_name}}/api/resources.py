@@ -106,6 +106,9 @@ def new_feature() -> dict[str, Any]:
     for column in Feature.properties:
         if column.name not in READ_ONLY:
             properties[column.name] = of_column(column)
+            if isinstance(column.type, sa.Numeric):
+                # As the schema of a row has it: many a client has doubles only.
+                properties[column.name] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
             if column.nullable or column.server_default is not None:
                 properties[column.name]["nullable"] = True
             else:

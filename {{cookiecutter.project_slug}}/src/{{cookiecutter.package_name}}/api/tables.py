@@ -1,7 +1,6 @@
 """Features as CSV and as GeoJSON text sequences."""
 
-import csv as csv_module
-import io
+import re
 from collections.abc import Generator, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -20,12 +19,22 @@ from .formats import CSV, SEQUENCE
 
 def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]) -> Response:
     """A line for each feature; the geometry is WKT."""
-    text = io.StringIO()
-    writer = csv_module.writer(text)
-    writer.writerow(["id", GEOMETRY.name, *(column.name for column in record.properties)])
+    lines = [["id", GEOMETRY.name, *(column.name for column in record.properties)]]
     for id, geometry, *values in rows:
-        writer.writerow([id, geometry, *map(plain, record.properties, values)])
-    return Response(text.getvalue(), headers=headers, media_type=CSV.media_type)
+        lines.append([id, geometry, *map(plain, record.properties, values)])
+    text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
+    return Response(text, headers=headers, media_type=CSV.media_type)
+
+
+def _cell(value: Any) -> str:
+    """A value as RFC 4180 has it. NULL is empty and an empty text is in quotes, as PostgreSQL's COPY writes them."""
+    if value is None:
+        return ""
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if not text or _QUOTED.search(text) else text
+
+
+_QUOTED = re.compile(r'[",\r\n]')
 
 
 def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
