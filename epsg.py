@@ -1,10 +1,11 @@
-"""The coordinate reference systems that a table may store, from epsg.csv.
+"""The coordinate reference systems that a table may store, from epsg.csv.gz.
 
 The table holds every system of the EPSG, those that cannot serve with the reason. Where it comes
 from is said in scripts/make_epsg.py.
 """
 
 import csv
+import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-TABLE = Path(__file__).with_name("epsg.csv")
+#: Shared with the rendered project, which reads it as well.
+TABLE = (
+    Path(__file__).parent
+    / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/epsg.csv.gz"
+)
 
 REFUSALS = {
     "geocentric": "is geocentric: x, y, z from the centre of the Earth, which no map shows",
@@ -135,7 +140,7 @@ def _is_code(value: str) -> bool:
 
 @cache
 def _text() -> str:
-    return TABLE.read_text(encoding="utf-8")
+    return gzip.decompress(TABLE.read_bytes()).decode()
 
 
 def _row(code: str) -> dict[str, str] | None:

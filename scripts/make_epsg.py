@@ -1,6 +1,6 @@
-"""Makes epsg.csv, the table of coordinate reference systems that epsg.py reads.
+"""Makes epsg.csv.gz, the table of coordinate reference systems that epsg.py and the service read.
 
-    python scripts/make_epsg.py path/to/spatial_ref_sys.sql
+    PYTHONPATH=. python scripts/make_epsg.py path/to/spatial_ref_sys.sql
 
 The facts are the EPSG's, from pyproj. The SQL file is PostGIS's own and says which of the codes
 PostGIS knows; it is installed with PostGIS, in share/postgresql/*/contrib/postgis-*/.
@@ -9,6 +9,8 @@ PostGIS knows; it is installed with PostGIS, in share/postgresql/*/contrib/postg
 import argparse
 import contextlib
 import csv
+import gzip
+import io
 import math
 import re
 import warnings
@@ -25,7 +27,8 @@ from pyproj.database import query_crs_info
 from pyproj.enums import TransformDirection
 from pyproj.transformer import TransformerGroup
 
-TABLE = Path(__file__).parents[1] / "epsg.csv"
+from epsg import TABLE
+
 FIELDS = (
     *("code", "name", "kind", "unit", "axes", "swapped", "refused", "instead"),
     *("west", "south", "east", "north"),
@@ -299,7 +302,7 @@ def _sides(prefix: str, box: Box | None) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes epsg.csv.")
+    parser = argparse.ArgumentParser(description="Makes epsg.csv.gz.")
     parser.add_argument("spatial_ref_sys", type=Path, help="PostGIS's spatial_ref_sys.sql")
     arguments = parser.parse_args()
     known = known_to_postgis(arguments.spatial_ref_sys.read_text(encoding="utf-8"))
@@ -315,10 +318,12 @@ def main() -> None:
     for system, facts in zip(all_systems, rows, strict=True):
         if "refused" in facts:
             facts["instead"] = instead(system, usable)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    # Without the time of writing, the same rows make the same bytes.
+    TABLE.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 if __name__ == "__main__":

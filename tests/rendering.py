@@ -55,7 +55,7 @@ class Project:
     def files(self) -> dict[str, str]:
         """The text of every file, by its path."""
         return {
-            path.relative_to(self.path).as_posix(): path.read_text(encoding="utf-8")
+            path.relative_to(self.path).as_posix(): _text(path)
             for path in sorted(self.path.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
@@ -77,6 +77,14 @@ class Project:
     def service(self, *arguments: str, **environment: str) -> warm.Run:
         """Run a command of the service: ``python -m <package> …``."""
         return self.python("-m", self.package, *arguments, **environment)
+
+
+def _text(path: Path) -> str:
+    """The text of a file; of one that has none, its bytes in hexadecimal digits."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return path.read_bytes().hex()
 
 
 def complete(values: Mapping[str, str]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, BaseTransport, Request, Response
 
 from {{ cookiecutter.package_name }} import migrations
-from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.models import Base
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
 
 #: Rows that lie across the antimeridian, or beyond it where the CRS has other coordinates for the same place: their

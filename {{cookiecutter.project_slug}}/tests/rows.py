@@ -24,10 +24,11 @@ from {{ cookiecutter.package_name }} import (
     geometry,
     samples,
 )
-from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
+from {{ cookiecutter.package_name }}.crs import WGS84
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
     INDEXED_ROWS,
+    STORAGE,
     TABLE,
 )
 from {{ cookiecutter.package_name }}.schemas import READ_ONLY

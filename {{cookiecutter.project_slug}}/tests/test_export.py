@@ -26,11 +26,7 @@ from {{ cookiecutter.package_name }} import (
     sources,
     spatial,
 )
-from {{ cookiecutter.package_name }}.crs import (
-    STORAGE,
-    WGS84,
-    Bounds,
-)
+from {{ cookiecutter.package_name }}.crs import WGS84, Bounds
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.export import ExportError
 from {{ cookiecutter.package_name }}.load import Options
@@ -38,6 +34,7 @@ from {{ cookiecutter.package_name }}.queries import (
     EVERY_ROW,
     GEOMETRY,
     INDEXED_ROWS,
+    STORAGE,
     TABLE,
 )
 from {{ cookiecutter.package_name }}.statements import (

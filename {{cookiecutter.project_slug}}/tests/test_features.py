@@ -26,18 +26,18 @@ from {{ cookiecutter.package_name }} import (
 from {{ cookiecutter.package_name }}.api.search import COLUMNS, TIME
 from {{ cookiecutter.package_name }}.crs import (
     CRS84,
-    DEFAULT,
     LATLON,
     MERCATOR,
-    REFERENCES,
-    STORAGE,
-    STORED,
     Reference,
 )
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import (
+    DEFAULT,
     GEOMETRY,
     INDEXED_ROWS,
+    REFERENCES,
+    STORAGE,
+    STORED,
     TABLE,
 )
 

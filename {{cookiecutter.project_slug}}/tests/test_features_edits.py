@@ -15,13 +15,14 @@ from rows import NO_ID
 from shapely.geometry.base import BaseGeometry
 
 from {{ cookiecutter.package_name }} import geometry, samples
-from {{ cookiecutter.package_name }}.crs import (
-    DEFAULT,
-    REFERENCES,
-    Reference,
-)
+from {{ cookiecutter.package_name }}.crs import Reference
 from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    DEFAULT,
+    GEOMETRY,
+    REFERENCES,
+    TABLE,
+)
 
 ITEMS = f"/collections/{TABLE.name}/items"
 GEOJSON = "application/geo+json"

@@ -31,7 +31,7 @@ from {{ cookiecutter.package_name }} import (
     sources,
     spatial,
 )
-from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
+from {{ cookiecutter.package_name }}.crs import WGS84
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.load import (
     LoadError,
@@ -42,6 +42,7 @@ from {{ cookiecutter.package_name }}.load import (
 )
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
+    STORAGE,
     TABLE,
     Record,
 )

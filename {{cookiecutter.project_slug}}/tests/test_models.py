@@ -6,8 +6,7 @@ import shapely
 import sqlalchemy as sa
 
 from {{ cookiecutter.package_name }} import examples, spatial
-from {{ cookiecutter.package_name }}.crs import STORAGE
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
 
 GIST = next(spatial.gist_indexes(GEOMETRY))
 

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rows import PATH, in_sql
 
-from {{ cookiecutter.package_name }}.crs import STORAGE, WGS84
+from {{ cookiecutter.package_name }}.crs import WGS84
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
     INDEXED_ROWS,
+    STORAGE,
     TABLE,
 )
 

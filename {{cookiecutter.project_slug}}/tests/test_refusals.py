@@ -16,8 +16,8 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }} import samples, spatial
-from {{ cookiecutter.package_name }}.crs import STORAGE, WORLD
-from {{ cookiecutter.package_name }}.queries import GEOMETRY
+from {{ cookiecutter.package_name }}.crs import WORLD
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE
 
 SAMPLE = samples.geometries(GEOMETRY)[0]
 #: Where a shape of a type crosses itself, or has no length.

@@ -19,8 +19,7 @@ from {{ cookiecutter.package_name }} import (
     schemas,
 )
 from {{ cookiecutter.package_name }}.api import patches
-from {{ cookiecutter.package_name }}.crs import STORAGE
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
 from {{ cookiecutter.package_name }}.schemas import (
     {{ cookiecutter.__class_name }}In,
 )

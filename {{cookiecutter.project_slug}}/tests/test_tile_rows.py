@@ -16,10 +16,10 @@ from mvt import BUFFER, GRID
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
-from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
     INDEXED_ROWS,
+    STORAGE,
     TABLE,
 )
 from {{ cookiecutter.package_name }}.tiles import Tile

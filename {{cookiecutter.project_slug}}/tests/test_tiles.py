@@ -16,11 +16,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }} import samples, spatial
 from {{ cookiecutter.package_name }}.api.tiles import CONFORMANCE
-from {{ cookiecutter.package_name }}.crs import STORAGE
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.queries import (
     GEOMETRY,
     INDEXED_ROWS,
+    STORAGE,
     TABLE,
 )
 from {{ cookiecutter.package_name }}.settings import Settings

@@ -12,9 +12,9 @@ import shapely
 
 from . import geometry, spatial
 from .context import current
-from .crs import STORAGE, WGS84
+from .crs import WGS84
 from .geometry import GEOJSON_TYPES
-from .queries import GEOMETRY
+from .queries import GEOMETRY, STORAGE
 
 #: Geometries of Shapely's; None where there is none.
 Geometries = np.ndarray[Any, Any]

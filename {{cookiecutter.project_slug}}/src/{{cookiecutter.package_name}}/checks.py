@@ -24,13 +24,13 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from . import bbox, cql, examples, migrations, nearby, paging, samples, spatial, tiles, writes
-from .crs import STORAGE, WGS84, Bounds
+from .crs import WGS84, Bounds
 from .database import examine
 from .geometry import GEOJSON_TYPES, WKT, GeoJSON, GeometryFormat, bind, read
 from .main import create_app
 from .models import Base
 from .queries import GEOMETRY as COLUMN
-from .queries import INDEXED_ROWS, TABLE, Record
+from .queries import INDEXED_ROWS, STORAGE, TABLE, Record
 from .schemas import (
     GEOMETRY,
     {{ cookiecutter.__class_name }}In,
@@ -58,7 +58,6 @@ def check_models() -> Iterator[str]:
         for column in spatial.geometry_columns(table):
             yield from _check_column(column)
             yield from _check_indexes(column)
-    yield from _check_crs()
     yield from _check_first_revision()
     for written in (GeoJSON(COLUMN), WKT(COLUMN), GEOMETRY):
         yield from _check_format(written)
@@ -142,11 +141,6 @@ def _check_indexes(column: GeometryColumn) -> Iterator[str]:
     }
     if len(predicates) > 1:
         yield f"{column}: its spatial indexes are of different rows: {' and '.join(sorted(predicates))}"
-
-
-def _check_crs() -> Iterator[str]:
-    if spatial.srid(COLUMN) != STORAGE.srid:
-        yield f"{COLUMN}: its SRID is {spatial.srid(COLUMN)} in the model and {STORAGE.srid} in crs.py"
 
 
 def _check_first_revision() -> Iterator[str]:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from . import access
-from .crs import Bounds
+from .crs import Bounds, UnknownCRS
 from .settings import Settings, UnsafeProduction
 
 #: What stands in the way of PostGIS, by PostgreSQL's error code, and how to remove it.
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(": ".join(filter(None, [name, each["msg"]])), file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
-    except (FileNotFoundError, UnsafeProduction) as error:
+    except (FileNotFoundError, UnknownCRS, UnsafeProduction) as error:
         print(error, file=sys.stderr)
     except Exception as error:
         # Alembic is imported where it is needed: to load and to export need not wait for it.

@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from shapely.geometry.base import BaseGeometry
 
 from . import bbox
-from .crs import MERCATOR, STORAGE, WGS84, WORLD, Bounds, lonlat_of_mercator
+from .crs import MERCATOR, WGS84, WORLD, Bounds, lonlat_of_mercator
 from .geometry import bind, boxes, read
-from .queries import GEOMETRY, TABLE
+from .queries import GEOMETRY, STORAGE, TABLE
 
 #: The conformance classes of CQL2 that this module meets.
 CONFORMANCE = tuple(

@@ -1,6 +1,9 @@
-{% set crs = cookiecutter.srid | crs %}
-"""Coordinate reference systems: the one that the table stores, and the one of GeoJSON."""
+"""Coordinate reference systems: what the EPSG says of them, and what the OGC calls those that clients may ask for."""
 
+import csv
+import gzip
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,16 +59,40 @@ WGS84 = 4326
 
 WORLD = Bounds(-180, -90, 180, 90)
 
-#: The CRS of the table.
-STORAGE = CRS(
-    srid={{ crs.code }},
-    name={{ crs.name | literal }},
-    swapped={{ crs.swapped }},
-    geographic={{ crs.geographic }},
-    domain=Bounds({{ crs.domain | join(', ') }}),
-    extent=Bounds({{ crs.extent | join(', ') }}),
-    core=Bounds({{ crs.core | join(', ') }}),
-)
+
+class UnknownCRS(LookupError):
+    """An SRID that a table cannot store; the message says which."""
+
+
+#: A line for each CRS of the EPSG, those that a table cannot store with the reason in ``refused``.
+_EPSG = Path(__file__).with_name("epsg.csv.gz")
+
+
+@cache
+def facts(srid: int) -> CRS:
+    """The CRS of an EPSG code.
+
+    Raises:
+        UnknownCRS: A table cannot store it.
+    """
+    with gzip.open(_EPSG, "rt", encoding="utf-8", newline="") as file:
+        rows = (row for row in csv.DictReader(file) if row["code"] == str(srid))
+        row = next(rows, None)
+    if row is None or row["refused"]:
+        raise UnknownCRS(f"its SRID is {srid}: not a CRS of the EPSG that a table can store")
+
+    def bounds(*names: str) -> Bounds:
+        return Bounds(*(float(row[name]) for name in names)) if row[names[0]] else WORLD
+
+    return CRS(
+        srid=srid,
+        name=row["name"],
+        swapped=row["swapped"] == "1",
+        geographic=row["kind"].startswith("geographic"),
+        domain=bounds("domain_west", "domain_south", "domain_east", "domain_north"),
+        extent=bounds("xmin", "ymin", "xmax", "ymax"),
+        core=bounds("core_xmin", "core_ymin", "core_xmax", "core_ymax"),
+    )
 
 
 class Reference(NamedTuple):
@@ -84,29 +111,22 @@ class Reference(NamedTuple):
         return self.uri.rpartition("/")[2]
 
 
-#: Longitude, latitude, as GeoJSON has them.
+#: Longitude, latitude, as GeoJSON has them; the second with heights.
 CRS84 = Reference("http://www.opengis.net/def/crs/OGC/1.3/CRS84", WGS84, False, 9)
+CRS84H = CRS84._replace(uri="http://www.opengis.net/def/crs/OGC/0/CRS84h")
 
-#: What requests and answers are in unless the client says otherwise.
-{% if cookiecutter.geometry_dimension == 'XYZ' %}
-DEFAULT = CRS84._replace(uri="http://www.opengis.net/def/crs/OGC/0/CRS84h")
-{% else %}
-DEFAULT = CRS84
-{% endif %}
+LATLON = Reference("http://www.opengis.net/def/crs/EPSG/0/4326", WGS84, True, 9)
+MERCATOR = Reference("http://www.opengis.net/def/crs/EPSG/0/3857", 3857, False, 4)
 
-_EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
 
-STORED = Reference(
-    f"{_EPSG}{STORAGE.srid}", STORAGE.srid, STORAGE.swapped, 9 if STORAGE.geographic else 4
-)
-LATLON = Reference(f"{_EPSG}4326", WGS84, True, 9)
-MERCATOR = Reference(f"{_EPSG}3857", 3857, False, 4)
+def stored(crs: CRS) -> Reference:
+    """How the OGC names the CRS that a table stores."""
+    uri = f"http://www.opengis.net/def/crs/EPSG/0/{crs.srid}"
+    return Reference(uri, crs.srid, crs.swapped, 9 if crs.geographic else 4)
+
 
 #: The radius of Web Mercator's sphere, in metres.
 RADIUS = 6_378_137.0
-
-#: The CRSs that requests and answers may be in, by their URIs.
-REFERENCES = {each.uri: each for each in (DEFAULT, CRS84, STORED, LATLON, MERCATOR)}
 
 
 def lonlat_of_mercator(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

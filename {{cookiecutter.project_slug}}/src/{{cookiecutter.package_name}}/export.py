@@ -15,9 +15,9 @@ import orjson
 import sqlalchemy as sa
 
 from . import queries, spatial
-from .crs import CRS84, STORAGE, WGS84
+from .crs import CRS84, WGS84
 from .geometry import GEOJSON_TYPES
-from .queries import GEOMETRY, TABLE
+from .queries import GEOMETRY, STORAGE, TABLE
 from .sources import RECORD_SEPARATOR
 from .statements import Condition, Statement
 

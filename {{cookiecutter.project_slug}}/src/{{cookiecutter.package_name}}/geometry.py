@@ -21,7 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from . import json_numbers, spatial
 from .context import current
-from .crs import CRS84, STORAGE, WGS84, WORLD, Bounds
+from .crs import CRS84, WGS84, WORLD, Bounds
 from .spatial import GeometryColumn
 
 #: The types of GeoJSON (RFC 7946, section 3.1) by the names that PostGIS has for them.
@@ -289,7 +289,7 @@ def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
         raise ValueError(f"coordinates of another dimension: the column stores {axes}")
     if not np.isfinite(shapely.get_coordinates(geometry, include_z=dimension == 3)).all():
         raise ValueError("a coordinate that is NaN or infinite")
-    _verify_range(geometry)
+    _verify_range(geometry, column)
     if is_tangled(geometry):
         raise ValueError(
             f"a geometry of {vertices:,} vertices whose segments lie over one another, or meet, too often: split it"
@@ -343,18 +343,16 @@ def _overlaps(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> int:
     return len(low) ** 2 - 2 * apart
 
 
-def _verify_range(geometry: BaseGeometry) -> None:
+def _verify_range(geometry: BaseGeometry, column: GeometryColumn) -> None:
     """Refuse coordinates that the CRS does not define; those of a foreign SRID are left to PostGIS."""
     coordinates = shapely.get_coordinates(geometry)
-    srid = shapely.get_srid(geometry)
+    srid, crs = shapely.get_srid(geometry), spatial.crs(column)
     if srid == WGS84 and not WORLD.contain(coordinates):
         raise ValueError(f"coordinates out of range: longitude and latitude are {WORLD}")
-    if srid == WGS84 and not STORAGE.domain.contain(coordinates):
-        raise ValueError(
-            f"a place outside of {STORAGE}, where longitude and latitude are {STORAGE.domain}"
-        )
-    if srid == STORAGE.srid and not STORAGE.extent.contain(coordinates):
-        raise ValueError(f"coordinates out of range: those of {STORAGE} are {STORAGE.extent}")
+    if srid == WGS84 and not crs.domain.contain(coordinates):
+        raise ValueError(f"a place outside of {crs}, where longitude and latitude are {crs.domain}")
+    if srid == crs.srid and not crs.extent.contain(coordinates):
+        raise ValueError(f"coordinates out of range: those of {crs} are {crs.extent}")
 
 
 def _geojson_schema(kind: str, dimension: int) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from . import bulk, spatial
-from .crs import STORAGE, WGS84
+from .crs import WGS84
 from .geometry import in_srid
-from .queries import GEOMETRY, TABLE
+from .queries import GEOMETRY, STORAGE, TABLE
 from .schemas import READ_ONLY, {{ cookiecutter.__class_name }}In
 from .sources import Batch, Source
 from .statements import json_text

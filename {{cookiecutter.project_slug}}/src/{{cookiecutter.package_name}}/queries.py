@@ -11,7 +11,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import JSONB
 
 from . import spatial
-from .crs import WGS84, Reference
+from .crs import CRS84, CRS84H, LATLON, MERCATOR, WGS84, Reference, stored
 from .database import Database
 from .geometry import GeometryFormat, in_srid
 from .models import Base
@@ -19,6 +19,16 @@ from .statements import Condition, Row, Statement
 
 TABLE = Base.metadata.tables["{{ cookiecutter.table_name }}"]
 GEOMETRY = spatial.geometry_column(TABLE)
+
+#: The CRS of the table, and how the OGC names it.
+STORAGE = spatial.crs(GEOMETRY)
+STORED = stored(STORAGE)
+
+#: What requests and answers are in unless the client says otherwise.
+DEFAULT = CRS84H if spatial.dimension(GEOMETRY) == 3 else CRS84
+
+#: The CRSs that requests and answers may be in, by their URIs.
+REFERENCES = {each.uri: each for each in (DEFAULT, CRS84, STORED, LATLON, MERCATOR)}
 
 #: The rows that every answer over many rows is about, as the geometry's index holds them.
 INDEXED_ROWS = spatial.indexed_rows(GEOMETRY)

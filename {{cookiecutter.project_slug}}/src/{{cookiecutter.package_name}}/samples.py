@@ -4,7 +4,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from . import spatial
-from .crs import STORAGE, WGS84
+from .crs import WGS84
+from .queries import STORAGE
 from .spatial import GeometryColumn
 
 #: A shape of each type, in units of the ``size`` that ``geometries`` takes.

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
 
+from .crs import CRS, UnknownCRS, facts
+
 #: A column of a geometry type, which GeoAlchemy2 loads as WKB.
 GeometryColumn = sa.Column[WKBElement]
 
@@ -39,6 +41,18 @@ def dimension(column: GeometryColumn) -> int:
 def srid(column: GeometryColumn) -> int:
     """The SRID that the column stores."""
     return int(_type(column).srid)
+
+
+def crs(column: GeometryColumn) -> CRS:
+    """The CRS that the column stores.
+
+    Raises:
+        UnknownCRS: It has none that a table can store.
+    """
+    try:
+        return facts(srid(column))
+    except UnknownCRS as error:
+        raise UnknownCRS(f"{column}: {error}") from None
 
 
 def has_automatic_index(column: GeometryColumn) -> bool:

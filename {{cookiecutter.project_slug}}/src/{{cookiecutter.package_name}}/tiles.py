@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from . import bbox, spatial
-from .crs import MERCATOR, RADIUS, STORAGE, WORLD, Bounds
+from .crs import MERCATOR, RADIUS, WORLD, Bounds
 from .database import Database
 from .geometry import in_srid
-from .queries import GEOMETRY, INDEXED_ROWS, TABLE
+from .queries import GEOMETRY, INDEXED_ROWS, STORAGE, TABLE
 from .statements import Statement
 
 #: The side of the world in metres of Web Mercator, the CRS of the tiles.

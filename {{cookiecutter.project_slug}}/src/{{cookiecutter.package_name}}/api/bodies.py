@@ -18,8 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from .. import bulk, geometry, json_numbers, schemas
-from ..crs import DEFAULT, MERCATOR, REFERENCES, STORAGE, WGS84, Reference, lonlat_of_mercator
-from ..queries import GEOMETRY, TABLE
+from ..crs import MERCATOR, WGS84, Reference, lonlat_of_mercator
+from ..queries import DEFAULT, GEOMETRY, REFERENCES, STORAGE, TABLE
 from .openapi import headers
 from .parameters import located
 from .patches import merge

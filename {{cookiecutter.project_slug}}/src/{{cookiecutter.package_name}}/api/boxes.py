@@ -8,9 +8,9 @@ import shapely
 import sqlalchemy as sa
 
 from .. import bbox, spatial
-from ..crs import MERCATOR, STORAGE, STORED, WGS84, Bounds, Reference, lonlat_of_mercator
+from ..crs import MERCATOR, WGS84, Bounds, Reference, lonlat_of_mercator
 from ..geometry import boxes, ewkb, intersecting
-from ..queries import GEOMETRY
+from ..queries import GEOMETRY, STORAGE, STORED
 from ..statements import Condition
 from .parameters import flat, in_degrees, no_box
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from .. import queries, writes
-from ..crs import DEFAULT
+from ..queries import DEFAULT
 from . import bodies, etags, formats
 from .bodies import FEATURES, PATCHES, ContentCrs, FeatureBody, PatchBody, documented
 from .features import GEOJSON_IN, ITEM, ITEMS, described, known, missing

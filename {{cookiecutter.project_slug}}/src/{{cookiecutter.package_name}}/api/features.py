@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .. import cql, export, paging, queries, schemas
-from ..crs import REFERENCES, Reference
+from ..crs import Reference
 from ..database import Database
 from ..keyset import Order
-from ..queries import TABLE, Feature
+from ..queries import REFERENCES, TABLE, Feature
 from ..statements import Condition, Row, together
 from . import etags, formats, pages, tables
 from .formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link

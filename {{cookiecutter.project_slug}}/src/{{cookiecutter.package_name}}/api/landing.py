@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from ..crs import CRS84, REFERENCES, STORED
+from ..crs import CRS84
 from ..extent import Extent, Extents
-from ..queries import INDEXED_ROWS, TABLE
+from ..queries import INDEXED_ROWS, REFERENCES, STORED, TABLE
 from . import edits, features, formats, openapi, pages, resources, tiles
 from .features import COLLECTION
 from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url

@@ -23,10 +23,10 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects.postgresql import JSONB
 
 from .. import cql, json_numbers
-from ..crs import DEFAULT, REFERENCES, STORED, WGS84, Reference
+from ..crs import WGS84, Reference
 from ..keyset import Key, Order, TokenError
 from ..paging import BY_ID
-from ..queries import GEOMETRY, INDEXED_ROWS, TABLE
+from ..queries import DEFAULT, GEOMETRY, INDEXED_ROWS, REFERENCES, STORED, TABLE
 from ..schemas import READ_ONLY, Date, Timestamp
 from ..statements import Condition
 from . import boxes, times

@@ -1,8 +1,8 @@
-"""The rows that a box, or another geometry, in longitude and latitude meets, where the table stores another CRS.
+"""The rows that a box, or another geometry, in longitude and latitude meets.
 
-The box is no box there, and beyond the area of the CRS its corners may be nowhere at all: in a national grid
-the world's box collapses. So the index is asked for the envelope of the part that the CRS covers, and the rows that it
-finds are compared with the box itself.
+Where the table stores another CRS the box is no box, and beyond the area of the CRS its corners may be nowhere at all: in a
+national grid the world's box collapses. So the index is asked for the envelope of the part that the CRS covers, and the
+rows that it finds are compared with the box itself.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,8 @@ import shapely
 import sqlalchemy as sa
 from shapely.geometry.base import BaseGeometry
 
-from .crs import STORAGE, WGS84, Bounds
+from . import spatial
+from .crs import CRS, WGS84, Bounds
 from .geometry import bind, boxes, ewkb, in_srid, intersecting, parameter
 from .spatial import GeometryColumn
 from .statements import Condition
@@ -32,23 +33,23 @@ MARGIN = 0.01
 
 def within(column: GeometryColumn, box: Bounds) -> Condition:
     """The rows whose geometry intersects a box in WGS 84, which may cross the antimeridian."""
-    return Condition(
-        _intersecting(column, len(box.spans), _is_covered(box)), _values(box), indexed=True
-    )
+    parts, covered = len(box.spans), _is_covered(column, box)
+    return Condition(_intersecting(column, parts, covered), _values(column, box), indexed=True)
 
 
 def overlapping(column: GeometryColumn, box: Bounds) -> Condition:
     """The rows whose own box in WGS 84 overlaps another, which may cross the antimeridian."""
-    return Condition(
-        _overlapping(column, len(box.spans), _is_covered(box)), _values(box), indexed=True
-    )
+    parts, covered = len(box.spans), _is_covered(column, box)
+    return Condition(_overlapping(column, parts, covered), _values(column, box), indexed=True)
 
 
 def candidates(column: GeometryColumn, box: Bounds) -> Condition:
-    """The rows that the index finds for a box in WGS 84: all that it holds, and some beside it."""
-    return Condition(
-        _candidates(column, len(box.spans), _is_covered(box)), _values(box), indexed=True
-    )
+    """The rows that the index finds for a box in WGS 84: all that it holds, and some beside it.
+
+    For a column that stores another CRS.
+    """
+    parts, covered = len(box.spans), _is_covered(column, box)
+    return Condition(_candidates(column, parts, covered), _values(column, box), indexed=True)
 
 
 def compare(
@@ -62,24 +63,28 @@ def compare(
     exactly: sa.ColumnElement[bool] = sa.Function(
         function, in_srid(column, srid), bind(geometry, srid), type_=sa.Boolean()
     )
-    if srid == STORAGE.srid or function == "ST_Disjoint":
+    if srid == spatial.srid(column) or function == "ST_Disjoint":
         return exactly
     box = Bounds(*geometry.bounds)
-    covered = (bind(part, WGS84) for part in _covered(box))
-    return _in_envelopes(column, covered, _is_covered(box)) & exactly
+    covered = (bind(part, WGS84) for part in _covered(spatial.crs(column), box))
+    return _in_envelopes(column, covered, _is_covered(column, box)) & exactly
 
 
 @cache
 def _intersecting(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
     exactly = intersecting(in_srid(column, WGS84), PARTS[:parts], WGS84)
+    if spatial.srid(column) == WGS84:
+        return exactly
     return _candidates(column, parts, covered) & exactly
 
 
 @cache
 def _overlapping(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
     lonlat = in_srid(column, WGS84)
-    exactly = (lonlat.bool_op("&&")(parameter(name, WGS84)) for name in PARTS[:parts])
-    return _candidates(column, parts, covered) & sa.or_(*exactly)
+    exactly = sa.or_(*(lonlat.bool_op("&&")(parameter(name, WGS84)) for name in PARTS[:parts]))
+    if spatial.srid(column) == WGS84:
+        return exactly
+    return _candidates(column, parts, covered) & exactly
 
 
 @cache
@@ -87,9 +92,11 @@ def _candidates(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnE
     return _in_envelopes(column, [parameter(name, WGS84) for name in COVERED[:parts]], covered)
 
 
-def _values(box: Bounds) -> dict[str, bytes]:
-    parts = [*zip(PARTS, boxes(box), strict=False), *zip(COVERED, _covered(box), strict=False)]
-    return {name: ewkb(part) for name, part in parts}
+def _values(column: GeometryColumn, box: Bounds) -> dict[str, bytes]:
+    parts = dict(zip(PARTS, boxes(box), strict=False))
+    if spatial.srid(column) != WGS84:
+        parts |= zip(COVERED, _covered(spatial.crs(column), box), strict=False)
+    return {name: ewkb(part) for name, part in parts.items()}
 
 
 def _in_envelopes(
@@ -99,8 +106,9 @@ def _in_envelopes(
 
     Where the CRS does not cover all of a box, rows around its core may be in there as well.
     """
+    srid = spatial.srid(column)
     found = [
-        column.bool_op("&&")(sa.func.ST_Envelope(sa.func.ST_Transform(area, STORAGE.srid)))
+        column.bool_op("&&")(sa.func.ST_Envelope(sa.func.ST_Transform(area, srid)))
         for area in areas
     ]
     return sa.or_(*found) if covered else sa.or_(*found, _outside_the_core(column))
@@ -108,7 +116,8 @@ def _in_envelopes(
 
 def _outside_the_core(column: GeometryColumn) -> sa.ColumnElement[bool]:
     """The rows that may lie beyond the CRS's domain: all around its core, where hardly any are."""
-    (xmin, ymin, xmax, ymax), core = STORAGE.extent, STORAGE.core
+    crs = spatial.crs(column)
+    (xmin, ymin, xmax, ymax), core = crs.extent, crs.core
     strips = [
         (xmin, ymin, core.xmin, ymax),
         (core.xmax, ymin, xmax, ymax),
@@ -116,21 +125,21 @@ def _outside_the_core(column: GeometryColumn) -> sa.ColumnElement[bool]:
         (xmin, core.ymax, xmax, ymax),
     ]
     return sa.or_(
-        *(column.bool_op("&&")(sa.func.ST_MakeEnvelope(*strip, STORAGE.srid)) for strip in strips)
+        *(column.bool_op("&&")(sa.func.ST_MakeEnvelope(*strip, crs.srid)) for strip in strips)
     )
 
 
-def _is_covered(box: Bounds) -> bool:
-    """Whether the CRS is defined in all of the box."""
+def _is_covered(column: GeometryColumn, box: Bounds) -> bool:
+    """Whether the column's CRS is defined in all of the box."""
     corners = [(x, y) for span in box.spans for x in span for y in (box.ymin, box.ymax)]
-    return STORAGE.domain.contain(np.array(corners))
+    return spatial.crs(column).domain.contain(np.array(corners))
 
 
-def _covered(box: Bounds) -> list[BaseGeometry]:
-    """The parts of a box, a little enlarged, where the CRS is defined; their edges are cut into pieces."""
-    south, north = STORAGE.domain.ymin, STORAGE.domain.ymax
+def _covered(crs: CRS, box: Bounds) -> list[BaseGeometry]:
+    """The parts of a box, a little enlarged, where a CRS is defined; their edges are cut into pieces."""
+    south, north = crs.domain.ymin, crs.domain.ymax
     domain = shapely.union_all(
-        [shapely.box(west, south, east, north) for west, east in STORAGE.domain.spans]
+        [shapely.box(west, south, east, north) for west, east in crs.domain.spans]
     )
     found = []
     for part in boxes(box):
