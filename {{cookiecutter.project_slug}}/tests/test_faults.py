@@ -1,13 +1,17 @@
 """Faults of the database: each has its answer, passes by itself, and leaves nothing behind."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import rows
 import sqlalchemy as sa
+import uvicorn
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from rows import PATH
@@ -87,6 +91,59 @@ def wait_for_lock(other: sa.Connection) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("nobody waits")
+
+
+@contextmanager
+def served(app: Any) -> Iterator[int]:
+    """Serve an application on a port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait, for a third of the time that PostgreSQL gives to a statement."""
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it does not come true")
+
+
+def test_clients_that_leave_take_their_statements_along(
+    serve: Serve, other: sa.Connection, row: str, connection: sa.Connection
+) -> None:
+    app = serve(pool_size=2, max_overflow=1, pool_timeout=60).app
+    database: Database = app.state.database
+    text = json.dumps(rows.body(2))
+    new = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    requests = [
+        *[f"GET {row} HTTP/1.1\r\nHost: x\r\n\r\n"] * 50,
+        f"GET {features.ITEMS}?f=jsonseq HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"{new}Content-Length: {len(text)}\r\n\r\n{text}",
+    ]
+    lock(other)
+    with served(app) as port:
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in requests]
+        for client, request in zip(clients, requests, strict=True):
+            client.sendall(request.encode())
+        # More than there are threads, let alone connections.
+        wait_until(lambda: len(app.state.running) == len(requests))
+        wait_for_lock(other)
+        for client in clients:
+            client.close()
+        wait_until(lambda: not app.state.running)
+        assert database.usage(database.engine)["in_use"] == database.waiting == 0
+        other.rollback()
+    assert rows.count(connection) == 1
 
 
 def test_a_statement_that_takes_too_long(serve: Serve, other: sa.Connection, row: str) -> None:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from .crs import WORLD
 
 
-@dataclass(frozen=True, slots=True)
+class ClientGone(Exception):
+    """The client has closed its connection: nobody waits for the answer."""
+
+
+@dataclass(slots=True)
 class Context:
     """A request, or the work of a command, which has no id and no limits."""
 
@@ -18,6 +22,17 @@ class Context:
     max_vertices: int | None = None
     #: Degrees that a box may be wide, at the most.
     max_bbox_width: float = WORLD.xmax - WORLD.xmin
+    #: Whether the client has closed its connection before it had an answer.
+    gone: bool = False
+
+    def check(self) -> None:
+        """Go no further for a client that has left.
+
+        Raises:
+            ClientGone: It has.
+        """
+        if self.gone:
+            raise ClientGone
 
 
 NO_REQUEST = Context()

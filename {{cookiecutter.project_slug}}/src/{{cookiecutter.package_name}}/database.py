@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, BinaryIO, TypeVar
@@ -54,6 +55,9 @@ CONNECTIONS = sa.text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     " AS available"
 )
+
+#: Seconds of the wait for a connection after which it is asked whether the client still waits.
+SLICE = 0.25
 
 #: What a connection is lent out as: SQLAlchemy's, or the driver's in the pool's wrapping.
 Lent = TypeVar("Lent", sa.Connection, PoolProxiedConnection)
@@ -127,6 +131,7 @@ class Database:
             self.replica = Replica(self.engines["replica"], self._primary, settings.max_replica_lag)
         # Threads, of which each adds and removes itself.
         self._waiting: set[int] = set()
+        self._timeout = settings.pool_timeout
         self._limit = settings.pool_size + settings.max_overflow
         # A client may take long to read a stream: the other half of the connections is for everybody else.
         self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
@@ -144,7 +149,7 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
-            pool_timeout=settings.pool_timeout,
+            pool_timeout=min(settings.pool_timeout, SLICE),
             pool_recycle=settings.pool_recycle,
             # There is nothing to roll back: what begins a transaction ends it.
             pool_reset_on_return=None,
@@ -168,14 +173,20 @@ class Database:
         return True
 
     def _complete(self, cursor: Any, statement: str, needs: str = "") -> str:
-        """A statement with the id of the request and, where it begins a transaction, its limits and what it needs."""
+        """A statement with the id of the request and, where it begins a transaction, its limits and what it needs.
+
+        Raises:
+            ClientGone: Nobody waits for what it returns.
+        """
+        context = current.get()
+        context.check()
         if cursor.name is not None:
             # Of a named cursor, psycopg2 makes a declaration that nothing can stand before.
             return statement
         if cursor.connection.status == STATUS_READY:
             statement = f"{self._limits}{needs}{statement}"
-        if request_id := current.get().request_id:
-            statement = f"/* request {request_id} */ {statement}"
+        if context.request_id:
+            statement = f"/* request {context.request_id} */ {statement}"
         return statement
 
     def fetch(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
@@ -309,10 +320,16 @@ class Database:
             self._streams.release()
 
     def _checked_out(self, connect: Callable[[sa.Engine], Lent], engine: sa.Engine) -> Lent:
-        thread = threading.get_ident()
+        thread, until = threading.get_ident(), time.monotonic() + self._timeout
         self._waiting.add(thread)
         try:
-            return connect(engine)
+            while True:
+                current.get().check()
+                try:
+                    return connect(engine)
+                except sa.exc.TimeoutError:
+                    if time.monotonic() >= until:
+                        raise
         finally:
             self._waiting.discard(thread)
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
+from .api.middleware import Running
 from .database import Database
 from .observation import trace_statements
 from .settings import Settings
@@ -36,6 +37,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     trace_statements(database)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_every_second, database.liveness.hang_up)
+        tasks.start_soon(_look_for_the_gone, app.state.running, database)
         if database.replica is not None:
             tasks.start_soon(_every_second, database.replica.measure)
         tasks.start_soon(_in_thread, _count_connections, database, settings)
@@ -52,6 +54,16 @@ async def _every_second(do: Callable[[], None]) -> None:
         except Exception:
             log.exception("%s failed, and is tried again in a second", do.__qualname__)
         await anyio.sleep(1)
+
+
+async def _look_for_the_gone(running: set[Running], database: Database) -> None:
+    """Cancel the statements of clients that have closed their connections."""
+    while True:
+        await anyio.sleep(1)
+        for request in list(running):
+            await request.look()
+        if any(request.context.gone for request in running):
+            await _in_thread(database.liveness.cancel)
 
 
 async def _in_thread(do: Callable[..., None], *arguments: Any) -> None:

@@ -3,14 +3,18 @@
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from .context import Context, current
 
 #: Seconds for which a connection that was just used is taken to be alive unless it says otherwise.
 FRESH = 5.0
@@ -21,14 +25,25 @@ USED = "used"
 Part = TypeVar("Part")
 
 
+@dataclass(slots=True, eq=False)
+class Wait:
+    """An answer that is waited for over a connection."""
+
+    connection: Any
+    until: float
+    context: Context
+    #: Held while the statement is being cancelled: the connection must not go on to another meanwhile.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Liveness:
     """Sees that no connection is used which is dead, and that nobody waits for ever on one that dies."""
 
     def __init__(self, patience: float) -> None:
         #: Seconds that a statement may take, unless its execution option of that name says otherwise.
         self.patience = patience
-        # The connections in use, and until when they are waited for.
-        self._waiting: dict[int, tuple[float, Any]] = {}
+        # By the ids of the connections.
+        self._waiting: dict[int, Wait] = {}
 
     def watch(self, engine: sa.Engine) -> None:
         """Look after the connections of an engine."""
@@ -46,7 +61,7 @@ class Liveness:
         driver: Any = connection.connection.dbapi_connection
         try:
             for part in parts:
-                self._waiting.pop(id(driver), None)
+                self._end(driver)
                 yield part
                 self.wait(driver)
         finally:
@@ -60,15 +75,23 @@ class Liveness:
         A server that has stopped does not keep its own timeout, and TCP goes on as long as the machine runs.
         """
         now = time.monotonic()
-        for key, (until, connection) in list(self._waiting.items()):
-            if now > until:
+        for key, wait in list(self._waiting.items()):
+            if now > wait.until:
                 self._waiting.pop(key, None)
                 # The connection is another thread's, but its socket may be shut by any.
                 with (
                     suppress(OSError, psycopg2.Error),
-                    socket.socket(fileno=os.dup(connection.fileno())) as end,
+                    socket.socket(fileno=os.dup(wait.connection.fileno())) as end,
                 ):
                     end.shutdown(socket.SHUT_RDWR)
+
+    def cancel(self) -> None:
+        """Cancel the statements that no client waits for any more."""
+        for key, wait in list(self._waiting.items()):
+            if wait.context.gone:
+                with wait.lock, suppress(psycopg2.Error):
+                    if self._waiting.get(key) is wait:
+                        wait.connection.cancel()
 
     def _check(self, connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
         """Replace the pool's connections when one is found dead: what ``pool_pre_ping`` does, at a tenth of its cost.
@@ -96,13 +119,21 @@ class Liveness:
         self.wait(cursor.connection, patience)
 
     def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
-        self._waiting.pop(id(connection), None)
+        self._end(connection)
         entry.info[USED] = time.monotonic()
 
     def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
-        self._waiting.pop(id(connection), None)
+        self._end(connection)
 
     def wait(self, connection: Any, patience: float | None = None) -> None:
         """Take note that a connection is waited for, for so many seconds, until it is returned or used again."""
+        self._end(connection)
         until = time.monotonic() + (self.patience if patience is None else patience)
-        self._waiting[id(connection)] = (until, connection)
+        self._waiting[id(connection)] = Wait(connection, until, current.get())
+
+    def _end(self, connection: Any) -> None:
+        """Take note that nothing is waited for any more, once no cancelling is under way."""
+        wait = self._waiting.pop(id(connection), None)
+        if wait is not None:
+            with wait.lock:
+                pass

@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = database
     app.state.extents = Extents(database, search.TIME, settings.extent_lifetime)
     app.state.metrics = Metrics(database)
+    app.state.running = set()
     app.state.readiness = health.Readiness(database)
     # The last is the outermost.
     app.add_middleware(Methods)
@@ -64,7 +65,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     if settings.allowed_hosts:
         app.add_middleware(Hosts, hosts=settings.allowed_hosts)
-    app.add_middleware(Requests, settings=settings, metrics=app.state.metrics)
+    app.add_middleware(
+        Requests, settings=settings, metrics=app.state.metrics, running=app.state.running
+    )
     problems.install(app)
     readers = auth.readers(settings)
     # Routes are tried one by one: those that are asked for most often come first.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from time import perf_counter
 
+import anyio
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,8 +32,45 @@ SECURITY = [
     (b"x-content-type-options", b"nosniff"),
 ]
 
+#: Seconds that a request takes before it is asked whether its client still waits.
+LONG = 1.0
+
 #: Paths that machines ask for all the time: they are logged at the level debug.
 QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class Running:
+    """A request that is being answered, and whether its client still waits."""
+
+    def __init__(self, context: Context, receive: Receive, *, has_body: bool) -> None:
+        self.context = context
+        self._receive = receive
+        self._began = perf_counter()
+        # Until a body has come as a whole, only the application receives: it notices by itself that the client leaves.
+        self._watched = not has_body
+        self._kept: Message | None = None
+
+    async def receive(self) -> Message:
+        """Receive a message, for the application."""
+        message, self._kept = self._kept or await self._receive(), None
+        self._watched = not message.get("more_body", False)
+        return message
+
+    def answered(self) -> None:
+        """Take note that the client has its answer: it may leave, and what is done after that goes on."""
+        self._watched = self.context.gone = False
+
+    async def look(self) -> None:
+        """See whether the client has left, once it has waited for a while."""
+        if not self._watched or self.context.gone or perf_counter() - self._began < LONG:
+            return
+        with anyio.CancelScope() as at_once:
+            at_once.cancel()
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.context.gone = True
+            else:
+                self._kept = message
 
 
 class Requests:
@@ -41,17 +79,21 @@ class Requests:
     It is the outermost middleware, and answers whatever exception no other handler did.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, running: set[Running]
+    ) -> None:
         self.app = app
         self._settings = settings
         self._metrics = metrics
+        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         began, status, started = perf_counter(), 500, False
-        context = self._context(scope)
+        context, has_body = self._context(scope)
+        running = Running(context, receive, has_body=has_body)
 
         async def answer(message: Message) -> None:
             nonlocal status, started
@@ -61,12 +103,17 @@ class Requests:
                 said = {name for name, _ in headers}
                 headers += [header for header in SECURITY if header[0] not in said]
                 headers.append((b"x-request-id", context.request_id.encode()))
+            elif not message.get("more_body", False):
+                running.answered()
             await send(message)
 
         token = current.set(context)
+        self._running.add(running)
         try:
-            await self.app(scope, receive, answer)
+            await self.app(scope, running.receive, answer)
         except Exception as error:
+            if started and context.gone:
+                return
             response = await problems.answer(Request(scope), error)
             if started:
                 # It is too late for an answer: all that is left is to break off the connection.
@@ -75,22 +122,27 @@ class Requests:
                 response = problems.problem(status, "".join(traceback.format_exception(error)))
             await response(scope, receive, answer)
         finally:
+            self._running.discard(running)
             self._note(scope, status, perf_counter() - began)
             current.reset(token)
 
-    def _context(self, scope: Scope) -> Context:
-        request_id, fresh = "", False
+    def _context(self, scope: Scope) -> tuple[Context, bool]:
+        """The context of a request, and whether it has a body."""
+        request_id, fresh, has_body = "", False, False
         for name, value in scope["headers"]:
             if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
                 request_id = value.decode()
             elif name == b"cache-control":
                 fresh = b"no-cache" in value.lower()
-        return Context(
+            elif name in (b"content-length", b"transfer-encoding"):
+                has_body = True
+        context = Context(
             request_id or os.urandom(8).hex(),
             fresh,
             self._settings.max_vertices,
             self._settings.max_bbox_width,
         )
+        return context, has_body
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]

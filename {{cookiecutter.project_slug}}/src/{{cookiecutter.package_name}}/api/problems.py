@@ -15,9 +15,11 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from .. import spatial
+from ..context import ClientGone, current
 from ..models import Base
 from ..queries import TABLE
 from . import methods
@@ -55,6 +57,9 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
 GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
 
 
+#: What logs and metrics have, as nginx does, of a request whose client left before it was answered.
+CLIENT_GONE = 499
+
 #: Errors of one input that are listed, at the most.
 LISTED_ERRORS = 20
 
@@ -82,6 +87,8 @@ def install(app: FastAPI) -> None:
         RequestValidationError,
         RecursionError,
         HTTPException,
+        ClientGone,
+        ClientDisconnect,
         PoolTimeout,
         DBAPIError,
         psycopg2.Error,
@@ -120,6 +127,11 @@ async def answer(request: Request, error: Exception) -> Response:
             )
         case HTTPException():
             return problem(error.status_code, error.detail, headers=error.headers)
+        case ClientGone() | ClientDisconnect():
+            return Response(status_code=CLIENT_GONE)
+        case DBAPIError() if current.get().gone:
+            # Its statement was cancelled.
+            return Response(status_code=CLIENT_GONE)
         case PoolTimeout():
             return _unavailable("every connection to the database is in use")
         case DBAPIError():
