@@ -112,7 +112,9 @@ def to_wkb(geometries: Geometries) -> list[str]:
     return [wkb.hex() for wkb in shapely.to_wkb(geometries)]
 
 
-def fitted(geometries: Geometries, *, force_2d: bool = False) -> Geometries:
+def fitted(
+    geometries: Geometries, *, force_2d: bool = False, make_valid: bool = False
+) -> Geometries:
     """The geometries as the column can store them, where nothing is lost: a part for a whole, or a whole of one part.
 
     Files often know one of POLYGON and MULTIPOLYGON only.
@@ -120,8 +122,12 @@ def fitted(geometries: Geometries, *, force_2d: bool = False) -> Geometries:
     Args:
         geometries: The geometries; they are left as they are.
         force_2d: Drop z and m.
+        make_valid: Repair those that are invalid.
     """
     fitted = shapely.force_2d(geometries) if force_2d else geometries.copy()
+    if make_valid:
+        at = np.flatnonzero(~shapely.is_valid(fitted) & ~shapely.is_missing(fitted))
+        fitted[at] = shapely.make_valid(fitted[at], method="structure", keep_collapsed=False)
     types = shapely.get_type_id(fitted)
     part = KIND.removeprefix("MULTI")
     if part not in JOIN:
@@ -146,8 +152,12 @@ def problems(geometries: Geometries, srid: int) -> Iterator[tuple[int, str]]:
         try:
             geometry.verify(shapely.set_srid(shape, srid), GEOMETRY)
         except ValueError as error:
-            surplus = not HAS_Z and (shape.has_z or shape.has_m)
-            yield index, f"{error} (--force-2d drops the others)" if surplus else str(error)
+            hint = ""
+            if not HAS_Z and (shape.has_z or shape.has_m):
+                hint = " (--force-2d drops the others)"
+            elif str(error).startswith("an invalid geometry"):
+                hint = " (--make-valid repairs it)"
+            yield index, f"{error}{hint}"
 
 
 def storable(geometries: Geometries, srid: int) -> Geometries:

@@ -1,6 +1,7 @@
 """The command line: ``python -m <package> check | serve | migrate | load | export``."""
 
 import argparse
+import codecs
 import gc
 import logging
 import os
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument(
-        "file", type=Path, help="GeoJSON, a sequence of it, GeoPackage, FlatGeobuf, Shapefile, …"
+        "file",
+        type=Path,
+        help="GeoJSON, a sequence of it, CSV, GeoPackage, FlatGeobuf, Shapefile, XLSX, …",
     )
     load.add_argument(
         "--key",
@@ -94,7 +97,26 @@ def _add_load(load: argparse.ArgumentParser) -> None:
     load.add_argument(
         "--source-crs", type=_srid, metavar="EPSG:n", help="the CRS, whatever the file says"
     )
+    load.add_argument(
+        "--x", metavar="COLUMN", help="of a table without geometries: longitude or easting"
+    )
+    load.add_argument("--y", metavar="COLUMN", help="latitude or northing")
+    load.add_argument("--z", metavar="COLUMN", help="height")
+    load.add_argument(
+        "--encoding",
+        type=_encoding,
+        help="of the texts, such as latin1 (default: as the file says)",
+    )
+    load.add_argument(
+        "--empty",
+        choices=["null", "default", "text"],
+        help="what an empty text or cell stands for in a text attribute (default: an empty cell of"
+        " CSV for NULL, an empty text in quotes or of another format for itself)",
+    )
+    load.add_argument("--id-to", metavar="ATTRIBUTE", help="takes the features' own ids")
     load.add_argument("--force-2d", action="store_true", help="drop z and m")
+    load.add_argument("--linearize", action="store_true", help="make lines of curves")
+    load.add_argument("--make-valid", action="store_true", help="repair invalid geometries")
     load.add_argument(
         "--skip-invalid", action="store_true", help="load the others where features are refused"
     )
@@ -111,7 +133,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("file", type=Path, nargs="?", help="default: standard output")
     export.add_argument(
         "--format",
-        choices=["geojsonseq", "geojson", "flatgeobuf", "csv"],
+        choices=["geojsonseq", "geojson", "flatgeobuf", "geopackage", "csv", "shapefile"],
         help="default: by the name of the file, else geojsonseq, a feature to a line",
     )
     export.add_argument(
@@ -119,6 +141,11 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--all", action="store_true", help="also the rows that a partial index leaves out"
+    )
+    export.add_argument(
+        "--for-spreadsheets",
+        action="store_true",
+        help="write ' before texts in CSV that a spreadsheet would take for a formula, such as =1+1",
     )
     # A box may begin with a negative number, which is no option.
     export._negative_number_matcher = re.compile(r"-[\d.]")
@@ -140,6 +167,13 @@ def _renamed(text: str) -> tuple[str, str]:
     if not source:
         raise argparse.ArgumentTypeError(f"{text!r} is not like PROPERTY=ATTRIBUTE")
     return source, attribute
+
+
+def _encoding(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"no encoding is called {text!r}") from None
 
 
 def _srid(text: str) -> int:
@@ -207,19 +241,34 @@ def _load(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from .load import LoadError, Options, Rejects, load
-    from .sources import SourceError, source
+    from .sources import Coordinates, SourceError, source
 
     # A batch is free when nobody refers to it; to look for cycles in it would take a third of the time.
     gc.disable()
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    how = Options(options.key, dict(options.map), options.skip_invalid, options.force_2d)
+    how = Options(
+        key=options.key,
+        renamed=dict(options.map),
+        skip_invalid=options.skip_invalid,
+        force_2d=options.force_2d,
+        make_valid=options.make_valid,
+        id_to=options.id_to,
+        empty=options.empty,
+    )
     rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
     engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
     try:
         if rejects.path.resolve() == options.file.resolve():
             raise SourceError(f"{options.file} cannot be read and take the refused features")
-        file = source(options.file, options.source_crs, options.layer)
+        file = source(
+            options.file,
+            options.source_crs,
+            options.layer,
+            encoding=options.encoding,
+            linearize=options.linearize,
+            coordinates=Coordinates(options.x, options.y, options.z),
+        )
         # Silent where standard error is no terminal.
         bar = tqdm(total=file.size, unit=file.unit, unit_scale=True, disable=None)
         with rejects, bar, engine.begin() as connection:
@@ -236,7 +285,7 @@ def _load(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from . import bbox
-    from .export import SUFFIXES, ExportError, export
+    from .export import KINDS, SUFFIXES, ExportError, export
     from .queries import EVERY_ROW, GEOMETRY, INDEXED_ROWS
     from .statements import Condition, together
 
@@ -247,11 +296,25 @@ def _export(options: argparse.Namespace) -> int:
     if options.bbox is not None:
         rows.append(bbox.within(GEOMETRY, options.bbox))
     suffix = options.file.suffix.lower() if options.file else ""
-    kind = options.format or SUFFIXES.get(suffix, "geojsonseq")
+    kind = options.format or SUFFIXES.get(suffix, "" if suffix else "geojsonseq")
+    if not kind:
+        endings = ", ".join(SUFFIXES)
+        print(
+            f"{options.file}: no format has names that end with {suffix}: {endings} do."
+            f" --format is one of {', '.join(KINDS)}",
+            file=sys.stderr,
+        )
+        return 1
     engine = sa.create_engine(Settings().database_url, poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
-            export(connection, together(rows), kind, options.file)
+            export(
+                connection,
+                together(rows),
+                kind,
+                options.file,
+                for_spreadsheets=options.for_spreadsheets,
+            )
     except KeyboardInterrupt:
         print("interrupted: no file was written", file=sys.stderr)
         return 130

@@ -4,6 +4,7 @@ Rows go to PostgreSQL through COPY: straight into the table, or into a temporary
 transform them or to compare them with the rows that are there.
 """
 
+import datetime
 import json
 import re
 from collections import defaultdict
@@ -16,16 +17,26 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, TextIO
 
+import psycopg2
 import shapely
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from psycopg2.extensions import set_wait_callback
 from psycopg2.extras import wait_select
-from pydantic import ConfigDict, Field, Json, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from . import bulk, spatial
+from . import bulk, json_numbers, spatial
 from .crs import WGS84
 from .geometry import in_srid
 from .queries import GEOMETRY, STORAGE, TABLE
@@ -62,17 +73,25 @@ class Result:
     refused: int = 0
     #: Properties that no attribute takes, in the order of their appearance.
     unknown: dict[str, None] = field(default_factory=dict)
+    #: Properties that only the database sets.
+    read_only: dict[str, None] = field(default_factory=dict)
+    #: Whether features bring ids of their own that no attribute takes.
+    has_ids: bool = False
 
     def __str__(self) -> str:
-        said = f"{self.loaded:,} rows loaded"
+        lines = [f"{self.loaded:,} rows loaded"]
         if self.refused:
-            said += f", {self.refused:,} features refused"
+            lines[0] += f", {self.refused:,} features refused"
+        if self.has_ids:
+            lines.append("ignored: the features' own ids (--id-to ATTRIBUTE keeps them)")
+        if self.read_only:
+            lines.append(f"ignored, since the database sets them: {', '.join(self.read_only)}")
         if self.unknown:
-            said += (
-                f"\nleft behind, since no attribute is called so: {', '.join(self.unknown)}"
+            lines.append(
+                f"ignored, since no column has this name: {', '.join(self.unknown)}"
                 " (--map PROPERTY=ATTRIBUTE takes one)"
             )
-        return said
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +103,22 @@ class Options:
         renamed: Attributes by the names that the file has for them, where they differ.
         skip_invalid: Load the others where features are refused.
         force_2d: Drop z and m.
+        make_valid: Repair invalid geometries.
+        id_to: An attribute that gets the features' own ids.
+        empty: What an empty text stands for in a text attribute, one of ``EMPTY``; None: itself.
     """
 
     key: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     skip_invalid: bool = False
     force_2d: bool = False
+    make_valid: bool = False
+    id_to: str | None = None
+    empty: str | None = None
+
+
+#: What an empty cell may stand for in a text attribute: NULL, the column's default, or an empty text.
+EMPTY = ("null", "default", "text")
 
 
 #: Where a feature does not have an attribute at all: the row gets the database's default.
@@ -104,16 +133,32 @@ class Attribute:
         self.name = column.name
         known = {{ cookiecutter.__class_name }}In.model_fields[column.name]
         rule: Any = Annotated[known.annotation, Field(), *known.metadata]
+        self._is_text = isinstance(column.type, sa.String)
         if json_as_text and isinstance(column.type, JSONB):
-            rule = Annotated[rule, Json] | None
+            rule = Annotated[rule, BeforeValidator(_from_json)] | None
+        elif isinstance(column.type, sa.Date | sa.DateTime):
+            rule = Annotated[rule, WrapValidator(_as_time)]
+        self._json_as_text = json_as_text
         values: Any = GenericAlias(list, (rule,))
         self._values: TypeAdapter[list[Any]] = TypeAdapter(
             values, config=ConfigDict(coerce_numbers_to_str=True)
         )
         self._text = _text_writer(column.type)
 
-    def fill(self, values: list[Any]) -> list[Any]:
-        """The values, where a null that the column does not take counts as left out."""
+    def fill(self, values: list[Any], empty: str | None) -> list[Any]:
+        """The values, where a null that the column does not take counts as left out.
+
+        Args:
+            values: As the file has them. Formats without null have an empty text for it.
+            empty: What an empty text stands for, of ``Options``.
+        """
+        if empty == "default":
+            values = [LEFT_OUT if value in (None, "") else value for value in values]
+        elif not self._is_text and (self._json_as_text or not isinstance(self.column.type, JSONB)):
+            values = [None if value == "" else value for value in values]
+        elif self._is_text and empty is not None:
+            wanted, other = ("", None) if empty == "text" else (None, "")
+            values = [wanted if value == other else value for value in values]
         if self.column.nullable:
             return values
         return [LEFT_OUT if value is None else value for value in values]
@@ -134,6 +179,43 @@ class Attribute:
         """Checked values as COPY reads them."""
         write = self._text
         return [r"\N" if value is None else write(value) for value in values]
+
+
+def _from_json(value: Any) -> Any:
+    """JSON of a format that has texts only."""
+    return json_numbers.loads(value) if isinstance(value, str) else value
+
+
+#: Times as programs write them: 2020/01/31 by GDAL, without an offset by most.
+_TIME = re.compile(
+    r"\s*(\d{4})([-/])(\d\d)\2(\d\d)"
+    r"(?:[T ]\s*(\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:(Z|[+-]\d\d)(?::?(\d\d))?)?)?\s*"
+)
+#: What PostgreSQL stores and Python does not, as ``export`` writes it.
+_BEYOND_PYTHON = re.compile(
+    r"-?infinity|(\d{5,6}-\d\d-\d\d([T ][\d:.]+([+-][\d:]+)?)?|\d{4,6}-\d\d-\d\d([T ][\d:.]+([+-][\d:]+)?)? BC)"
+)
+_AMBIGUOUS = re.compile(r"\s*\d{1,2}([-./])\d{1,2}\1(\d{4}|\d\d)\b.*")
+
+
+def _as_time(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """A date or a time; without an offset it is UTC, and a date is its first moment."""
+    if isinstance(value, datetime.datetime):
+        value = value.isoformat()
+    elif isinstance(value, datetime.date):
+        value = f"{value}T00:00:00Z"
+    if not isinstance(value, str):
+        return validate(value)
+    if match := _TIME.fullmatch(value):
+        year, _, month, day, time, offset, minutes = match.groups()
+        offset = "Z" if offset in (None, "Z") else f"{offset}:{minutes or '00'}"
+        return validate(f"{year}-{month}-{day}T{time or '00:00'}{offset}")
+    if _BEYOND_PYTHON.fullmatch(value):
+        return value
+    if _AMBIGUOUS.fullmatch(value):
+        reason = f"{value!r:.40}: day and month may be either way round; write it like 2020-01-31"
+        raise PydanticCustomError("time", "{reason}", {"reason": reason})
+    return validate(value)
 
 
 def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
@@ -201,6 +283,8 @@ def load(
     )
     loading = _Loading(connection, source, options, refuse, watch)
     loading.run()
+    if not loading.result.loaded and not loading.result.refused:
+        raise LoadError("nothing was loaded: the file has no features")
     if loading.result.refused and not options.skip_invalid:
         raise LoadError(
             f"nothing was loaded: {loading.result.refused:,} features are refused"
@@ -213,10 +297,12 @@ def load(
 
 
 def _check_options(options: Options) -> None:
-    for name in options.renamed.values():
+    for name in filter(None, [*options.renamed.values(), options.id_to]):
         if name not in ATTRIBUTES:
             listed = ", ".join(ATTRIBUTES)
             raise LoadError(f"{TABLE.name} has no attribute {name!r}; it has {listed}")
+    if options.id_to in options.renamed.values():
+        raise LoadError(f"--id-to and --map both fill {options.id_to}")
     if options.key is not None and options.key not in (unique := _unique_attributes()):
         listed = f"unique are: {', '.join(unique)}" if unique else "none is"
         raise LoadError(
@@ -310,7 +396,11 @@ class _Loading:
             self._watch(self._source.progress)
 
     def _rows_of(self, batch: Batch) -> Iterator[Rows]:
-        geometries = bulk.fitted(batch.geometries, force_2d=self._options.force_2d)
+        geometries = bulk.fitted(
+            batch.geometries,
+            force_2d=self._options.force_2d,
+            make_valid=self._options.make_valid,
+        )
         values = self._values(batch)
         groups = _groups(values, len(batch.positions))
         problems: dict[int, list[str]] = defaultdict(list)
@@ -361,13 +451,28 @@ class _Loading:
             seen.update(properties)
         self._seen.update(dict.fromkeys(seen))
         sources = _sources(seen, self._options.renamed)
-        known = {*sources.values(), *READ_ONLY}
-        self.result.unknown.update(dict.fromkeys(name for name in seen if name not in known))
-        return {
-            name: self._attributes[name].fill(
-                [properties.get(source, LEFT_OUT) for properties in batch.properties]
-            )
+        columns = {
+            name: [properties.get(source, LEFT_OUT) for properties in batch.properties]
             for name, source in sources.items()
+        }
+        taken = set(sources.values())
+        has_ids = any(each is not None for each in batch.ids)
+        if (id_to := self._options.id_to) is not None:
+            taken.discard(sources.get(id_to, ""))
+            # Formats without ids have them among the properties.
+            if not has_ids:
+                taken.add("id")
+            ids = batch.ids if has_ids else [each.get("id") for each in batch.properties]
+            columns[id_to] = [LEFT_OUT if each is None else each for each in ids]
+        elif has_ids:
+            self.result.has_ids = True
+        for name in seen:
+            if name not in taken:
+                ignored = self.result.read_only if name in READ_ONLY else self.result.unknown
+                ignored[name] = None
+        return {
+            name: self._attributes[name].fill(column, self._options.empty)
+            for name, column in columns.items()
         }
 
     def _refused(self, refusal: Refusal) -> None:
@@ -385,7 +490,10 @@ def _sources(properties: Iterable[str], renamed: Mapping[str, str]) -> dict[str,
     for attribute in ATTRIBUTES:
         given = [name for name in properties if renamed.get(name) == attribute]
         exact = [name for name in named if name == attribute]
-        found = given or exact or folded.get(attribute.casefold(), [])
+        # A Shapefile has ten characters for a name.
+        short = attribute[:10].casefold()
+        cut = folded.get(short, []) if len(attribute) > 10 and short not in ATTRIBUTES else []
+        found = given or exact or folded.get(attribute.casefold(), []) or cut
         if len(found) > 1:
             raise LoadError(
                 f"{attribute} may be any of the properties {', '.join(found)}: say which one with"
@@ -514,10 +622,8 @@ class Staging:
             }
             given = {name: insert.excluded[name] for name in (*names, GEOMETRY.name)}
             insert = insert.on_conflict_do_update(index_elements=[key], set_=touched | given)
-        try:
+        with _refusing(self._connection):
             return self._connection.execute(insert).rowcount
-        except sa.exc.DBAPIError as error:
-            raise LoadError(f"nothing was loaded: {_reason(error.orig)}") from error
 
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
@@ -557,27 +663,70 @@ def _copy(
     listed = ", ".join(map(quote, columns))
     stream = _Stream(texts)
     driver: Any = connection.connection
-    with driver.cursor() as cursor:
+    with _refusing(connection), driver.cursor() as cursor:
         try:
             cursor.copy_expert(
                 f"COPY {quote(table.name)} ({listed}) FROM STDIN (ENCODING 'UTF8')", stream
             )
-        except driver.Error as error:
+        except psycopg2.Error:
             if stream.error is not None:
                 raise stream.error from None
-            raise LoadError(f"nothing was loaded: {_reason(error)}") from error
+            raise
         return int(cursor.rowcount)
 
 
 def _reason(error: Any) -> str:
     """Why PostgreSQL refused a row."""
     said = ": ".join(filter(None, [error.diag.message_primary, error.diag.message_detail]))
-    if error.pgcode == UNIQUE_VIOLATION:
-        said += " (--key ATTRIBUTE changes the row that is there)"
     conditions = spatial.conditions(TABLE)
     if conditions and (error.pgcode or "").startswith(("22", "XX")):
         said += f" (in a value, or in the condition of an index: {conditions})"
-    return said or str(error)
+    return said or str(error).strip()
+
+
+@contextmanager
+def _refusing(connection: sa.Connection) -> Iterator[None]:
+    """Say why PostgreSQL refuses a row.
+
+    Raises:
+        LoadError: It does.
+    """
+    before = connection.begin_nested()
+    try:
+        yield
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        reason = _reason(cause)
+        if cause.pgcode == UNIQUE_VIOLATION:
+            before.rollback()
+            reason = _twice(connection, cause.diag) or reason
+        raise LoadError(f"nothing was loaded: {reason}") from error
+    before.commit()
+
+
+def _twice(connection: sa.Connection, diagnostics: Any) -> str | None:
+    """Whether a value that must be unique is in the table, or several times in the file; None if nobody can say."""
+    for constraint in TABLE.constraints:
+        if (
+            isinstance(constraint, sa.UniqueConstraint)
+            and constraint.name == diagnostics.constraint_name
+            and len(constraint.columns) == 1
+        ):
+            [column] = constraint.columns
+            value = re.fullmatch(
+                r"Key \(.*?\)=\((.*)\) already exists\.",
+                diagnostics.message_detail or "",
+                re.DOTALL,
+            )
+            if value is None:
+                return None
+            same = column == sa.cast(sa.literal(value[1], sa.Text()), column.type)
+            if connection.scalar(sa.select(sa.select(TABLE.c.id).where(same).exists())):
+                said = "a row that is there already has it (--key ATTRIBUTE changes that row)"
+            else:
+                said = "several features of the file have it"
+            return f"{column.name} must be unique, and {value[1]!r:.100} is not: {said}"
+    return None
 
 
 UNIQUE_VIOLATION = "23505"
