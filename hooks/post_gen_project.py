@@ -31,7 +31,8 @@ class NotChecked(Exception):
 
 def main() -> int:
     remove_empty_folders(Path.cwd())
-    if left := of_other_parameters(Path.cwd()):
+    left = of_other_parameters(Path.cwd())
+    if left:
         say(
             f"{RULE}\nThese are of other parameters than now, or your own, and were left as they are:\n"
             + "".join(f"  {path}\n" for path in left)
@@ -49,9 +50,12 @@ def main() -> int:
     say(checked.stdout)
     if checked.returncode == 0:
         return 0
+    cause = "a fault of the template or of the parameters: please report it with them."
+    if left:
+        cause = "perhaps because of what other parameters left: remove it, and run cookiecutter again."
     say(
         f"{RULE}\nThe generated models do not pass their own check; the reasons are given above.\n"
-        f"That is a fault of the template or of the parameters: please report it with them.\n{RULE}"
+        f"That is {cause}\n{RULE}"
     )
     return 1
 

@@ -75,7 +75,8 @@ def _baker(folder: Path) -> Bake:
     return bake
 
 
-def _postgis() -> ModuleType:
+@pytest.fixture(scope="session")
+def postgis() -> ModuleType:
     """The tools/postgis.py of the rendered projects."""
     file = TEMPLATE / "{{cookiecutter.project_slug}}" / "tools" / "postgis.py"
     spec = importlib.util.spec_from_file_location("postgis", file)
@@ -90,9 +91,8 @@ def _postgis() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Any]:
+def server(postgis: ModuleType) -> Iterator[Any]:
     """A server with PostGIS, shared by all processes of the tests; without one there is nothing to test."""
-    postgis = _postgis()
     try:
         with postgis.server() as server:
             yield server

@@ -59,6 +59,8 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"chosen": formatter},
         "handlers": {"stdout": handler},
+        # Alembic lists its plugins at every start.
+        "loggers": {"alembic.runtime.plugins": {"level": "WARNING"}},
         "root": {"handlers": ["stdout"], "level": settings.log_level.upper()},
     }
 
