@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import rows
@@ -203,7 +204,34 @@ def test_a_record_is_an_object_of_one_line() -> None:
     assert entry["time"].endswith("+00:00")
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_the_configuration_of_logging_is_one(settings: Settings, form: str) -> None:
+def formatter(settings: Settings, form: str) -> logging.Formatter:
     config = logging_config(settings.model_copy(update={"log_format": form}))
-    logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["chosen"])
+    chosen = config["formatters"]["chosen"]
+    return logging.config.DictConfigurator(config).configure_formatter(chosen)
+
+
+#: Characters that would begin a line, or that a terminal obeys.
+FORGED = "\n\r\v\x1b[2J\x00\x7f\x9b\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_client_cannot_forge_a_line_of_the_log(
+    client: TestClient, settings: Settings, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    caplog.set_level(logging.INFO, "access")
+    forged = f"{FORGED}2026-01-01 00:00:00,000 INFO access: DELETE /everything 204"
+    client.get(f"/{quote(forged)}?{quote(forged)}")
+    [record] = [each for each in caplog.records if each.name == "access"]
+    try:
+        raise ValueError(forged)
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+        line, *traceback = formatter(settings, form).format(record).split("\n")
+    assert "everything" in line and line.isprintable()
+    if form == "json":
+        assert json.loads(line)["path"] == f"/{forged}"
+        assert traceback == []
+    else:
+        assert line.endswith("204 404")
+        assert any("everything" in each for each in traceback)
+        assert all(each.startswith("    ") and each.isprintable() for each in traceback)

@@ -8,6 +8,9 @@ import os
 import re
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -215,19 +218,39 @@ def _serve(options: argparse.Namespace) -> int:
     settings = Settings()
     settings.refuse_unsafe_production()
     os.environ.setdefault("PROCESSES", str(options.workers))
-    uvicorn.run(
-        f"{__package__}.main:create_app",
-        factory=True,
-        host=options.host,
-        port=options.port,
-        workers=options.workers,
-        # The service logs requests itself, with their ids.
-        access_log=False,
-        log_config=logging_config(settings),
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_timeout,
-    )
+    with _metrics_folder(options.workers):
+        uvicorn.run(
+            f"{__package__}.main:create_app",
+            factory=True,
+            host=options.host,
+            port=options.port,
+            workers=options.workers,
+            # On a busy machine a process takes longer than uvicorn's 5 seconds to start, and would be killed each time.
+            timeout_worker_healthcheck=30,
+            # The service logs requests itself, with their ids.
+            access_log=False,
+            log_config=logging_config(settings),
+            server_header=False,
+            timeout_graceful_shutdown=settings.shutdown_timeout,
+        )
     return 0
+
+
+@contextmanager
+def _metrics_folder(workers: int) -> Iterator[None]:
+    """A folder in which several processes add up their metrics, unless the environment names one.
+
+    It is in memory where there is /dev/shm, which containers have even if their file system is read-only.
+    """
+    from .observation import METRICS_FOLDER
+
+    if workers == 1 or METRICS_FOLDER in os.environ:
+        yield
+        return
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="metrics-", dir=memory) as folder:
+        os.environ[METRICS_FOLDER] = folder
+        yield
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -38,6 +38,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_every_second, database.liveness.hang_up)
         tasks.start_soon(_look_for_the_gone, app.state.running, database)
+        if app.state.metrics.is_shared:
+            tasks.start_soon(_every_second, app.state.metrics.look)
         if database.replica is not None:
             tasks.start_soon(_every_second, database.replica.measure)
         tasks.start_soon(_in_thread, _count_connections, database, settings)

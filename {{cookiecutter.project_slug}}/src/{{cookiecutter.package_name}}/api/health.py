@@ -9,7 +9,7 @@ import anyio
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy.dialects import postgresql
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from .. import migrations
 from ..database import SERVER, Database, unfit
 from ..models import Base
+from ..observation import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +178,6 @@ async def ready(request: Request) -> Ready:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Numbers for Prometheus, of this process."""
-    registry = request.app.state.metrics.registry
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    """Numbers for Prometheus, of all processes of this server."""
+    numbers: Metrics = request.app.state.metrics
+    return Response(numbers.exposition(), media_type=CONTENT_TYPE_LATEST)

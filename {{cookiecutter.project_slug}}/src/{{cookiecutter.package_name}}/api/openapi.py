@@ -125,11 +125,16 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     components["parameters"] = {"limit": _limit(settings)}
     if not settings.asks_who:
         components.pop("securitySchemes", None)
-    for path in made["paths"].values():
-        for method, operation in path.items():
+    row, feature = resources.row_example(), resources.feature_example()
+    for path, operations in made["paths"].items():
+        example = feature if path.startswith("/collections/") else row
+        for method, operation in operations.items():
             if not settings.asks_who:
                 operation.pop("security", None)
             _complete(operation, writes=method != "get")
+            # Every member of a patch is optional: the whole row is one, too.
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                content["example"] = example
     components["schemas"] = {name: openapi30.schema(each) for name, each in schemas.items()}
     made["paths"] = openapi30.schemas_within(made["paths"])
     return made
