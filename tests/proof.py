@@ -29,7 +29,7 @@ STEPS = {
 #: named variants run all.
 SAME_IN_ALL = (
     *("auth", "checks", "cli", "faults", "health", "limits", "map", "migrations", "observation"),
-    *("production", "settings"),
+    *("production", "proxies", "settings"),
 )
 
 

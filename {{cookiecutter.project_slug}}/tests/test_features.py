@@ -297,9 +297,53 @@ def test_what_is_no_box_is_refused(spread: TestClient, bbox: str) -> None:
         )
 
 
-def test_degrees_beyond_the_world_are_refused(spread: TestClient) -> None:
-    for bbox in ("-181,0,0,1", "0,0,181,1", "0,-91,1,0", "0,0,1,91"):
-        refused(spread, "bbox", bbox=bbox)
+@EVERY_CRS
+def test_degrees_beyond_the_world_are_refused(spread: TestClient, crs: Reference) -> None:
+    """In the order of the axes that the CRS has, which the message names."""
+    in_degrees = crs.srid == 4326 or (crs == STORED and STORAGE.geographic)
+    order = "south,west,north,east" if crs.swapped else "west,south,east,north"
+    unit = "degrees" if in_degrees else "units"
+    expected = f"not a box {order} in {unit} of {crs.uri}: "
+    for west, south, east, north, reason in [
+        (-181, 0, 0, 1, "the longitude -181 is beyond -180 to 180"),
+        (0, 0, 181, 1, "the longitude 181 is beyond -180 to 180"),
+        (0, -91, 1, 0, "the latitude -91 is beyond -90 to 90"),
+        (0, 0, 1, 91, "the latitude 91 is beyond -90 to 90"),
+        (0, 2, 1, 1, "its southern edge, 2, is north of its northern edge, 1"),
+    ]:
+        corners = (south, west, north, east) if crs.swapped else (west, south, east, north)
+        query = {"bbox": ",".join(map(str, corners)), "bbox-crs": crs.uri}
+        if in_degrees:
+            refused(spread, "bbox", **query)
+            detail = spread.get(ITEMS, params=query).json()["errors"][0]["detail"]
+            assert detail == expected + reason
+    refused(spread, "bbox", **{"bbox": "1,2,3", "bbox-crs": crs.uri})
+    detail = spread.get(ITEMS, params={"bbox": "1,2,3", "bbox-crs": crs.uri}).json()["detail"]
+    assert detail == f"query.bbox: {expected}it has 3 numbers"
+
+
+def test_a_format_may_be_called_by_its_media_type(spread: TestClient) -> None:
+    for path, name, media_type in [
+        (ITEMS, "application/geo+json", GEOJSON),
+        (ITEMS, "application%2Fgeo%2Bjson", GEOJSON),
+        (ITEMS, "application/json", GEOJSON),
+        (ITEMS, "text/csv", "text/csv; charset=utf-8"),
+        (ITEMS, "Text/HTML", "text/html; charset=utf-8"),
+        (ITEMS, "application/geo+json-seq", "application/geo+json-seq"),
+        ("/collections", "text/html", "text/html; charset=utf-8"),
+        (f"{COLLECTION}/queryables", "application/schema+json", "application/schema+json"),
+        (
+            f"{COLLECTION}/tiles/WebMercatorQuad",
+            "application/vnd.mapbox.tilejson+json",
+            "application/vnd.mapbox.tilejson+json",
+        ),
+    ]:
+        response = spread.get(f"{path}?f={name}")
+        assert (response.status_code, response.headers["Content-Type"]) == (200, media_type)
+    for wrong in ("application/xml", "geo+json", "text/csv,", "*/*"):
+        response = spread.get(f"{ITEMS}?f={wrong}")
+        assert response.status_code == 400
+        assert "'geojson', 'json', 'html', 'csv' or 'jsonseq'" in response.json()["detail"]
 
 
 def test_a_time_finds_what_is_in_its_interval(

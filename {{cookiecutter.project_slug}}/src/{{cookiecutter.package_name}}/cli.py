@@ -231,6 +231,8 @@ def _serve(options: argparse.Namespace) -> int:
             access_log=False,
             log_config=logging_config(settings),
             server_header=False,
+            # The application believes proxies itself (FORWARDED_ALLOW_IPS), about more than uvicorn does.
+            proxy_headers=False,
             timeout_graceful_shutdown=settings.shutdown_timeout,
         )
     return 0

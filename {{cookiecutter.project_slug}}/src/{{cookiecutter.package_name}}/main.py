@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from .api import (
     auth,
@@ -20,7 +21,7 @@ from .api import (
     tiles,
 )
 from .api.methods import Methods
-from .api.middleware import Bodies, Hosts, Requests
+from .api.middleware import Bodies, Hosts, Proxies, Requests
 from .database import Database
 from .extent import Extents
 from .lifecycle import lifespan
@@ -68,6 +69,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         Requests, settings=settings, metrics=app.state.metrics, running=app.state.running
     )
+    if settings.compress:
+        app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(Proxies, root_path=settings.root_path, trusted=settings.forwarded_allow_ips)
     problems.install(app)
     readers = auth.readers(settings)
     # Routes are tried one by one: those that are asked for most often come first.

@@ -148,6 +148,7 @@ class Metrics:
         if self._together is None:
             ProcessCollector(registry=self._registry)
         database.count_rows = self._count_rows
+        self.look()
 
     @property
     def is_shared(self) -> bool:

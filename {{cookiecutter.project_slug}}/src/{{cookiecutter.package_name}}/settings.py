@@ -53,6 +53,11 @@ def _optional_database_url(value: Any) -> URL | None:
     return _database_url(value) if value else None
 
 
+def _prefix(value: Any) -> Any:
+    """A path without a slash at its end."""
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
 def _listed(value: Any) -> Any:
     """The parts of a comma-separated text."""
     return (
@@ -170,6 +175,19 @@ class Settings(AccessSettings):
     )
     cors_origins: Listed = Field(
         default=(), description="Origins whose pages may use the service from a browser; * is any."
+    )
+    root_path: Annotated[str, BeforeValidator(_prefix)] = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="The prefix under which a proxy serves the service, such as /geo.",
+    )
+    forwarded_allow_ips: Listed = Field(
+        default=("127.0.0.1",),
+        description="Proxies whose X-Forwarded-For, -Proto and -Prefix are believed: addresses, networks, or * for any.",
+    )
+    compress: bool = Field(
+        default=False,
+        description="Whether answers are compressed (gzip), where no proxy in front does it.",
     )
     log_format: Literal["json", "text"] = Field(
         default="json", description="How a line of the log is written."

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlencode
 
 import orjson
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +29,7 @@ HTML = Format("html", "text/html")
 CSV = Format("csv", "text/csv")
 SEQUENCE = Format("jsonseq", "application/geo+json-seq")
 SCHEMA = Format("json", "application/schema+json")
+TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
 
 #: The formats of each kind of resource; the first is for a client that does not ask for one.
 PAGES = (JSON, HTML)
@@ -42,6 +44,21 @@ BROADER = {
     JSON.media_type: {"application/*"},
     HTML.media_type: {"text/*", "application/xhtml+xml"},
 }
+
+#: The names of the formats, by their media types.
+NAMES = {
+    each.media_type: each.name for each in (JSON, GEOJSON, HTML, CSV, SEQUENCE, SCHEMA, TILEJSON)
+}
+
+
+def _named(value: Any) -> Any:
+    # The + of a media type is a space in a query, unless it is written %2B.
+    media_type = str(value).partition(";")[0].strip().lower().replace(" ", "+")
+    return NAMES.get(media_type, value)
+
+
+#: Has the parameter ``f`` take a media type for the name of its format.
+FORMAT = BeforeValidator(_named)
 
 #: Clients send the same parameters again and again, and a page has several links with all of them.
 _quoted = lru_cache(64)(quote_plus)

@@ -1,7 +1,7 @@
 """OGC API: the landing page, the conformance classes, the collection and its queryables."""
 
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
@@ -13,7 +13,7 @@ from ..extent import Extent, Extents
 from ..queries import INDEXED_ROWS, REFERENCES, STORED, TABLE
 from . import edits, features, formats, openapi, pages, resources, tiles
 from .features import COLLECTION
-from .formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url
+from .formats import FORMAT, GEOJSON, HTML, JSON, PAGES, SCHEMA, SCHEMAS, link, url
 from .openapi import answers
 from .parameters import documented, parsed, settings_of
 
@@ -43,7 +43,7 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Literal["json", "html"] | None = Field(
+    f: Annotated[Literal["json", "html"] | None, FORMAT] = Field(
         default=None, description="The format; without it the header Accept is asked."
     )
 

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..context import Context, current
 from ..observation import Metrics
@@ -24,6 +25,9 @@ log = logging.getLogger("access")
 
 #: An id that is harmless in a log and in a comment of SQL.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+#: A prefix that is harmless in a link.
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 #: Headers of every answer that does not have its own, for browsers.
 SECURITY = [
@@ -76,7 +80,7 @@ class Running:
 class Requests:
     """Gives each request an id and its limits, and takes note of what became of it.
 
-    It is the outermost middleware, and answers whatever exception no other handler did.
+    Only ``Proxies`` and compression are around it. It answers whatever exception no other handler did.
     """
 
     def __init__(
@@ -148,7 +152,7 @@ class Requests:
         method, path = scope["method"], scope["path"]
         route = getattr(scope.get("route"), "path_format", "none")
         self._metrics.count_request(method, route, status, seconds)
-        level = logging.DEBUG if path in QUIET and status < 500 else logging.INFO
+        level = logging.DEBUG if _route_path(scope) in QUIET and status < 500 else logging.INFO
         if log.isEnabledFor(level):
             fields = {
                 "method": method,
@@ -174,6 +178,51 @@ class Requests:
             )
 
 
+def _route_path(scope: Scope) -> str:
+    """The path of a request as the service's routes have it: without the prefix that a proxy serves it under."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+class Proxies:
+    """Believes trusted proxies about the client, the scheme, and the prefix that the service is reached under.
+
+    The prefix is X-Forwarded-Prefix, else ROOT_PATH. Whether the proxy removes it from the path makes no difference,
+    unless it begins as a path of the service's own does: then the proxy has to remove it.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str, trusted: Sequence[str]) -> None:
+        self._root_path = root_path
+        # uvicorn's own would leave no trace of the address that a request came from.
+        self._believing = ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[arg-type]
+        self._own: frozenset[str] = frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (prefix := self._prefix(scope)):
+            path = scope["path"]
+            is_whole = f"{path}/".startswith(f"{prefix}/") and not self._is_own(scope, prefix)
+            scope["root_path"] = prefix
+            # The path of an ASGI scope has the prefix (https://asgi.readthedocs.io, root_path).
+            scope["path"] = path if is_whole else prefix + path
+        await self._believing(scope, receive, send)  # type: ignore[arg-type]
+
+    def _prefix(self, scope: Scope) -> str:
+        client = scope.get("client")
+        if client and client[0] in self._believing.trusted_hosts:
+            # Each proxy on the way adds what it removed.
+            prefixes = Headers(scope=scope).getlist("x-forwarded-prefix")
+            prefix = "".join(part.strip().rstrip("/") for part in ",".join(prefixes).split(","))
+            if PREFIX.fullmatch(prefix):
+                return prefix
+        return self._root_path
+
+    def _is_own(self, scope: Scope, prefix: str) -> bool:
+        if not self._own:
+            paths = [*scope["app"].openapi()["paths"], "/docs", "/openapi.json"]
+            self._own = frozenset(path.split("/")[1] for path in paths)
+        return prefix.split("/")[1] in self._own
+
+
 class Hosts:
     """Refuses requests for hosts that the service does not answer for. An orchestrator's probes may name any."""
 
@@ -182,7 +231,7 @@ class Hosts:
         self._known = re.compile("|".join(map(fnmatch.translate, hosts)), re.IGNORECASE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/health/"):
+        if scope["type"] == "http" and not _route_path(scope).startswith("/health/"):
             host = re.sub(r":\d+$", "", Headers(scope=scope).get("host", ""))
             if not self._known.fullmatch(host):
                 refusal = problems.problem(

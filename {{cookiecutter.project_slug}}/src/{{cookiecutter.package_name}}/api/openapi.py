@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from ..settings import Settings
-from . import openapi30, resources
+from . import formats, openapi30, resources
 from .formats import Format
 
 #: The media type that clients look for, to the letter: without a space.
@@ -43,8 +43,9 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/openapi.json")
 async def read_openapi(request: Request) -> Response:
-    """The document."""
-    return Response(orjson.dumps(request.app.openapi()), media_type=MEDIA_TYPE)
+    """The document, with the address of the service as this client reaches it."""
+    described = {**request.app.openapi(), "servers": [{"url": formats.url(request, "")}]}
+    return Response(orjson.dumps(described), media_type=MEDIA_TYPE)
 
 
 @router.get("/docs")

@@ -85,17 +85,17 @@ def numbers(value: Any) -> list[float]:
     """Read the four numbers of a box, or the six of one with heights.
 
     Raises:
-        PydanticCustomError: They are not that; the message has the reason.
+        ValueError: They are not that; the message has the reason.
     """
     parts = ",".join(value if isinstance(value, list) else [str(value)]).split(",")
     try:
         found = [float(part) for part in parts]
     except ValueError:
-        raise no_box("it is not made of numbers") from None
+        raise ValueError("it is not made of numbers") from None
     if len(found) not in (4, 6):
-        raise no_box(f"it has {len(found)} numbers")
+        raise ValueError(f"it has {len(found)} numbers")
     if not all(map(math.isfinite, found)):
-        raise no_box("a number is not finite")
+        raise ValueError("a number is not finite")
     return found
 
 
@@ -109,25 +109,35 @@ def in_degrees(bounds: Bounds) -> Bounds:
     """Check that a box is one of longitude and latitude, and not too wide; returns it.
 
     Raises:
-        PydanticCustomError: It is not; the message has the reason.
+        ValueError: It is not; the message has the reason.
     """
     west, south, east, north = bounds
-    if not (WORLD.xmin <= west <= WORLD.xmax and WORLD.xmin <= east <= WORLD.xmax):
-        raise no_box("a longitude is beyond -180 to 180")
-    if not (WORLD.ymin <= south <= WORLD.ymax and WORLD.ymin <= north <= WORLD.ymax):
-        raise no_box("a latitude is beyond -90 to 90")
+    for longitude in (west, east):
+        if not WORLD.xmin <= longitude <= WORLD.xmax:
+            raise ValueError(f"the longitude {longitude:.10g} is beyond -180 to 180")
+    for latitude in (south, north):
+        if not WORLD.ymin <= latitude <= WORLD.ymax:
+            raise ValueError(f"the latitude {latitude:.10g} is beyond -90 to 90")
     if south > north:
-        raise no_box("its south is north of its north")
+        edges = f"its southern edge, {south:.10g}, is north of its northern edge, {north:.10g}"
+        raise ValueError(edges)
     if east - west + 360 * (west > east) > (widest := current.get().max_bbox_width):
-        raise no_box(f"it is wider than {widest:g} degrees")
+        raise ValueError(f"it is wider than {widest:g} degrees")
     return bounds
 
 
-def no_box(reason: str) -> PydanticCustomError:
-    """The error for a box that cannot be used."""
+def no_box(reason: str, form: str = "west,south,east,north in degrees") -> PydanticCustomError:
+    """The error for a box that cannot be used, and what one looks like."""
     return PydanticCustomError(
-        "bbox", "not a box west,south,east,north in degrees: {reason}", {"reason": reason}
+        "bbox", "not a box {form}: {reason}", {"form": form, "reason": reason}
     )
+
+
+def _bbox(value: Any) -> Bounds:
+    try:
+        return in_degrees(flat(numbers(value)))
+    except ValueError as error:
+        raise no_box(str(error)) from error
 
 
 #: The schema of a box: six numbers if it has heights.
@@ -136,7 +146,7 @@ BOX = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 
 #: A box in WGS 84; it crosses the antimeridian where west > east.
 BBox = Annotated[
     Any,
-    PlainValidator(lambda value: in_degrees(flat(numbers(value)))),
+    PlainValidator(_bbox),
     BOX,
 ]
 

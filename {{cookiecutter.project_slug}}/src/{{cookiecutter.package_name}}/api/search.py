@@ -30,7 +30,8 @@ from ..queries import DEFAULT, GEOMETRY, INDEXED_ROWS, REFERENCES, STORED, TABLE
 from ..schemas import READ_ONLY, Date, Timestamp
 from ..statements import Condition
 from . import boxes, times
-from .parameters import BOX, Limit, numbers
+from .formats import FORMAT
+from .parameters import BOX, Limit
 
 
 def _time_column() -> sa.Column[datetime.datetime]:
@@ -89,10 +90,9 @@ def _order(text: str) -> Order:
 
 
 def _inside(value: Any, others: ValidationInfo) -> list[Condition] | None:
-    corners = numbers(value)
     # It is missing where bbox-crs is wrong, which has an error of its own.
     reference = others.data.get("bbox_crs")
-    return None if reference is None else boxes.inside(corners, reference)
+    return None if reference is None else boxes.inside(value, reference)
 
 
 def _after(token: str | None, others: ValidationInfo) -> Condition | None:
@@ -146,7 +146,7 @@ class FeatureQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Literal["geojson", "json", "html"] | None = Field(
+    f: Annotated[Literal["geojson", "json", "html"] | None, FORMAT] = Field(
         default=None, description="The format; without it the header Accept is asked."
     )
     crs: ReferenceParameter = Field(
@@ -159,7 +159,7 @@ class FeatureQuery(BaseModel):
 class ItemsQuery(FeatureQuery):
     """Which features to list, and how."""
 
-    f: Literal["geojson", "json", "html", "csv", "jsonseq"] | None = Field(  # type: ignore[assignment]
+    f: Annotated[Literal["geojson", "json", "html", "csv", "jsonseq"] | None, FORMAT] = Field(  # type: ignore[assignment]
         default=None, description="The format; without it the header Accept is asked."
     )
     limit: Limit = None

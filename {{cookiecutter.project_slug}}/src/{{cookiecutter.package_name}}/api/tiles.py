@@ -3,7 +3,7 @@
 import hashlib
 import re
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from ..crs import MERCATOR
 from ..extent import Extents
 from ..queries import GEOMETRY, TABLE
 from . import etags, formats, resources
-from .formats import JSON, Format, link, url
+from .formats import FORMAT, JSON, TILEJSON, Format, link, url
 from .openapi import answers, in_path
 from .parameters import database_of, documented, parsed, settings_of
 
@@ -31,7 +31,6 @@ CONFORMANCE: tuple[str, ...] = (
     "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
 )
 
-TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
 MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
 
 #: The formats of the tile set.
@@ -80,7 +79,7 @@ class TilesetQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Literal["json", "tilejson"] | None = Field(
+    f: Annotated[Literal["json", "tilejson"] | None, FORMAT] = Field(
         default=None, description="The format; without it the header Accept is asked."
     )
 
