@@ -5,10 +5,9 @@ from typing import Any
 import orjson
 import shapely
 import sqlalchemy as sa
-from pydantic_core import PydanticUndefined
 from sqlalchemy.dialects.postgresql import JSONB
 
-from .. import samples, schemas, spatial
+from .. import examples, samples, spatial
 from ..geometry import GEOJSON_TYPES, GeoJSON
 from ..queries import GEOMETRY, TABLE, Feature
 from ..schemas import READ_ONLY, {{ cookiecutter.__class_name }}In
@@ -126,15 +125,8 @@ def new_feature() -> dict[str, Any]:
 
 def row_example() -> dict[str, Any]:
     """A row that the table takes, as a client sends it: the documentation's first request works as it stands."""
-    row: dict[str, Any] = {}
-    for name, field in schemas.{{ cookiecutter.__class_name }}In.model_fields.items():
-        default = field.get_default()
-        if name == GEOMETRY.name:
-            row[name] = orjson.loads(shapely.to_geojson(samples.geometries(GEOMETRY)[0]))
-        elif default is None or default is PydanticUndefined:
-            row[name] = samples.value(TABLE.c[name])
-        else:
-            row[name] = default
+    place = orjson.loads(shapely.to_geojson(samples.geometries(GEOMETRY)[0]))
+    row = examples.row(1) | {GEOMETRY.name: place}
     example: dict[str, Any] = orjson.loads(orjson.dumps(row, default=str))
     return example
 
