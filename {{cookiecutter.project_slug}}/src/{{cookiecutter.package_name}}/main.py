@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(face.router, dependencies=readers)
     app.include_router(edits.router, dependencies=[auth.WRITER])
     app.include_router(health.router)
+    app.include_router(health.measured, dependencies=readers)
     map.install(app)
     openapi.install(app, settings)
     return app

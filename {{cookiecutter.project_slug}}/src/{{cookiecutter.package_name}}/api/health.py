@@ -19,6 +19,8 @@ from .. import migrations
 from ..database import SERVER, Database, unfit
 from ..models import Base
 from ..observation import Metrics
+from . import auth
+from .parameters import settings_of
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ UNREADABLE = {
 
 router = APIRouter(tags=["health"])
 
+#: For those who may read: the metrics tell what is asked for, and how often.
+measured = APIRouter(tags=["health"])
+
 
 class Live(BaseModel):
     """The process lives."""
@@ -48,12 +53,12 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """What the service works with."""
+    """What the service works with; without the versions where reading is closed."""
 
     status: str = "ready"
-    postgresql: str
-    postgis: str
-    revision: str
+    postgresql: str | None = None
+    postgis: str | None = None
+    revision: str | None = None
 
 
 class NotReady(Exception):
@@ -164,19 +169,24 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/health/ready", responses={503: {"description": "The service cannot serve now"}})
+@router.get(
+    "/health/ready",
+    responses={503: {"description": "The service cannot serve now"}},
+    response_model_exclude_none=True,
+)
 async def ready(request: Request) -> Ready:
     """The service can serve."""
     readiness: Readiness = request.app.state.readiness
     try:
-        return await readiness.status()
+        found = await readiness.status()
     except NotReady as reason:
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE, str(reason), {"Retry-After": "1"}
         ) from None
+    return Ready() if auth.readers(settings_of(request)) else found
 
 
-@router.get("/metrics", response_class=Response)
+@measured.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus, of all processes of this server."""
     numbers: Metrics = request.app.state.metrics
