@@ -7,11 +7,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from starlette.convertors import StringConvertor, {{ 'UUIDConvertor, ' if cookiecutter.primary_key == 'uuid' else '' }}register_url_convertor
+from sqlalchemy import Uuid
+from starlette.convertors import StringConvertor, UUIDConvertor, register_url_convertor
 
 from ..context import current
 from ..crs import WORLD, Bounds
 from ..database import Database
+from ..queries import TABLE
 from ..settings import Settings
 from .problems import ParameterError
 
@@ -21,11 +23,7 @@ Query = TypeVar("Query", bound=BaseModel)
 class IdConvertor(StringConvertor):
     """What looks like an id in a path. Other words are left to other routes, wherever those are declared."""
 
-{% if cookiecutter.primary_key == 'uuid' %}
-    regex = UUIDConvertor.regex
-{% else %}
-    regex = "-?[0-9]+"
-{% endif %}
+    regex = UUIDConvertor.regex if isinstance(TABLE.c.id.type, Uuid) else "-?[0-9]+"
 
 
 register_url_convertor("id", IdConvertor())
