@@ -33,9 +33,16 @@ help:
 	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
 	@echo "make lint   lint and types of the template's own code"
 
+# An environment whose interpreter is gone is made again.
+ifeq ($(shell .venv/bin/python -c 'print("runs")' 2>/dev/null),)
+.PHONY: $(ENVIRONMENT)
+CLEAR = --clear
+endif
+
 # One environment for the template and for all that it renders; with auth=oidc it needs the most packages.
 $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
-	python3 -m venv .venv
+	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is required")'
+	python3 -m venv $(CLEAR) .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement requirements.txt
 	rm -rf build/requirements
