@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import os
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -673,3 +676,26 @@ def test_a_shapefile_is_of_several_files(bake: Bake, server: Any, tmp_path: Path
         table.execute("UPDATE facilities SET name_of_the_owner = NULL, pop = 2^62")
         assert "pop of the row" in table.run("export", path).output
         assert "ends with .shp" in table.run("export", "--format", "shapefile").output
+
+
+def test_a_session_that_the_server_ends_leaves_nothing(table: Table) -> None:
+    one = json.dumps({"type": "Feature", "properties": {"name": "a"}, "geometry": POINT}) + "\n"
+    pipe = table.folder / "pipe"
+    os.mkfifo(pipe)
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'COPY%'"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(table.run, "load", pipe)
+        with suppress(BrokenPipeError), pipe.open("w") as file:
+            file.write(one * 3_000)
+            file.flush()
+            while not running.done() and not table.execute(end):
+                time.sleep(0.05)
+            file.write(one * 100_000)
+    run = running.result()
+    assert run.code == 1
+    assert run.output.startswith("nothing was loaded: the database has ended the session")
+    assert "Error" not in run.output
+    assert table.rows("name") == []

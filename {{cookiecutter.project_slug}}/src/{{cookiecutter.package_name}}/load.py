@@ -5,11 +5,12 @@ transform them or to compare them with the rows that are there.
 """
 
 import datetime
+import io
 import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from itertools import chain, compress, groupby
 from operator import attrgetter
@@ -665,9 +666,11 @@ def _copy(
     driver: Any = connection.connection
     with _refusing(connection), driver.cursor() as cursor:
         try:
-            cursor.copy_expert(
-                f"COPY {quote(table.name)} ({listed}) FROM STDIN (ENCODING 'UTF8')", stream
-            )
+            # psycopg2 prints a SystemError of its own where the server ends the session.
+            with redirect_stderr(io.StringIO()):
+                cursor.copy_expert(
+                    f"COPY {quote(table.name)} ({listed}) FROM STDIN (ENCODING 'UTF8')", stream
+                )
         except psycopg2.Error:
             if stream.error is not None:
                 raise stream.error from None
@@ -697,7 +700,12 @@ def _refusing(connection: sa.Connection) -> Iterator[None]:
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
         cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         reason = _reason(cause)
-        if cause.pgcode == UNIQUE_VIOLATION:
+        driver: Any = connection.connection
+        if driver.closed:
+            # There is nothing to roll back: the server has ended the session.
+            connection.invalidate()
+            reason = f"the database has ended the session ({reason})"
+        elif cause.pgcode == UNIQUE_VIOLATION:
             before.rollback()
             reason = _twice(connection, cause.diag) or reason
         raise LoadError(f"nothing was loaded: {reason}") from error
