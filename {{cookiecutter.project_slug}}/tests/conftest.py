@@ -15,7 +15,11 @@ from {{ cookiecutter.package_name }} import migrations
 from {{ cookiecutter.package_name }}.database import Database
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.models import Base
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+    TABLE,
+)
 from {{ cookiecutter.package_name }}.settings import Settings
 
 #: Rows that lie across the antimeridian, or beyond it where the CRS has other coordinates for the same place: their

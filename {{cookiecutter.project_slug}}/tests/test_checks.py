@@ -12,7 +12,11 @@ from {{ cookiecutter.package_name }} import (
     spatial,
 )
 from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+    TABLE,
+)
 from {{ cookiecutter.package_name }}.settings import Settings
 
 Sabotage = Callable[..., str]

@@ -15,9 +15,17 @@ import shapely
 import sqlalchemy as sa
 
 from {{ cookiecutter.package_name }} import cql, samples
-from {{ cookiecutter.package_name }}.crs import MERCATOR, RADIUS, WGS84
+from {{ cookiecutter.package_name }}.crs import (
+    MERCATOR,
+    RADIUS,
+    WGS84,
+)
 from {{ cookiecutter.package_name }}.geometry import bind, in_srid
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+    TABLE,
+)
 
 #: The kinds of values that Python orders as PostgreSQL does; text depends on the collation.
 ORDERED = (sa.Integer, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Uuid, sa.Boolean)

@@ -6,7 +6,11 @@ import shapely
 import sqlalchemy as sa
 
 from {{ cookiecutter.package_name }} import examples, spatial
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+    TABLE,
+)
 
 GIST = next(spatial.gist_indexes(GEOMETRY))
 

@@ -17,7 +17,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from {{ cookiecutter.package_name }} import samples, spatial
 from {{ cookiecutter.package_name }}.crs import WORLD
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+)
 
 SAMPLE = samples.geometries(GEOMETRY)[0]
 #: Where a shape of a type crosses itself, or has no length.

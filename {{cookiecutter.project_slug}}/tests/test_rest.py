@@ -19,7 +19,11 @@ from {{ cookiecutter.package_name }} import (
     schemas,
 )
 from {{ cookiecutter.package_name }}.api import patches
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, STORAGE, TABLE
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    STORAGE,
+    TABLE,
+)
 from {{ cookiecutter.package_name }}.schemas import (
     {{ cookiecutter.__class_name }}In,
 )

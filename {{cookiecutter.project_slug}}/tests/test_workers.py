@@ -24,7 +24,13 @@ def url(database_url: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "{{ cookiecutter.package_name }}", "serve", f"--workers={WORKERS}"]
+    command = [
+        sys.executable,
+        "-m",
+        "{{ cookiecutter.package_name }}",
+        "serve",
+        f"--workers={WORKERS}",
+    ]
     process = subprocess.Popen(
         [*command, "--port", str(port)],
         env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": "src"},
