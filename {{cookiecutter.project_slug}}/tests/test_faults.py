@@ -5,9 +5,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import httpx2
 import pytest
 import rows
 import sqlalchemy as sa
@@ -16,6 +17,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from rows import PATH
 
+from {{ cookiecutter.package_name }} import (
+    cli,
+)
 from {{ cookiecutter.package_name }} import (
     database as database_module,
 )
@@ -94,9 +98,9 @@ def wait_for_lock(other: sa.Connection) -> None:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[int]:
+def served(app: Any, **options: Any) -> Iterator[int]:
     """Serve an application on a port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -144,6 +148,74 @@ def test_clients_that_leave_take_their_statements_along(
         assert database.usage(database.engine)["in_use"] == database.waiting == 0
         other.rollback()
     assert rows.count(connection) == 1
+
+
+@pytest.fixture
+def http(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Any:
+    """How ``serve`` has uvicorn read requests, if they have to come within half a second."""
+    monkeypatch.setenv("REQUEST_TIMEOUT", "0.5")
+    calls: list[dict[str, Any]] = []
+    with monkeypatch.context() as without_server:
+        without_server.setattr(uvicorn, "run", lambda *_, **options: calls.append(options))
+        assert cli.main(["serve"]) == 0
+    return calls[0]["http"]
+
+
+GET = f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b"HTTP/1.1 408 "),
+        (b"GET / HTTP/1.1\r\nHost", b"HTTP/1.1 408 "),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"HTTP/1.1 405 "),
+        (f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode(), b""),
+        (GET + b"GET", b"HTTP/1.1 200 "),
+    ],
+    ids=["nothing", "half a head", "a body of no use", "half a body", "a word more"],
+)
+def test_a_request_that_does_not_come_ends_its_connection(
+    client: TestClient, http: Any, sent: bytes, answer: bytes
+) -> None:
+    with (
+        served(client.app, http=http, lifespan="off") as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+    ):
+        connection.sendall(sent)
+        received = b"".join(iter(lambda: connection.recv(10_000), b""))
+    assert received.startswith(answer)
+    assert received or not answer
+
+
+def test_a_request_that_has_come_may_take_longer_to_answer(
+    client: TestClient, http: Any, other: sa.Connection, row: str
+) -> None:
+    lock(other)
+    with served(client.app, http=http, lifespan="off") as port:
+        thread, answers = in_thread(lambda: httpx2.get(f"http://127.0.0.1:{port}{row}"))
+        wait_for_lock(other)
+        time.sleep(0.7)
+        other.rollback()
+        thread.join()
+    assert answers[0].status_code == 200
+
+
+def test_headers_without_an_end_are_not_read(client: TestClient, http: Any) -> None:
+    with (
+        served(client.app, http=http, lifespan="off") as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        with suppress(ConnectionError):
+            for number in range(100):
+                connection.sendall(f"X-{number}: {'x' * 10_000}\r\n".encode())
+                time.sleep(0.001)
+            connection.sendall(b"Host: x\r\n\r\n")
+        received = b""
+        with suppress(ConnectionError):
+            received = connection.recv(10_000)
+    assert received[:13] in (b"", b"HTTP/1.1 431 ")
 
 
 def test_a_statement_that_takes_too_long(serve: Serve, other: sa.Connection, row: str) -> None:

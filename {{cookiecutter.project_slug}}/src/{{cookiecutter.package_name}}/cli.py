@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -213,11 +214,13 @@ def _serve(options: argparse.Namespace) -> int:
     import uvicorn
 
     from .observation import logging_config
+    from .protocol import Protocol
 
     # Each process makes its own; here, what is wrong is said once.
     settings = Settings()
     settings.refuse_unsafe_production()
     os.environ.setdefault("PROCESSES", str(options.workers))
+    protocol = partial(Protocol, timeout=settings.request_timeout, max_body=settings.max_body_size)
     with _metrics_folder(options.workers):
         uvicorn.run(
             f"{__package__}.main:create_app",
@@ -225,6 +228,7 @@ def _serve(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             workers=options.workers,
+            http=protocol,  # type: ignore[arg-type]
             # On a busy machine a process takes longer than uvicorn's 5 seconds to start, and would be killed each time.
             timeout_worker_healthcheck=30,
             # The service logs requests itself, with their ids.

@@ -156,6 +156,11 @@ class Settings(AccessSettings):
     max_body_size: int = Field(
         default=10_000_000, ge=1, description="Bytes of a request, at the most."
     )
+    request_timeout: float = Field(
+        default=60,
+        gt=0,
+        description="Seconds in which a request has to come as a whole, with its body.",
+    )
     max_vertices: int = Field(
         default=100_000, ge=1, description="Vertices of a geometry, at the most."
     )
