@@ -1,5 +1,6 @@
 """The check finds nothing in what was made right, and names what is sabotaged."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -156,6 +157,81 @@ def test_an_invalid_index_is_named(found_after: Sabotage) -> None:
 def test_a_revision_of_a_newer_version_is_named(found_after: Sabotage) -> None:
     found = found_after(f"UPDATE {migrations.VERSION_TABLE} SET version_num = 'newer'")
     assert "at revision newer, which this version does not have" in found
+
+
+def trigger(event: str, body: str) -> tuple[str, str]:
+    """The statements that have the rows of the table go through some code."""
+    return (
+        f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
+        f"CREATE TRIGGER meddling BEFORE {event} ON {TABLE.name}"
+        " FOR EACH ROW EXECUTE FUNCTION meddle()",
+    )
+
+
+#: What breaks what the service promises, and no comparison of tables shows; and how the check names it.
+BREAKING = {
+    "an exclusion": (
+        (f"ALTER TABLE {TABLE.name} ADD CONSTRAINT apart EXCLUDE (created_at WITH =)",),
+        "the model has no constraint apart",
+    ),
+    "a deferrable key": (
+        (
+            f"ALTER TABLE {TABLE.name} DROP CONSTRAINT pk_{TABLE.name},"
+            f" ADD CONSTRAINT pk_{TABLE.name} PRIMARY KEY (id) DEFERRABLE",
+        ),
+        rf"constraint pk_{TABLE.name} is `PRIMARY KEY \(id\) DEFERRABLE`",
+    ),
+    "a check": (
+        (f"ALTER TABLE {TABLE.name} ADD CONSTRAINT recent CHECK (created_at > '2000-01-01')",),
+        "the model has no constraint recent",
+    ),
+    "a trigger that drops rows": (trigger("INSERT", "RETURN NULL;"), "a trigger drops it"),
+    "a trigger that drops changes": (trigger("UPDATE", "RETURN NULL;"), "drops its changes"),
+    "a trigger that keeps rows": (trigger("DELETE", "RETURN NULL;"), "from being deleted"),
+    "a trigger that refuses rows": (
+        trigger("INSERT", "RAISE EXCEPTION 'not on Sundays';"),
+        r"row\(0\) is not as .* PostgreSQL refuses it: not on Sundays",
+    ),
+    "a rule": (
+        (f"CREATE RULE ignore AS ON DELETE TO {TABLE.name} DO INSTEAD NOTHING",),
+        "the rule ignore",
+    ),
+    "a table that a crash empties": ((f"ALTER TABLE {TABLE.name} SET UNLOGGED",), "UNLOGGED"),
+    "a generated column": (
+        (
+            f"ALTER TABLE {TABLE.name} DROP updated_at",
+            f"ALTER TABLE {TABLE.name} ADD updated_at timestamptz NOT NULL"
+            " GENERATED ALWAYS AS (created_at) STORED",
+        ),
+        "updated_at",
+    ),
+}
+
+
+@pytest.mark.parametrize("breaking", BREAKING)
+def test_what_breaks_the_service_is_named(found_after: Sabotage, breaking: str) -> None:
+    statements, named = BREAKING[breaking]
+    assert re.search(named, found_after(*statements))
+
+
+#: What a team may want: the check passes, and says that it is there.
+WARNED_OF = {
+    "row-level security": ((f"ALTER TABLE {TABLE.name} ENABLE ROW LEVEL SECURITY",), "row-level"),
+    "a trigger": (trigger("INSERT", "RETURN NEW;"), "the trigger meddling"),
+    "a rule": (
+        (f"CREATE RULE more AS ON DELETE TO {TABLE.name} DO ALSO SELECT 1",),
+        "the rule more",
+    ),
+}
+
+
+@pytest.mark.parametrize("wanted", WARNED_OF)
+def test_what_a_team_may_want_is_warned_of(
+    found_after: Sabotage, caplog: pytest.LogCaptureFixture, wanted: str
+) -> None:
+    statements, named = WARNED_OF[wanted]
+    assert found_after(*statements) == ""
+    assert named in caplog.text
 
 
 def test_a_predicate_may_have_percent_signs(monkeypatch: pytest.MonkeyPatch) -> None:

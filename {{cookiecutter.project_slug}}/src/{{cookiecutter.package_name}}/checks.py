@@ -8,7 +8,8 @@ import difflib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import TypeAdapter, ValidationError
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -155,10 +157,11 @@ def _check_first_revision() -> Iterator[str]:
     theirs = {line for line in _lines(migrations.sql()) if not line.startswith(_NOT_OF_MODELS)}
     for line in sorted(ours - theirs):
         near = difflib.get_close_matches(line, theirs - ours, 1, cutoff=0.0)
-        yield f"the model says `{line}`, the first revision {f'`{near[0]}`' if near else 'does not'}"
+        stated = f"`{near[0]}`" if near else "nothing of it"
+        yield f"the model says `{line}`, the migrations {stated}: make revision adds one for it"
     for line in sorted(theirs - ours):
         if not difflib.get_close_matches(line, ours - theirs, 1, cutoff=0.0):
-            yield f"the first revision says `{line}`, the model does not"
+            yield f"the migrations say `{line}`, the model does not: put it back, or make revision"
 
 
 #: Statements of a migration that no model asks for.
@@ -280,12 +283,14 @@ def _check_revision(connection: sa.Connection) -> Iterator[str]:
 
 def _check_tables(connection: sa.Connection) -> Iterator[str]:
     """See that the database has the tables and indexes of the models."""
-    yield from _check_drift(connection)
+    drift = list(_check_drift(connection))
+    yield from drift
     for table in Base.metadata.sorted_tables:
         for column in spatial.geometry_columns(table):
             yield from _check_stored_column(connection, column)
             yield from _check_stored_gist_indexes(connection, column)
-        yield from _check_stored_definitions(connection, table)
+        yield from _check_stored_definitions(connection, table, columns=not drift)
+        yield from _check_behaviour(connection, table)
         for name in connection.scalars(_INVALID_INDEXES, {"table": table.name}):
             yield (
                 f"{table.name}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
@@ -295,14 +300,23 @@ def _check_tables(connection: sa.Connection) -> Iterator[str]:
 
 def _check_service(connection: sa.Connection) -> Iterator[str]:
     """See that the service's statements work on them."""
+    problems = list(_check_examples(connection))
+    yield from problems
+    if problems:
+        # The others need rows that the table takes.
+        return
     yield from _check_plans(connection)
     yield from _check_round_trip(connection)
 
 
 def _check_drift(connection: sa.Connection) -> Iterator[str]:
     context = MigrationContext.configure(connection, opts=migrations.comparison(connection))
-    for difference in compare_metadata(context, Base.metadata):
-        yield f"the database differs from the model: {_described(difference)}"
+    with warnings.catch_warnings():
+        # Of a column that is generated, which _check_stored_definitions finds.
+        warnings.filterwarnings("ignore", "Computed default")
+        differences = compare_metadata(context, Base.metadata)
+    for difference in differences:
+        yield f"the database differs from the model: {_described(difference)} (if the model is right: make revision)"
 
 
 def _described(difference: Any) -> str:
@@ -337,7 +351,9 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
 
 def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
     """See that there is no GiST index that the model does not have: it would slow writes down and help no search."""
-    ours = {index.name for index in column.table.indexes}
+    ours = {str(index.name) for index in column.table.indexes}
+    constraints = column.table.constraints
+    ours |= {str(each.name) for each in constraints if isinstance(each, ExcludeConstraint)}
     found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
     for name, definition in found:
         if name not in ours:
@@ -363,10 +379,13 @@ _GIST_INDEXES = sa.text(
 )
 
 
-def _check_stored_definitions(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
-    """Compare indexes and check constraints with those that the model makes on an empty table.
+def _check_stored_definitions(
+    connection: sa.Connection, table: sa.Table, *, columns: bool
+) -> Iterator[str]:
+    """Compare columns, indexes and constraints with those that the model makes on an empty table.
 
-    That way PostgreSQL spells both. Alembic sees neither a changed predicate nor a changed check constraint.
+    That way PostgreSQL spells both. Alembic does not see a changed predicate, check constraint or precision, a column that is
+    generated, nor what is deferrable; the columns that it has found already are left out.
     """
     stored = _definitions(connection, table.name)
     with connection.begin_nested() as savepoint:
@@ -378,11 +397,17 @@ def _check_stored_definitions(connection: sa.Connection, table: sa.Table) -> Ite
             connection.execute(CreateIndex(index))
         meant = _definitions(connection, f"pg_temp.{table.name}")
         savepoint.rollback()
-    for name in meant:
-        if name not in stored:
-            yield f"{table.name}: the database has no {name}, which the model has"
-        elif meant[name] != stored[name]:
-            yield f"{table.name}: {name} is `{stored[name]}` in the database and `{meant[name]}` in the model"
+    names = [name for name in meant | stored if columns or not name.startswith("column ")]
+    for name in names:
+        there, wanted = stored.get(name), meant.get(name)
+        if there is None:
+            yield f"{table.name}: the database has no {name}, which the model has (make revision)"
+        elif wanted is None and name.startswith("constraint "):
+            yield f"{table.name}: the model has no {name}, which the database has: `{there}`"
+        elif wanted is not None and there == f"{wanted} NOT VALID":
+            log.warning("%s: %s is not validated yet", table.name, name)
+        elif wanted is not None and there != wanted:
+            yield f"{table.name}: {name} is `{there}` in the database and `{wanted}` in the model"
 
 
 def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
@@ -390,18 +415,158 @@ def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
     return {row.name: row.definition for row in rows}
 
 
-#: The indexes of a table, from the method on, and whether they can be used; and its check constraints.
+#: The columns of a table; its indexes, from the method on, and whether they can be used; its constraints, but for foreign
+#: keys, which Alembic compares, and NOT NULL.
 _DEFINITIONS = sa.text(
     """
-    SELECT 'index ' || c.relname AS name,
-        substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+    SELECT 'column ' || a.attname AS name,
+        format_type(a.atttypid, a.atttypmod)
+        || CASE WHEN a.attcollation = t.typcollation THEN '' ELSE ' COLLATE ' || c.collname END
+        || CASE a.attgenerated WHEN '' THEN '' ELSE ' GENERATED ALWAYS AS ' || pg_get_expr(d.adbin, d.adrelid) END
         AS definition
+    FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = CAST(:table AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'index ' || c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid = CAST(:table AS regclass)
     UNION ALL
     SELECT 'constraint ' || conname, pg_get_constraintdef(oid)
     FROM pg_constraint
-    WHERE conrelid = CAST(:table AS regclass) AND contype = 'c'
+    WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'p', 'u', 'x')
+    """
+)
+
+
+def _check_behaviour(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """See what may happen to rows beside what statements say: no model has it."""
+    found = connection.execute(_BEHAVIOUR, {"table": table.name}).one()
+    if found.persistence == "u":
+        yield f"{table.name}: it is UNLOGGED, and empty after a crash: ALTER TABLE {table.name} SET LOGGED"
+    if found.is_secured:
+        log.warning(
+            "%s: row-level security is on: what the service sees and writes depends on its role's policies",
+            table.name,
+        )
+    for name, is_instead in connection.execute(_RULES, {"table": table.name}):
+        if is_instead:
+            yield f"{table.name}: the rule {name} does something else instead of what the service asks: drop it"
+        else:
+            log.warning("%s: the rule %s does more than the service asks", table.name, name)
+
+
+_BEHAVIOUR = sa.text(
+    "SELECT relpersistence AS persistence, relrowsecurity AS is_secured FROM pg_class"
+    " WHERE oid = CAST(:table AS regclass)"
+)
+
+_RULES = sa.text(
+    "SELECT rulename, is_instead FROM pg_rewrite WHERE ev_class = CAST(:table AS regclass)"
+    " AND ev_type <> '1' ORDER BY rulename"
+)
+
+
+def _check_examples(connection: sa.Connection) -> Iterator[str]:
+    """See that a copy of the table, with its constraints and triggers, takes the rows of examples.py as they are."""
+    references = connection.execute(_REFERENCES, {"table": TABLE.name}).all()
+    triggers = connection.execute(_TRIGGERS, {"table": TABLE.name}).all()
+    for trigger in triggers:
+        log.warning("%s: the trigger %s may change what is written", TABLE.name, trigger.name)
+    shapes = samples.geometries(COLUMN)
+    with connection.begin_nested() as savepoint:
+        _make_copy(connection, "INCLUDING ALL")
+        for trigger in triggers:
+            connection.exec_driver_sql(trigger.definition.replace("%", "%%"))
+        for number in range(32):
+            with connection.begin_nested() as alone:
+                try:
+                    shape = shapes[number % len(shapes)]
+                    problems = list(_check_example(connection, number, shape, references))
+                except ValidationError as error:
+                    reasons = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors()]
+                    problems = [f"schemas.py refuses it: {'; '.join(reasons)}"]
+                except sa.exc.DBAPIError as error:
+                    problems = [f"PostgreSQL refuses it: {_reason(error)}"]
+                alone.rollback()
+            for problem in problems:
+                yield f"examples.py: row({number}) is not as {TABLE.name} stores rows: {problem}"
+            if problems:
+                break
+        savepoint.rollback()
+
+
+def _reason(error: sa.exc.DBAPIError) -> str:
+    diagnosis: Any = getattr(error.orig, "diag", None)
+    if diagnosis is None or not diagnosis.constraint_name:
+        return str(error.orig).strip()
+    return f"it violates {diagnosis.constraint_name} ({diagnosis.message_primary})"
+
+
+def _check_example(
+    connection: sa.Connection, number: int, shape: BaseGeometry, references: Iterable[sa.Row[Any]]
+) -> Iterator[str]:
+    """Add, change and remove a row. Not by the service's statements, which need the row that they return."""
+    new = _new_row(number, shape)
+    given = {name: getattr(new, name) for name in new.model_fields_set - {COLUMN.name}}
+    values = given | {COLUMN.name: bind(shape, spatial.srid(COLUMN))}
+    same = TABLE.c.id == sa.bindparam("_id", type_=TABLE.c.id.type)
+    stored = connection.execute(sa.insert(TABLE).values(values).returning(*TABLE.columns)).all()
+    if not stored:
+        yield "a trigger drops it"
+        return
+    for name, value in given.items():
+        if getattr(stored[0], name) != value:
+            yield f"{name} is {value!r:.100} there, and stored as {getattr(stored[0], name)!r:.100}"
+    for key in references:
+        count = sa.text(f"SELECT count(*) FROM {TABLE.name} AS one WHERE {key.condition}")
+        if connection.scalar(count):
+            yield f"it violates {key.name}: no row has what {key.column} refers to (a revision may add one)"
+    connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+    id = {"_id": stored[0].id}
+    if connection.execute(sa.update(TABLE).where(same).values(values), id).rowcount != 1:
+        yield "a trigger drops its changes"
+    if connection.execute(sa.delete(TABLE).where(same), id).rowcount != 1:
+        yield "a trigger keeps it from being deleted"
+
+
+#: Whether a row of the table, called `one`, refers to what is not there: for each foreign key to another table.
+_REFERENCES = sa.text(
+    """
+    SELECT conname AS name, string_agg(own.attname, ', ') AS column,
+        format(
+            '%s AND NOT EXISTS (SELECT FROM %I.%I AS other WHERE %s)',
+            string_agg(format('one.%I IS NOT NULL', own.attname), ' AND '),
+            s.nspname, r.relname,
+            string_agg(format('other.%I = one.%I', their.attname, own.attname), ' AND ')
+        ) AS condition
+    FROM pg_constraint c
+    JOIN pg_class r ON r.oid = c.confrelid
+    JOIN pg_namespace s ON s.oid = r.relnamespace
+    CROSS JOIN unnest(c.conkey, c.confkey) AS key (own, their)
+    JOIN pg_attribute own ON own.attrelid = c.conrelid AND own.attnum = key.own
+    JOIN pg_attribute their ON their.attrelid = c.confrelid AND their.attnum = key.their
+    WHERE c.conrelid = CAST(:table AS regclass) AND c.contype = 'f' AND c.confrelid <> c.conrelid
+    GROUP BY c.oid, conname, s.nspname, r.relname
+    """
+)
+
+#: The triggers of a table, each with the statement that makes it for the temporary table of the same name.
+_TRIGGERS = sa.text(
+    """
+    SELECT tgname AS name, replace(
+            pg_get_triggerdef(t.oid),
+            format(' ON %I.%I ', s.nspname, r.relname),
+            format(' ON pg_temp.%I ', r.relname)
+        ) AS definition
+    FROM pg_trigger t
+    JOIN pg_class r ON r.oid = t.tgrelid
+    JOIN pg_namespace s ON s.oid = r.relnamespace
+    WHERE t.tgrelid = CAST(:table AS regclass) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+    ORDER BY tgname
     """
 )
 
