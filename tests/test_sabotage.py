@@ -24,6 +24,7 @@ VARIANTS = {
         "geometry_type": "LINESTRING",
         "srid": "4258",
         "index_predicate": "status = 'active'",
+        "attributes": "name:str(100) status:str(20)=active price:numeric(6,2)?",
     },
 }
 GIST = "idx_facilities_location_gist"
@@ -34,6 +35,7 @@ MIGRATION = "migrations/versions/0001_create_facilities.py"
 GEOMETRY = "src/facilities_service/geometry.py"
 QUERIES = "src/facilities_service/queries.py"
 SCHEMAS = "src/facilities_service/schemas.py"
+EXAMPLES = "src/facilities_service/examples.py"
 BBOX = "src/facilities_service/bbox.py"
 NEARBY = "src/facilities_service/nearby.py"
 
@@ -127,6 +129,7 @@ def test_check_passes_before_anything_is_broken(services: dict[str, Service], va
 
 
 EVERY, AS_GEOGRAPHY, PARTIAL = tuple(VARIANTS), ("geographic", "partial"), ("partial",)
+ONE = ("geographic",)
 
 #: What is changed in a file: what it is, in which variants, the file, a pattern, what takes its place; and what the
 #: check has to say.
@@ -252,6 +255,67 @@ IN_FILES = [
     ),
     ("a longer text in the model", EVERY, MODELS, r"sa.String\(100\)", "sa.String(200)", "200"),
     ("another default in the migration", EVERY, MIGRATION, '"active"', '"open"', "open"),
+    (
+        "a column is not in what comes in",
+        ONE,
+        SCHEMAS,
+        r"\n    name: Text = .*",
+        "",
+        r"schemas\.py: FacilityIn has no name",
+    ),
+    (
+        "a column is not in what goes out",
+        ONE,
+        SCHEMAS,
+        r"\n    name: str",
+        "",
+        r"schemas\.py: FacilityOut has no name",
+    ),
+    (
+        "longer texts in the schema",
+        ONE,
+        SCHEMAS,
+        "max_length=100",
+        "max_length=200",
+        "more than 100",
+    ),
+    ("shorter texts in the schema", ONE, SCHEMAS, "max_length=100", "max_length=50", "50.*100"),
+    ("null in the schema only", ONE, SCHEMAS, r"name: Text =", "name: Text | None =", "takes null"),
+    (
+        "null in the model only",
+        ONE,
+        MODELS,
+        r"name: Mapped\[str\]",
+        "name: Mapped[str | None]",
+        "FacilityIn.name refuses null",
+    ),
+    (
+        "another type in the schema",
+        ONE,
+        SCHEMAS,
+        r"    name: str",
+        "    name: int",
+        "Out.name refuses",
+    ),
+    ("another default in the schema", ONE, SCHEMAS, '"active"', '"open"', "'open'.*'active'"),
+    ("no default in the model", ONE, MODELS, r', server_default="active"', "", "no server_default"),
+    ("no onupdate", ONE, MODELS, ", onupdate=sa.func.now\\(\\)", "", "updated_at has no onupdate"),
+    (
+        "a column without an example",
+        ONE,
+        EXAMPLES,
+        r'\n        "name": .*',
+        "",
+        "row.. has no name",
+    ),
+    (
+        "a table renamed in the model",
+        ONE,
+        MODELS,
+        '__tablename__ = "facilities"',
+        '__tablename__ = "sites"',
+        "sites.*make revision",
+    ),
     (
         "the range of coordinates is not in the model",
         EVERY,
@@ -391,6 +455,20 @@ IN_DATABASE = [
         "ALTER TABLE facilities DROP CONSTRAINT ck_facilities_location_range",
         "ck_facilities_location_range",
     ),
+    (
+        "a number of any precision",
+        PARTIAL,
+        "ALTER TABLE facilities ALTER price TYPE numeric",
+        r"column price is `numeric` in the database and `numeric\(6,2\)` in the model",
+    ),
+    (
+        "a trigger that changes rows",
+        ONE,
+        "CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.name = upper(NEW.name); RETURN NEW; END $$;"
+        " CREATE TRIGGER tidy BEFORE INSERT ON facilities FOR EACH ROW EXECUTE FUNCTION tidy()",
+        r"examples\.py: row\(0\).*name is 'name 0' there, and stored as 'NAME 0'",
+    ),
     ("no revision", EVERY, "DELETE FROM alembic_version_facilities_service", "migrate"),
 ]
 
@@ -466,10 +544,11 @@ def grow(service: Service) -> None:
     path.write_text(path.read_text(encoding="utf-8") + DEPOT, encoding="utf-8")
     phone = r"    phone: Mapped[str | None] = mapped_column(sa.String(30), index=True)\n\g<0>"
     service.change(MODELS, r"    location: Mapped\[WKBElement\]", phone)
+    service.change(EXAMPLES, r'        "name": ', r'        "phone": "555",\n\g<0>')
     service.change(
         SCHEMAS,
         r"    location: Annotated",
-        "    phone: str | None = None\n    location: Annotated",
+        "    phone: Text | None = Field(default=None, max_length=30)\n    location: Annotated",
         times=2,
     )
     revise = ("-m", "alembic", "revision", "--autogenerate", "-m", "depots and telephones")

@@ -75,6 +75,7 @@ def edit_as_a_team(project: Project, url: str) -> None:
     folder = project.path
     column = "    phone: Mapped[str | None] = mapped_column(sa.String(30))\n"
     change(folder, "models.py", r"^    location: Mapped", rf"{column}\g<0>")
+    change(folder, "examples.py", r'^        "name": ', r'        "phone": "555",\n\g<0>')
     given = "    phone: Text | None = Field(default=None, max_length=30)\n"
     change(folder, "schemas.py", r"^    location: Annotated(?=(.|\n)*Out\()", rf"{given}\g<0>")
     returned = "    phone: str | None\n"

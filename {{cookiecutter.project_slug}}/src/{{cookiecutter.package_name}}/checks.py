@@ -4,6 +4,7 @@ Each check yields what it finds wrong, a sentence at a time. The checks go over 
 as well for tables, columns and revisions that are added later.
 """
 
+import datetime
 import difflib
 import json
 import logging
@@ -11,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from decimal import Decimal
 from typing import Annotated, Any
 
 import orjson
@@ -19,9 +21,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -35,6 +38,7 @@ from .queries import GEOMETRY as COLUMN
 from .queries import INDEXED_ROWS, STORAGE, TABLE, Record
 from .schemas import (
     GEOMETRY,
+    READ_ONLY,
     {{ cookiecutter.__class_name }}In,
     {{ cookiecutter.__class_name }}Out,
 )
@@ -202,12 +206,139 @@ def _check_format(written: GeometryFormat) -> Iterator[str]:
 
 
 def _check_schemas() -> Iterator[str]:
-    for schema in (
-        {{ cookiecutter.__class_name }}In,
-        {{ cookiecutter.__class_name }}Out,
-    ):
-        for name in schema.model_fields.keys() - TABLE.columns.keys():
-            yield f"schemas: {schema.__name__}.{name} is no column of {TABLE.name}"
+    """Compare the table with what goes in, with what comes out, and with the examples, both ways."""
+    taken, returned = {{ cookiecutter.__class_name }}In, {{ cookiecutter.__class_name }}Out
+    written = [column for column in TABLE.columns if column.name not in READ_ONLY]
+    for schema, columns in ((taken, written), (returned, list(TABLE.columns))):
+        for name in sorted(schema.model_fields.keys() - TABLE.columns.keys()):
+            yield f"schemas.py: {schema.__name__}.{name} is no column of {TABLE.name}"
+        for column in columns:
+            if column.name not in schema.model_fields:
+                yield f"schemas.py: {schema.__name__} has no {column.name}, a column of {TABLE.name}"
+            elif column is not COLUMN:
+                field = schema.model_fields[column.name]
+                for difference in _differences(column, field, is_taken=schema is taken):
+                    yield f"schemas.py: {schema.__name__}.{column.name} {difference}"
+    yield from _check_read_only()
+    names = {column.name for column in written if column is not COLUMN}
+    for name in sorted(names - examples.row(0).keys()):
+        yield f"examples.py: row() has no {name}, which clients write: give it a value"
+    for name in sorted(examples.row(0).keys() - names):
+        yield f"examples.py: row() has {name}, which is no column that clients write"
+
+
+def _check_read_only() -> Iterator[str]:
+    for name in sorted(READ_ONLY.difference(TABLE.columns.keys())):
+        yield f"schemas.py: READ_ONLY has {name}, which is no column of {TABLE.name}"
+    for column in TABLE.columns:
+        sets_itself = column.onupdate is not None or column.server_onupdate is not None
+        if column.name == "updated_at" and not sets_itself:
+            yield "models.py: updated_at has no onupdate, and would stay the time when the row was added"
+        elif sets_itself and column.name not in READ_ONLY:
+            yield f"schemas.py: READ_ONLY has no {column.name}, which sets itself (onupdate in models.py)"
+        if column.name in READ_ONLY and column.server_default is None:
+            yield f"models.py: {column.name} has no server_default, and clients may not give it (READ_ONLY in schemas.py)"
+
+
+def _differences(column: sa.Column[Any], field: FieldInfo, *, is_taken: bool) -> Iterator[str]:
+    """What a field of a schema says otherwise than its column in models.py."""
+    kind: Any = field.annotation
+    if field.metadata:
+        kind = Annotated[(kind, *field.metadata)]
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def takes(value: Any) -> bool:
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    # In JSON null is a value.
+    is_json = isinstance(column.type, JSONB)
+    if column.nullable and not takes(None):
+        yield "refuses null, which the column takes"
+    if not column.nullable and takes(None) and not is_json:
+        yield "takes null, which the column does not"
+    example = examples.row(0).get(column.name)
+    if example is not None and not takes(example):
+        yield f"refuses {example!r:.100}, an example of the column ({column.type})"
+    elif example is not None and not is_json:
+        made = adapter.validate_python(example)
+        if not _is_of(made, column.type.python_type):
+            yield f"makes {made!r:.100} ({type(made).__name__}) of an example of the column ({column.type})"
+    if is_taken:
+        for too_much, what in _beyond(column.type):
+            if takes(too_much):
+                yield f"takes {what}, the column ({column.type}) does not"
+        length, most = getattr(column.type, "length", None), _max_length(adapter)
+        if length is not None and most is not None and most < length:
+            yield f"takes {most} characters at the most, the column {length}"
+        yield from _different_default(column, field, adapter)
+
+
+def _is_of(value: Any, kind: type[Any]) -> bool:
+    """Whether a value is of a type, and not of a special one: True is an int, and a time is a date."""
+    special = {int: bool, datetime.date: datetime.datetime}.get(kind)
+    return isinstance(value, kind) and not (special and isinstance(value, special))
+
+
+def _beyond(kind: sa.types.TypeEngine[Any]) -> Iterator[tuple[Any, str]]:
+    """Values that a column of a type cannot hold, though the next smaller ones."""
+    match kind:
+        case sa.String(length=int(length)):
+            yield "x" * (length + 1), f"more than {length} characters"
+        case sa.Integer():
+            bits = {sa.BigInteger: 63, sa.SmallInteger: 15}.get(type(kind), 31)
+            yield 2**bits, f"integers of more than {bits} bits"
+        case sa.Numeric(precision=int(precision), scale=int(scale)):
+            yield Decimal(10) ** (precision - scale), f"more than {precision} digits"
+            yield Decimal(1).scaleb(-scale - 1), f"more than {scale} decimals"
+
+
+def _max_length(adapter: TypeAdapter[Any]) -> int | None:
+    schema = adapter.json_schema()
+    lengths = [each.get("maxLength") for each in (schema, *schema.get("anyOf", ()))]
+    return next((length for length in lengths if length is not None), None)
+
+
+def _different_default(
+    column: sa.Column[Any], field: FieldInfo, adapter: TypeAdapter[Any]
+) -> Iterator[str]:
+    if column.server_default is None:
+        if not field.is_required() and not (column.nullable and field.default is None):
+            yield f"may be left out for {field.default!r:.100}, but the column has no server_default"
+        return
+    if field.is_required():
+        yield "is required, but the column has a server_default"
+        return
+    default: Any = _constant(column.server_default)
+    if default is None or field.default_factory is not None:
+        return
+    text = default
+    try:
+        if isinstance(column.type, JSONB):
+            default = json.loads(text)
+        default = adapter.validate_python(default)
+    except ValidationError:
+        yield f"refuses the default of the column, {text}"
+        return
+    if field.default != default:
+        yield f"has the default {field.default!r:.100}, the column {default!r:.100}"
+
+
+def _constant(default: sa.FetchedValue) -> str | None:
+    """The text of a default that is the same for every row; None of one that is worked out."""
+    match getattr(default, "arg", None):
+        case str(text):
+            return text
+        case sa.True_():
+            return "true"
+        case sa.False_():
+            return "false"
+        case sa.TextClause(text=text) if re.fullmatch(r"-?[\d.]+([eE][-+]?\d+)?", text):
+            return str(text)
+    return None
 
 
 def _check_predicate() -> Iterator[str]:
