@@ -42,13 +42,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if not reports:
         return
-    terminalreporter.section("variants: seconds of each step")
-    terminalreporter.line(_row("", "", *proof.STEPS, "all"))
+    steps = ("render", *proof.STEPS)
+    terminalreporter.section("variants: seconds of each step, and the files of tests left out")
+    terminalreporter.line(_row("", "", *steps, "all"))
     for report in sorted(reports, key=lambda report: report.nodeid):
         seconds = dict(report.user_properties)
         name = report.nodeid.partition("[")[2].removesuffix("]")
-        steps = [seconds.get(step, "") for step in proof.STEPS]
-        terminalreporter.line(_row(name, report.outcome, *steps, f"{report.duration:.1f}"))
+        # The first step that has no seconds is the one that failed.
+        columns = [seconds.get(step, "") for step in steps]
+        if report.failed and "" in columns:
+            columns[columns.index("")] = "failed"
+        row = _row(name, report.outcome, *columns, f"{report.duration:.1f}")
+        terminalreporter.line(f"{row}  {seconds.get('left out', '')}".rstrip())
 
 
 def _row(name: str, outcome: str, *columns: str) -> str:

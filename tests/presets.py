@@ -3,12 +3,15 @@
     facilities:
       geometry_type: POINT
       index_predicate: status = 'active'
-    parcels:
+    parcels: &parcels
       resource_name: parcel
       geometry_type: MULTIPOLYGON
       srid: 27700
+    parcels by uuid:
+      <<: *parcels
+      primary_key: uuid
 
-A set gives what differs from the defaults of the template. `make variants PRESETS=FILE` proves them all.
+A set gives what differs from the defaults of the template, or from another set (`<<`). `make variants PRESETS=FILE` proves them all.
 """
 
 from pathlib import Path
@@ -57,7 +60,10 @@ def _problems(name: str, given: object) -> list[str]:
 class _Texts(yaml.SafeLoader):
     """Reads every value as the text that it is written as, and refuses a name that is given twice."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[object]]] = {}
+    # Of all plain words, << alone is more than a text: it takes over what another set has.
+    yaml_implicit_resolvers: ClassVar[dict[str, list[object]]] = {
+        "<": yaml.SafeLoader.yaml_implicit_resolvers["<"]
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         names = [key.value for key, _ in node.value]

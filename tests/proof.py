@@ -24,14 +24,6 @@ STEPS = {
     "tests": ("-m pytest -q -p no:cacheprovider {without}",),
 }
 
-#: Tests of a project's suite that a row of the covering array leaves out: how the service is run, which is the same in
-#: all variants and where tests wait for seconds, what no parameter changes, and what the proof itself runs on each. The
-#: named variants run all.
-SAME_IN_ALL = (
-    *("auth", "checks", "cli", "faults", "health", "limits", "map", "migrations", "observation"),
-    *("production", "proxies", "settings"),
-)
-
 
 def prove(
     variant: Variant, folder: Path, server: Any, mypy_cache: Path
@@ -41,15 +33,15 @@ def prove(
     Raises:
         AssertionError: A step failed; the message has what it printed, and how to have the same by hand.
     """
-    left_out = () if variant.whole else SAME_IN_ALL
-    without = " ".join(f"--ignore=tests/test_{name}.py" for name in left_out)
-    if left_out:
+    without = " ".join(f"--ignore=tests/test_{name}.py" for name in variant.left_out)
+    if variant.left_out:
+        # Nor are services started as processes, which wait for seconds.
         without += ' -m "not process"'
     began = time.perf_counter()
     try:
         project = render(folder, variant.parameters)
     except WrongParameters as error:
-        raise AssertionError(f"{variant.name} is refused:\n{error}") from None
+        raise AssertionError(f"{variant.name}: the step render failed:\n{error}") from None
     yield "render", time.perf_counter() - began
     with server.database() as url:
         environment = {
@@ -68,7 +60,9 @@ def prove(
                 run = project.python(*shlex.split(command), **environment)
                 if run.code:
                     how = by_hand(variant, project.path.name, commands[:number])
-                    raise AssertionError(f"{variant.name}, in {project.path}:\n{run}\n{how}")
+                    raise AssertionError(
+                        f"{variant.name}: the step {step} failed, in {project.path}:\n{run}\n{how}"
+                    )
             yield step, time.perf_counter() - began
 
 

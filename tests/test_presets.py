@@ -19,7 +19,11 @@ def load(folder: Path, text: str) -> list[Variant]:
 
 def test_the_documented_example(tmp_path: Path) -> None:
     example = (presets.__doc__ or "").split("\n\n")[1]
-    assert [variant.name for variant in load(tmp_path, example)] == ["facilities", "parcels"]
+    assert [variant.name for variant in load(tmp_path, example)] == [
+        "facilities",
+        "parcels",
+        "parcels by uuid",
+    ]
 
 
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
@@ -40,6 +44,15 @@ def test_a_set_may_be_all_defaults(tmp_path: Path) -> None:
     assert load(tmp_path, "default:\nother: {}\n") == [Variant("default", {}), Variant("other", {})]
 
 
+def test_a_set_may_take_over_what_others_have(tmp_path: Path) -> None:
+    text = "a: &a {srid: 3857, auth: none}\nb: &b {<<: *a, srid: 27700}\nc:\n  <<: [*b, *a]\n  ci: none\n"
+    assert [variant.parameters for variant in load(tmp_path, text)] == [
+        {"srid": "3857", "auth": "none"},
+        {"srid": "27700", "auth": "none"},
+        {"srid": "27700", "auth": "none", "ci": "none"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -52,6 +65,8 @@ def test_a_set_may_be_all_defaults(tmp_path: Path) -> None:
         ("a: {}\na: {}", "a given twice"),
         ("a:\n\tsrid: 4326", "found character"),
         ("a: *b", "undefined alias"),
+        ("a: {<<: b}", "expected a mapping"),
+        ("a: &a {sird: 1}\nb: {<<: *a}", "b: the template has no parameter sird"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, text: str, reason: str) -> None:

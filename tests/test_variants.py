@@ -1,15 +1,17 @@
 """Every variant of the template works: rendered, linted, typed, migrated, checked, and tested by its own suite."""
 
 import itertools
+import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CHOSEN, Bake
 from proof import prove
-from rendering import DEFAULTS, WrongParameters, complete
-from variants import FACTORS, IMPOSSIBLE, ROWS, VARIANTS, Value, Variant, all_pairs, pairs
+from rendering import DEFAULTS, TEMPLATE, WrongParameters, complete
+from variants import FACTORS, IMPOSSIBLE, ROTATED, VARIANTS, WITHOUT_EFFECT, Value, Variant
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -26,13 +28,79 @@ def test_variant(
     record_property: Callable[[str, object], None],
 ) -> None:
     """Takes its variants from `variants.py`, or from the file that the option --presets names."""
+    record_property("left out", " ".join(variant.left_out))
     for step, seconds in prove(variant, tmp_path, server, mypy_cache):
         record_property(step, f"{seconds:.1f}")
 
 
-def test_every_pair_of_values_occurs() -> None:
-    occurring = set(itertools.chain.from_iterable(map(pairs, ROWS)))
-    assert occurring == all_pairs()
+@pytest.fixture(scope="module")
+def met() -> list[tuple[Variant, set[Value]]]:
+    """The variants, each with the values of factors that it has, by what it is rendered with."""
+    usual = complete({})
+    values_of = []
+    for variant in VARIANTS:
+        given = usual | variant.parameters
+        values = {
+            (factor, value)
+            for factor, choices in FACTORS.items()
+            for value, choice in choices.items()
+            if all(
+                given[name] == choice.get(name, usual[name]) for name in chain(*choices.values())
+            )
+        }
+        values_of.append((variant, values))
+    return values_of
+
+
+def test_every_pair_of_values_occurs(met: list[tuple[Variant, set[Value]]]) -> None:
+    """But for those that the template refuses, which another test sees to."""
+    every = [(factor, value) for factor in FACTORS for value in FACTORS[factor]]
+    pairs = {pair for pair in itertools.combinations(every, 2) if pair[0][0] != pair[1][0]}
+    occurring = {
+        pair
+        for _, values in met
+        for pair in itertools.combinations((value for value in every if value in values), 2)
+    }
+    assert pairs - occurring == IMPOSSIBLE.keys()
+
+
+def test_every_file_of_a_suite_meets_every_value(met: list[tuple[Variant, set[Value]]]) -> None:
+    """Of the factors that it may depend on; each kind of authentication has its own file of that name."""
+    files = {
+        re.sub(r"{%.*?%}|test_|\.py", "", path.name)
+        for path in (TEMPLATE / "{{cookiecutter.project_slug}}" / "tests").glob("*test_*.py*")
+    }
+    assert files > set(ROTATED)
+    factors = FACTORS.keys() - WITHOUT_EFFECT
+    wanted = {(factor, value) for factor in factors for value in FACTORS[factor]}
+    for file in files - {"auth"}:
+        assert wanted <= set().union(
+            *(values for variant, values in met if file not in variant.left_out)
+        ), file
+    for kind in FACTORS["auth"]:
+        of_kind = [
+            values
+            for variant, values in met
+            if "auth" not in variant.left_out and ("auth", kind) in values
+        ]
+        assert wanted - {("auth", other) for other in FACTORS["auth"]} <= set().union(*of_kind)
+
+
+def test_some_factors_change_nothing_that_is_tested(bake_once: Bake) -> None:
+    code = {}
+    for factor in WITHOUT_EFFECT:
+        for value, given in FACTORS[factor].items():
+            files = bake_once(**given).files
+            code[factor, value] = {name: files[name] for name in files if name.endswith(".py")}
+    assert len(code) == 10
+    usual = code["license", "MIT"]
+    assert [each for each in code if code[each] != usual] == []
+
+
+def test_the_step_that_failed_is_named(tmp_path: Path, server: Any, mypy_cache: Path) -> None:
+    """Here that of a set which the template refuses; those after it are the same line."""
+    with pytest.raises(AssertionError, match=r"nowhere: the step render failed:\nsrid = '0'"):
+        list(prove(Variant("nowhere", {"srid": "0"}), tmp_path, server, mypy_cache))
 
 
 def test_every_choice_is_a_value() -> None:
@@ -41,12 +109,6 @@ def test_every_choice_is_a_value() -> None:
     for name, default in DEFAULTS.items():
         if isinstance(default, list):
             assert proved[name] >= set(default), name
-
-
-def test_what_most_variants_leave_out_runs_for_every_kind_of_authentication() -> None:
-    """Of the tests that they leave out, those of authentication are a file for each kind."""
-    whole = {complete(variant.parameters)["auth"] for variant in VARIANTS if variant.whole}
-    assert whole == set(DEFAULTS["auth"])
 
 
 @pytest.mark.parametrize("pair", IMPOSSIBLE, ids=lambda pair: " ".join(value for _, value in pair))
