@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -75,6 +75,7 @@ _ALIASES = {
     "char": "str(100)",
     "decimal": "numeric(10,2)",
     "double": "float",
+    "enum": "text",
     "guid": "uuid",
     "int4": "int",
     "int8": "bigint",
@@ -85,6 +86,8 @@ _ALIASES = {
     "number": "float",
     "numeric": "numeric(10,2)",
     "real": "float",
+    "bigserial": "bigint",
+    "serial": "int",
     "smallint": "int",
     "str": "str(100)",
     "string": "str(100)",
@@ -130,10 +133,21 @@ def count(text: str) -> int:
 
 
 def _nearest(text: str) -> str:
-    word = text.partition("(")[0].strip().lower()
+    if text.endswith("[]"):
+        return "json"
+    word, _, limits = text.lower().rstrip(")").partition("(")
     known = [*STORED_TYPES, *_ALIASES]
-    name = next(iter(difflib.get_close_matches(word[:30], known, 1)), "text")
-    return _ALIASES.get(name, name)
+    near = difflib.get_close_matches(word.strip()[:30], known, 1)
+    name = next(iter(near), "text")
+    kind = _ALIASES.get(name, name)
+    if "(" in kind and limits:
+        numbers = [count(part.strip()) for part in limits.split(",")]
+        family = kind.partition("(")[0]
+        if family == "numeric" and len(numbers) == 1:
+            numbers.append(0)
+        if len(numbers) == kind.count(",") + 1 and min(numbers) >= 0:
+            kind = f"{family}({','.join(map(str, numbers))})"
+    return kind
 
 
 def _text_default(text: str, kind: Attribute) -> str:
@@ -383,8 +397,112 @@ def _split(text: str) -> Iterator[str]:
 
 def parse_declarations(text: str) -> list[Declaration]:
     """All the words of `attributes`, right or wrong."""
+    words = list(_split(text))
+    declarations = _parse_words(words)
+    if not any(declaration.reasons for declaration in declarations):
+        return declarations
+    respelled = list(_respelled(text))
+    meant = _parse_words(word for _, word in respelled)
+    for number, (given, word) in enumerate(respelled):
+        if given == word and word in words:
+            continue
+        found = meant[number]
+        reason = f"is written {found.word} here"
+        if given == word:
+            reason = "spaces alone are between declarations, and none is within one"
+        meant[number] = replace(found, given=given, reasons=(reason, *found.reasons))
+    return meant if any(declaration.reasons for declaration in meant) else declarations
+
+
+def _parse_words(words: Iterable[str]) -> list[Declaration]:
     declarations: list[Declaration] = []
-    for word in _split(text):
+    for word in words:
         taken = frozenset(declaration.attribute.name for declaration in declarations)
         declarations.append(_parse_declaration(word, taken))
     return declarations
+
+
+# -- Declarations in another spelling, such as SQL's ---------------------------------------------
+
+_QUOTED = r"'(?:[^']|'')*'"
+_SQL_TYPE = (
+    r"(?:double precision|character varying(?:\(\d*\))?|timestamp(?:\(\d\))? with(?:out)? time zone|"
+    + "|".join(sorted({*STORED_TYPES, *_ALIASES}, reverse=True))
+    + r")(?![\w])(?:\([\d,]*\))?"
+)
+_MODIFIER = rf"(?:not null|nullable|null|unique|primary key|default (?:{_QUOTED}|\S+))(?=\s|$)"
+_SQL = re.compile(
+    rf"(?P<name>[^\s:=;']+)(?::(?P<type>{_SQL_TYPE}|[^\s=?!;']+)|\s(?P<sql>{_SQL_TYPE}))"
+    rf"(?P<marks>[?!]*)(?P<default>=(?:{_QUOTED}|[^\s';])+)?(?P<modifiers>(?: {_MODIFIER})*)(?=\s|$)",
+    re.IGNORECASE,
+)
+_SKIPPED = re.compile(rf"(?:\s|;(?=\s|$)|{_MODIFIER})+", re.IGNORECASE)
+_SQL_DEFAULTS = {
+    **{"now()": "now", "current_timestamp": "now", "current_date": "today"},
+    **{"gen_random_uuid()": "random", "uuid_generate_v4()": "random"},
+    **{"true": "true", "false": "false"},
+}
+
+
+def _respelled(text: str) -> Iterator[tuple[str, str]]:
+    """The declarations that were meant, each as it was given and as a word of `attributes`."""
+    text = re.sub(r"(?i)\benum\s*\([^()]*\)", "text", text)
+    text = "".join(
+        part if number % 2 else _without_gaps(part)
+        for number, part in enumerate(re.split(f"({_QUOTED})", text))
+    )
+    position = 0
+    while position < len(text):
+        if skipped := _SKIPPED.match(text, position):
+            position = skipped.end()
+        elif found := _SQL.match(text, position):
+            position = found.end()
+            modifiers = found["modifiers"].lower()
+            if not (found["name"].lower() == "id" and "primary key" in modifiers):
+                yield found[0], _word(found)
+        else:
+            plain = re.compile(rf"(?:{_QUOTED}|\S)+").match(text, position)
+            assert plain is not None
+            position = plain.end()
+            yield plain[0], plain[0]
+
+
+def _without_gaps(text: str) -> str:
+    """Text outside of quotes, without the spaces around : and =, and with ; between declarations."""
+    text = re.sub(r'"(\w+)"', r"\1", text)
+    text = re.sub(r"(?<=\w)\s*\(([\d\s,]*)\)", lambda limits: "".join(limits[0].split()), text)
+    text = re.sub(r"\s*([:=])\s*", r"\1", text)
+
+    def separator(match: re.Match[str]) -> str:
+        if len(match[0]) > 1:
+            return match[0]
+        before, after = text[: match.start()], text[match.end() :]
+        # A default may have a comma in it.
+        in_default = "=" in before.rsplit(maxsplit=1)[-1:][0] if before.split() else False
+        declared = re.match(rf"\s*\w+(?::|\s+{_SQL_TYPE})|\s*$", after, re.IGNORECASE)
+        return " ; " if declared or not in_default else match[0]
+
+    return re.sub(r"\s+", " ", re.sub(r"\([^()]*\)|[,;]", separator, text))
+
+
+def _word(found: re.Match[str]) -> str:
+    """What the parts of a declaration in SQL are as a word of `attributes`."""
+    modifiers = found["modifiers"]
+    rest = re.sub(r"default \S+", "", modifiers.lower())
+    kind = found["type"] or found["sql"]
+    for pattern, name in (
+        ("double precision", "double"),
+        ("character varying", "varchar"),
+        (r"timestamp.*zone", "timestamptz"),
+    ):
+        kind = re.sub(pattern, name, kind, flags=re.IGNORECASE)
+    if re.fullmatch(_SQL_TYPE, kind, re.IGNORECASE):
+        kind = _nearest(kind)
+    nullable = "?" in found["marks"] or re.search(r"(?<!not )\bnull", rest) is not None
+    unique = "!" in found["marks"] or "unique" in rest
+    default = found["default"] or ""
+    if given := re.search(rf"default ({_QUOTED}|\S+)", modifiers, re.IGNORECASE):
+        value = re.sub(r"::[\w ]+$", "", given[1])
+        value = _SQL_DEFAULTS.get(value.lower(), value)
+        default = "" if value.lower() == "null" else f"={value}"
+    return f"{found['name']}:{kind}{'?' * nullable}{'!' * unique}{default}"

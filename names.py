@@ -126,6 +126,15 @@ def plural(noun: str) -> str:
     return noun + ("es" if last.endswith(("ss", "x", "ch", "sh")) else "s")
 
 
+def singular(noun: str) -> str:
+    """The noun whose plural this is by a sure rule, "" where there is none."""
+    # bus, glass, axis, and plurals that are their own singular
+    if noun.endswith(("us", "ss", "is", "series", "species")):
+        return ""
+    candidates = (noun[:-3] + "y", noun[:-2], noun[:-1])
+    return next((each for each in candidates if plural(each) == noun), "")
+
+
 # -- Rules ---------------------------------------------------------------------------------------
 
 

@@ -74,7 +74,7 @@ class Problem:
 
     def __str__(self) -> str:
         if self.suggestion:
-            advice = f"try {shown(self.suggestion, 200)}"
+            advice = f"try {shown(self.suggestion, 4000)}"
         else:
             advice = "leave it empty" if self.parameter in NAMES else "leave it out"
         return f"{shown(self.parameter)[1:-1]} = {shown(self.value)}: {self.reason}; {advice}"
@@ -331,6 +331,11 @@ def _single_problems(values: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _plural_needed(noun: str) -> Problem:
+    if one := names.singular(noun):
+        reason = (
+            "looks like a plural, and is to be what one row is: give table_name, too, if it is none"
+        )
+        return Problem("resource_name", noun, reason, one)
     certain = names.plural(noun)
     reason = "is empty" if certain else f"the plural of {shown(noun)} is not certain: give it"
     candidates = (certain, f"{names.cleaned(noun)}_records", "facilities")

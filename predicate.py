@@ -124,7 +124,7 @@ OR, AND, NOT, IS, COMPARISON, MEMBERSHIP, OTHER, SUM, PRODUCT, POWER, AT, SIGN, 
 BINDING = {
     **{"or": OR, "and": AND, "at": AT, "^": POWER, "::": CAST},
     **dict.fromkeys(("is", "isnull", "notnull"), IS),
-    **dict.fromkeys(COMPARISONS, COMPARISON),
+    **dict.fromkeys((*COMPARISONS, "=="), COMPARISON),
     **dict.fromkeys(("in", "between", "like", "ilike", "similar"), MEMBERSHIP),
     **dict.fromkeys("+-", SUM),
     **dict.fromkeys("*/%", PRODUCT),
@@ -168,6 +168,8 @@ class _Parser:
 
     def read(self) -> None:
         self.divide()
+        if self.next.word == "where":
+            self.note("a condition begins after WHERE", self.take(), "")
         condition = self.expression()
         if self.next.kind != "end":
             self.unexpected()
@@ -300,6 +302,9 @@ class _Parser:
                 return self.apply(word, [left, zone])
             case "::":
                 return self.cast(left, self.type_name())
+            case "==":
+                self.note("equality is written =", self.tokens[self.position - 1], "=")
+                word = "="
         if self.next.word in {"any", "some", "all"} and binding not in {AND, OR}:
             return self.array_operation(word, left)
         return self.apply(word, [left, self.expression(binding)])
@@ -390,7 +395,20 @@ class _Parser:
         if name in SYSTEM_COLUMNS:
             return self.note(f"{name} is a system column of PostgreSQL", token)
         nearest = difflib.get_close_matches(name[:63], self.columns, 1)
+        if token.kind == "quoted" and self.is_value():
+            # In a condition of another language it would be a text.
+            text = "'" + name.replace("'", "''") + "'"
+            return self.note(
+                f"{self.written(token)} is a column's name: a text is '…'", token, text
+            )
         return self.note(f"the table has no column '{name}'", token, *nearest)
+
+    def is_value(self) -> bool:
+        """Whether the word that was taken last stands where a condition has a value."""
+        before = self.peek(-2).word if self.position > 1 else ""
+        return before in {*COMPARISONS, "==", ",", "like", "ilike", "between"} or (
+            before == "(" and self.position > 2 and self.peek(-3).word == "in"
+        )
 
     # Types
 

@@ -454,3 +454,63 @@ def test_the_pool_fits_the_database() -> None:
 def test_a_predicate_over_a_wrong_attribute_is_not_refused_for_it() -> None:
     complaints = found(attributes="status:strr(20) n:int", index_predicate="status = 'a' AND n > 1")
     assert [p.parameter for p in complaints] == ["attributes"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "meant"),
+    [
+        ("name:str(100),status:text", "name:str(100) status:text"),
+        ("name:str(100); status:text;", "name:str(100) status:text"),
+        ("name,status", "name:text status:text"),
+        ("price:numeric(10, 2)", "price:numeric(10,2)"),
+        ("price: numeric ( 10 , 2 ) = 1.50", "price:numeric(10,2)=1.50"),
+        ("name VARCHAR(100)", "name:str(100)"),
+        ("name varchar", "name:str(100)"),
+        ("name:VARCHAR(50)", "name:str(50)"),
+        ("name character varying(20), n INTEGER", "name:str(20) n:int"),
+        ("weight DECIMAL(6), x double precision", "weight:numeric(6,0) x:float"),
+        ("name:text NOT NULL", "name:text"),
+        ("name:text NULL code:str(8) unique not null", "name:text? code:str(8)!"),
+        ("id serial primary key, name text", "name:text"),
+        ("seen timestamp with time zone NOT NULL DEFAULT now()", "seen:datetime=now"),
+        ("status TEXT DEFAULT 'in use, or not', n int", "status:text='in use, or not' n:int"),
+        ("status:text='a,b',n:int", "status:text='a,b' n:int"),
+        ("kind:enum('a', 'b') tags:text[]", "kind:text tags:json"),
+        ('"name":text', "name:text"),
+    ],
+)
+def test_what_is_suggested_for_attributes_is_what_was_meant(attributes: str, meant: str) -> None:
+    complaints = found(attributes=attributes, index_predicate="")
+    assert {problem.suggestion for problem in complaints} == {meant}
+
+
+def test_a_comma_in_a_default_is_part_of_it() -> None:
+    assert found(attributes="d:text=a,b e:text='x, y'", index_predicate="") == []
+
+
+def test_a_condition_sees_the_columns_that_were_meant() -> None:
+    complaints = found(
+        attributes="status VARCHAR(20), n INT", index_predicate="status = 'a' AND n > 1"
+    )
+    assert {problem.parameter for problem in complaints} == {"attributes"}
+
+
+@pytest.mark.parametrize(
+    ("noun", "one"),
+    [
+        ("hydrants", "hydrant"),
+        ("charging_stations", "charging_station"),
+        ("facilities", "facility"),
+    ],
+)
+def test_a_plural_is_told_to_be_one(noun: str, one: str) -> None:
+    """Where the table's name is derived from it; a table may be called so."""
+    (problem,) = found(resource_name=noun, table_name="", index_predicate="")
+    assert (problem.parameter, problem.suggestion) == ("resource_name", one)
+    assert found(resource_name=noun, table_name="things") == []
+
+
+def test_a_long_suggestion_is_whole() -> None:
+    names = [f"column_{number}" for number in range(60)]
+    (problem, *_) = found(attributes=", ".join(f"{n}:int" for n in names), index_predicate="")
+    assert " ".join(f"{n}:int" for n in names) in str(problem)

@@ -346,6 +346,12 @@ def test_long_chains_are_not_deep() -> None:
         ("active -- really", "active"),
         ("active /* really */", "active"),
         ("facilities.status = 'a'", "status = 'a'"),
+        ("WHERE status = 'a'", "status = 'a'"),
+        ("where status == 'a' and n == 1", "status = 'a' and n = 1"),
+        ('status = "open"', "status = 'open'"),
+        ('status == "in use"', "status = 'in use'"),
+        ('status IN ("it\'s", "b")', "status IN ('it''s', 'b')"),
+        ("\"staus\" = 'a'", "status = 'a'"),
         ("now() > created_at", ""),
         ("true", ""),
         (
