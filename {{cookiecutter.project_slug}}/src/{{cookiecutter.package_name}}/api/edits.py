@@ -83,7 +83,7 @@ def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCr
     ITEM,
     response_class=Response,
     responses=answers(*REFUSED, formats=[GEOJSON], schema="Feature"),
-    openapi_extra=documented({"type": "object"}, PATCHES, "Content-Crs", "If-Match"),
+    openapi_extra=documented(reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match"),
 )
 def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) -> Response:
     """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""

@@ -22,6 +22,11 @@ class Format(NamedTuple):
         """Whether it is one JSON value."""
         return self.media_type.endswith("json")
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text of another kind."""
+        return self.media_type.startswith("text/") or self.media_type.endswith("json-seq")
+
 
 JSON = Format("json", "application/json")
 GEOJSON = Format("geojson", "application/geo+json")

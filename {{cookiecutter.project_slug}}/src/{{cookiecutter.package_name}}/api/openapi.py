@@ -77,8 +77,9 @@ def answers(
 ) -> dict[int | str, dict[str, Any]]:
     """The answers of a route as the document has them: its success in each format, and its errors."""
     body = reference(schema) if schema else {"type": "object"}
+    text, binary = {"type": "string"}, {"type": "string", "format": "binary"}
     content = {
-        each.media_type: {"schema": body if each.is_json else {"type": "string"}}
+        each.media_type: {"schema": body if each.is_json else text if each.is_text else binary}
         for each in formats
     }
     return {int(success): {"description": success.phrase, "content": content}, **refusals(*errors)}

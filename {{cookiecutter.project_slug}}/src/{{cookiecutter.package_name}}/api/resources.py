@@ -44,6 +44,14 @@ PROBLEM: dict[str, Any] = {
 }
 
 
+#: A name of its own: generated clients would make one of each media type that it is sent in, by the same name.
+PATCH: dict[str, Any] = {
+    "type": "object",
+    "description": "The members of a feature that change (RFC 7396).",
+    "properties": {"geometry": {"type": "object"}, "properties": {"type": "object"}},
+}
+
+
 def of_column(column: sa.Column[Any]) -> dict[str, Any]:
     """JSON Schema of a column's values."""
     match column.type:
@@ -173,6 +181,7 @@ SCHEMAS = {
     {{ cookiecutter.__class_name }}In.__name__: {{ cookiecutter.__class_name }}In.model_json_schema(),
     "NewFeature": new_feature(),
     "NewFeatureCollection": collection_of("NewFeature"),
+    "FeaturePatch": PATCH,
     "FeatureOrCollection": _either("Feature", "FeatureCollection"),
     "NewFeatureOrCollection": _either("NewFeature", "NewFeatureCollection"),
 }

@@ -33,6 +33,9 @@ CONFORMANCE: tuple[str, ...] = (
 
 MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
 
+#: The formats of a tile. Clients that are generated from the OpenAPI document read bytes of the second type alone.
+TILE_FORMATS = (MVT, Format("mvt", "application/octet-stream"))
+
 #: The formats of the tile set.
 TILESET_FORMATS = (JSON, TILEJSON)
 
@@ -151,7 +154,7 @@ def read_tileset(request: Request) -> Response:
     TILE,
     response_class=Response,
     responses={
-        **answers(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, formats=[MVT]),
+        **answers(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, formats=TILE_FORMATS),
         int(HTTPStatus.NO_CONTENT): {"description": "No row lies in the tile."},
     },
     openapi_extra={"parameters": ADDRESS},
@@ -171,6 +174,7 @@ def read_tile(request: Request) -> Response:
     headers = {
         "Cache-Control": f"public, max-age={age}" if age else "no-cache",
         "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
+        "Vary": "Accept",
     }
     if is_full:
         headers["Tile-Limit"] = str(settings.tile_limit)
@@ -178,7 +182,8 @@ def read_tile(request: Request) -> Response:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if not content:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-    return Response(content, headers=headers, media_type=MVT.media_type)
+    chosen = formats.negotiated(request, None, TILE_FORMATS)
+    return Response(content, headers=headers, media_type=chosen.media_type)
 
 
 def _index(text: str) -> int:
