@@ -108,24 +108,22 @@ def test_every_answer_of_every_operation_is_documented(document: dict[str, Any])
                     assert content.keys() == {"application/problem+json"}
 
 
-def test_generated_clients_can_do_with_it(client: TestClient, document: dict[str, Any]) -> None:
+def test_generated_clients_can_do_with_it(document: dict[str, Any]) -> None:
     """As openapi-python-client does: bytes are octet-stream, and a body's schema has a name for all its media types."""
-    tiles = f"/collections/{TABLE.name}/tiles/WebMercatorQuad/"
-    template = tiles + "{tileMatrix}/{tileRow}/{tileCol}"
-    answers = document["paths"][template]["get"]["responses"]["200"]["content"]
+    tile = f"/collections/{TABLE.name}/tiles/WebMercatorQuad/" + "{tileMatrix}/{tileRow}/{tileCol}"
+    content = document["paths"][tile]["get"]["responses"]["200"]["content"]
+    binary = {"schema": {"type": "string", "format": "binary"}}
     types = ("application/vnd.mapbox-vector-tile", "application/octet-stream")
-    assert answers.keys() == {*types}
-    client.post(PATH, json=rows.body())
-    for media_type in types:
-        assert answers[media_type]["schema"] == {"type": "string", "format": "binary"}
-        found = client.get(f"{tiles}0/0/0", headers={"Accept": media_type})
-        assert found.status_code == 200
-        assert found.headers["Content-Type"] == media_type
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            content = operation.get("requestBody", {}).get("content", {})
-            if len(content) > 1:
-                assert all("$ref" in each["schema"] for each in content.values())
+    assert content == dict.fromkeys(types, binary)
+    bodies = [
+        operation["requestBody"]["content"].values()
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+    ]
+    several = [each for each in bodies if len(each) > 1]
+    assert len(several) >= 3
+    assert all("$ref" in content["schema"] for each in several for content in each)
 
 
 #: What a type of JSON Schema is in Python.

@@ -61,6 +61,8 @@ def test_every_address_has_the_prefix(
     assert {each.partition("/my/geo")[0] for each in found} == {"http://testserver"}
     assert all(each.count("/my/geo") == 1 for each in found)
     assert client.get(found[-1].removeprefix("http://testserver"), headers=headers).is_success
+    document = client.get(f"{in_path}/openapi.json", headers=headers).json()
+    assert document["servers"] == [{"url": "http://testserver/my/geo"}]
     docs = client.get(f"{in_path}/docs", headers=headers).text
     assert "'/my/geo/openapi.json'" in docs and '"/my/geo/docs/assets/swagger-ui.css"' in docs
     assert client.get(f"{in_path}/docs/assets/swagger-ui.css", headers=headers).is_success

@@ -66,6 +66,17 @@ def test_features_have_the_attributes_of_their_rows(client: TestClient) -> None:
         assert feature.properties == {name: row[name] for name in row if row[name] is not None}
 
 
+def test_a_tile_is_of_the_type_that_the_client_accepts(client: TestClient) -> None:
+    post(client, *place())
+    tile = Tile.at(*place(), ZOOM)
+    url = f"/collections/{TABLE.name}/tiles/WebMercatorQuad/{tile.z}/{tile.y}/{tile.x}"
+    vector, octets = "application/vnd.mapbox-vector-tile", "application/octet-stream"
+    for accepted, expected in ((vector, vector), (octets, octets), ("*/*", vector)):
+        response = client.get(url, headers={"Accept": accepted})
+        assert (response.status_code, response.headers["Content-Type"]) == (200, expected)
+        assert response.headers["Vary"] == "Accept"
+
+
 def test_a_geometry_is_shown_with_all_its_parts(client: TestClient) -> None:
     posted = post(client, *place())
     features = mvt.features(client, Tile.at(*place(), ZOOM))
