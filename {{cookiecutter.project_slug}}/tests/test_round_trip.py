@@ -3,6 +3,7 @@
 import datetime
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -17,8 +18,14 @@ from hypothesis.strategies import SearchStrategy
 from rows import PATH
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import samples
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
+from {{ cookiecutter.package_name }} import cli, samples
+from {{ cookiecutter.package_name }}.crs import WGS84
+from {{ cookiecutter.package_name }}.queries import (
+    GEOMETRY,
+    INDEXED_ROWS,
+    STORAGE,
+    TABLE,
+)
 
 ITEMS = f"/collections{PATH}items"
 JSON = {"Content-Type": "application/json"}
@@ -167,6 +174,54 @@ def test_what_goes_out_can_come_back(
     assert unconstrained.delete(own).status_code == 204
     feature = parsed(send(unconstrained, "POST", ITEMS, feature), 201)
     assert members(feature["properties"]) == members(row)
+
+
+@hypothesis.settings(few, max_examples=3)
+@given(data=st.data())
+def test_what_is_exported_can_be_loaded(
+    unconstrained: TestClient,
+    unconstrained_connection: sa.Connection,
+    unconstrained_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", unconstrained_url)
+    unconstrained_connection.execute(sa.delete(TABLE))
+    for number in range(6):
+        sent = {}
+        for column in rows.WRITABLE:
+            if column.name not in rows.UNIQUE:
+                null = st.none() if column.nullable else st.nothing()
+                sent[column.name] = data.draw(null | VALUES[column.name], column.name)
+        parsed(send(unconstrained, "POST", PATH, rows.full_body(number) | sent), 201)
+    for name in ("rows.geojson", "rows.geojsonl", "rows.csv"):
+        before = stored(unconstrained_connection)
+        assert cli.main(["export", "--all", str(tmp_path / name)]) == 0
+        loaded(unconstrained_connection, tmp_path / name, STORAGE.srid)
+        assert stored(unconstrained_connection) == before, name
+    # The items are the rows that a partial index holds, which may be none.
+    unconstrained_connection.execute(sa.delete(TABLE).where(INDEXED_ROWS.is_not(sa.true())))
+    before = stored(unconstrained_connection)
+    path = tmp_path / "items.csv"
+    path.write_bytes(unconstrained.get(f"{ITEMS}?f=csv").content)
+    if before:
+        loaded(unconstrained_connection, path, WGS84)
+        assert stored(unconstrained_connection) == before
+
+
+def stored(connection: sa.Connection) -> list[tuple[Any, ...]]:
+    """What the columns hold that a client writes, but for the geometry, as PostgreSQL writes it."""
+    texts = [sa.cast(TABLE.c[name], sa.Text()) for name in VALUES]
+    found = connection.execute(sa.select(sa.literal("row"), *texts).select_from(TABLE))
+    return sorted(map(tuple, found), key=repr)
+
+
+def loaded(connection: sa.Connection, path: Path, srid: int) -> None:
+    """Put the rows of a file in the place of all."""
+    connection.execute(sa.delete(TABLE))
+    crs = ["--source-crs", f"EPSG:{srid}"] if path.suffix == ".csv" else []
+    assert cli.main(["load", *crs, str(path)]) == 0
 
 
 def unsendable(column: sa.Column[Any]) -> list[str]:
