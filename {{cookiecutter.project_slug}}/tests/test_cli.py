@@ -1,5 +1,6 @@
 """The command line: what it prints, and its exit codes."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,14 @@ def test_migrate_brings_a_database_to_a_revision(
 
 def test_serve_starts_the_application(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
+    # What the command sets is undone after the test.
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "")
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
     monkeypatch.setattr(uvicorn, "run", lambda *args, **options: calls.append((args, options)))
     assert cli.main(["serve", "--port", "8765", "--workers", "2"]) == 0
     ((app,), options) = calls[0]
     assert app == "{{ cookiecutter.package_name }}.main:create_app"
+    assert os.environ["MALLOC_ARENA_MAX"] == "2"
     assert options | {"factory": True, "host": "127.0.0.1", "port": 8765, "workers": 2} == options
 
 
