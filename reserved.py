@@ -60,7 +60,7 @@ DEPENDENCIES = words("""
     psycopg_pool py pyarrow pycparser pydantic pydantic_core pydantic_settings pygments pyjwt
     pyogrio pyproj pytest pytest_cov python_dotenv pyyaml referencing requests
     rfc3339_validator rich rpds rpds_py ruff schemathesis setuptools shapely six sniffio
-    sqlalchemy starlette structlog tqdm truststore typer typing_extensions typing_inspection
+    sqlalchemy sortedcontainers starlette structlog tqdm truststore typer typing_extensions typing_inspection
     urllib3 uv uvicorn uvloop watchfiles websockets wheel wrapt xdist yaml
 """)
 
