@@ -269,9 +269,11 @@ def test_a_server_that_stops_answering(
             assert client.get(PATH).status_code == 200
             database.liveness.patience = 0.5
             between.stopped.set()
-            began = time.monotonic()
+            # Without the watch the request would be answered once the server goes on.
+            again = threading.Timer(30, between.stopped.clear)
+            again.start()
             assert_problem(client.get(PATH), 503, "unavailable")
-            assert time.monotonic() - began < 5
+            again.cancel()
             between.stopped.clear()
             assert_nothing_left(client)
 
