@@ -612,3 +612,85 @@ def test_check_finds_what_is_broken_in_a_grown_project(
     service = grown("partial")
     service.change(file, pattern, new)
     assert_says(service.check("--database"), says)
+
+
+#: A revision that adds what a team's table may have: checks, a foreign key, and a trigger that tidies up.
+RULES = '''"""Rules."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    statuses = op.create_table(
+        "statuses",
+        sa.Column("code", sa.String(20), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_statuses")),
+    )
+    op.bulk_insert(statuses, [{"code": "active"}, {"code": "closed"}])
+    op.create_check_constraint("name_length", "facilities", "length(name) >= 3")
+    op.create_check_constraint("status_known", "facilities", "status IN ('active', 'closed')")
+    op.create_foreign_key(
+        op.f("fk_facilities_status"), "facilities", "statuses", ["status"], ["code"]
+    )
+    op.execute("""
+        CREATE FUNCTION tidy_name() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.name = upper(trim(NEW.name));
+            RETURN NEW;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER tidy BEFORE INSERT OR UPDATE ON facilities
+        FOR EACH ROW EXECUTE FUNCTION tidy_name()
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TRIGGER tidy ON facilities")
+    op.execute("DROP FUNCTION tidy_name()")
+    op.drop_constraint(op.f("fk_facilities_status"), "facilities")
+    op.drop_constraint(op.f("ck_facilities_status_known"), "facilities")
+    op.drop_constraint(op.f("ck_facilities_name_length"), "facilities")
+    op.drop_table("statuses")
+'''
+
+STATUS = '''class Status(Base):
+    """The states that a facility may be in."""
+
+    __tablename__ = "statuses"
+
+    code: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+
+
+'''
+
+
+def test_a_teams_own_constraints_pass_once_the_examples_keep_them(
+    fresh: Callable[[str], Service], server: Any
+) -> None:
+    service = fresh("geographic")
+    service.change(MODELS, r"class Facility\(", rf"{STATUS}\g<0>")
+    checks = (
+        '        sa.CheckConstraint("length(name) >= 3", name="name_length"),\n'
+        "        sa.CheckConstraint(\"status IN ('active', 'closed')\", name=\"status_known\"),\n"
+    )
+    service.change(MODELS, r"    __table_args__ = \(\n", rf"\g<0>{checks}")
+    key = r'\g<0>, sa.ForeignKey("statuses.code")'
+    service.change(MODELS, r"status: .* = mapped_column\(sa.String\(20\)", key)
+    (service.project.path / "migrations/versions/0002_rules.py").write_text(RULES, encoding="utf-8")
+    service.project.service("migrate", DATABASE_URL=service.url).passed()
+    assert_says(service.check("--database"), r"examples\.py: row\(0\).*ck_facilities_status_known")
+    service.change(EXAMPLES, r'f"name \{number\}"', 'f"NAME {number}"')
+    states = '["active", "closed"][number % 2]'
+    service.change(EXAMPLES, r'f"status \{number\}"', states)
+    assert service.check("--database") == ""
+    tests = ("tests/test_rest.py", "tests/test_features_edits.py", "tests/test_filter.py")
+    suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    own = {"TEST_DATABASE_URL": server.url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    service.project.python(*suite, **own).passed()

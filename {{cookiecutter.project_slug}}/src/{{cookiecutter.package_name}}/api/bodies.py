@@ -54,7 +54,9 @@ SPARE_MEMBERS = 20
 
 #: Whether a row has numbers that a double may change. To look for long ones in the text takes as long as to parse it.
 HAS_EXACT_NUMBERS = any(
-    isinstance(TABLE.c[name].type, sa.Integer | sa.Numeric | JSONB) for name in ROW.model_fields
+    isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
+    for column in TABLE.columns
+    if column.name in ROW.model_fields
 )
 
 
