@@ -222,6 +222,14 @@ def test_an_older_version_leaves_a_newer_database_as_it_is(
     older = migrate(facilities, database_url)
     older.passed()
     assert "a newer version has migrated the database to revision 0002" in older.output
+    # A rollback runs plain `migrate`; a revision that is named is out of reach, or mistyped.
+    for named in ("0001", "hed"):
+        refused = migrate(facilities, database_url, named)
+        assert refused.code == 1
+        assert (
+            f"at revision 0002, to which a newer version has migrated it: this one cannot bring it to {named}"
+            in refused.output
+        )
     assert revision(database_url, FACILITIES) == [("0002",)]
     found = check(facilities, database_url)
     assert found.code == 1
@@ -238,6 +246,14 @@ def test_migrating_to_an_earlier_revision_is_refused(newer: Project, database_ur
     newer.python("-m", "alembic", "downgrade", "0001", DATABASE_URL=database_url).passed()
     migrate(newer, database_url, "0001").passed()
     assert revision(database_url, FACILITIES) == [("0001",)]
+    migrate(newer, database_url, "0001+1").passed()
+    assert revision(database_url, FACILITIES) == [("0002",)]
+
+
+def test_a_mistyped_revision_is_named(newer: Project, database_url: str) -> None:
+    refused = migrate(newer, database_url, "0003")
+    assert refused.code == 1
+    assert "revision identified by '0003'" in refused.output
 
 
 def test_a_wheel_has_the_migrations(facilities: Project, database_url: str, tmp_path: Path) -> None:

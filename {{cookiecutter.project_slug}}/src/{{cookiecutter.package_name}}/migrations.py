@@ -28,6 +28,9 @@ VERSION_TABLE = "{{ cookiecutter.__version_table }}"
 #: Where it was kept before, as by every project that does not name a table.
 SHARED_VERSION_TABLE = "alembic_version"
 
+#: Alembic's names of the newest revision.
+NEWEST = frozenset({"head", "heads"})
+
 
 def config() -> Config:
     """Alembic's configuration for the revisions that belong to this package.
@@ -48,7 +51,7 @@ def config() -> Config:
 
 
 def upgrade(revision: str = "head") -> None:
-    """Bring the database to a revision. One that a newer version has migrated is left as it is.
+    """Bring the database to a revision. "head" leaves one as it is that a newer version has migrated.
 
     Raises:
         alembic.util.CommandError: The database cannot be brought there, or lacks a table afterwards.
@@ -60,20 +63,25 @@ def upgrade(revision: str = "head") -> None:
             raise CommandError("\n".join(problems))
     try:
         command.upgrade(config(), revision)
-    except CommandError:
+    except CommandError as error:
         with engine.connect() as connection:
-            newer = unknown(current(connection))
+            newer = ", ".join(unknown(current(connection)))
         if not newer:
             raise
+        if revision not in NEWEST:
+            raise CommandError(
+                f"the database is at revision {newer}, to which a newer version has migrated it: this one cannot"
+                f" bring it to {revision}, and has changed nothing"
+            ) from error
         log.warning(
             "a newer version has migrated the database to revision %s, which this one leaves as it is",
-            ", ".join(newer),
+            newer,
         )
     else:
         with engine.connect() as connection:
             _check_reached(connection, revision)
     with engine.connect() as connection:
-        if revision in ("head", "heads") and (missing := missing_tables(connection)):
+        if revision in NEWEST and (missing := missing_tables(connection)):
             raise CommandError(
                 f"the database is migrated, but has no table {', '.join(missing)}: restore it from a backup; "
                 f"or, to make everything anew, drop {VERSION_TABLE} and migrate again"
@@ -82,12 +90,11 @@ def upgrade(revision: str = "head") -> None:
 
 def _check_reached(connection: sa.Connection, revision: str) -> None:
     """See that the database is not beyond a revision: to upgrade to it has done nothing."""
+    if {"+", "-"} & set(revision):
+        # It is relative, such as 0001+1: Alembic itself refuses to go down.
+        return
     script, reached = ScriptDirectory.from_config(config()), current(connection)
-    wanted = (
-        set()
-        if revision.startswith("+")
-        else {found.revision for found in script.get_revisions(revision) if found is not None}
-    )
+    wanted = {found.revision for found in script.get_revisions(revision) if found is not None}
     if wanted - set(reached):
         raise CommandError(
             f"the database is at revision {', '.join(reached)}, beyond {revision}: nothing was changed. An older version "
