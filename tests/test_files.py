@@ -497,6 +497,19 @@ def test_invalid_geometries_are_repaired_when_asked(table: Table) -> None:
     assert "(--make-valid repairs it)" in table.refused(path)
     table.load(path, "--make-valid")
     assert table.rows("GeometryType(location)", "ST_Area(location)") == [("MULTIPOLYGON", "2")]
+    # To and fro thousands of times, each way over all the others.
+    bow["coordinates"] = [[*[[0, 0], [2, 2]] * 1_200, [2, 0], [0, 0]]]
+    path = table.write("tangled.geojsonl", json.dumps(feature))
+    assert "too often: split it" in table.refused(path, "--make-valid")
+
+
+def test_a_file_of_which_nothing_can_be_loaded_is_no_success(table: Table) -> None:
+    path = table.write(
+        "nowhere.geojsonl", '{"type": "Feature", "properties": {}, "geometry": null}\n' * 2
+    )
+    said = table.refused(path, "--skip-invalid")
+    assert "feature 2: no geometry" in said
+    assert "nothing was loaded: each of the 2 features is refused" in said
 
 
 # Ids

@@ -122,11 +122,12 @@ def fitted(
     Args:
         geometries: The geometries; they are left as they are.
         force_2d: Drop z and m.
-        make_valid: Repair those that are invalid.
+        make_valid: Repair those that are invalid, unless GEOS would take too long to see it.
     """
     fitted = shapely.force_2d(geometries) if force_2d else geometries.copy()
     if make_valid:
-        at = np.flatnonzero(~shapely.is_valid(fitted) & ~shapely.is_missing(fitted))
+        at = np.flatnonzero(~shapely.is_missing(fitted) & ~_is_tangled(fitted))
+        at = at[~shapely.is_valid(fitted[at])]
         fitted[at] = shapely.make_valid(fitted[at], method="structure", keep_collapsed=False)
     types = shapely.get_type_id(fitted)
     part = KIND.removeprefix("MULTI")
@@ -179,11 +180,18 @@ def storable(geometries: Geometries, srid: int) -> Geometries:
     coordinates, owner = shapely.get_coordinates(geometries, include_z=HAS_Z, return_index=True)
     fit[owner[~np.isfinite(coordinates).all(axis=1)]] = False
     # Last, what costs most, and only of what is left.
-    for index in np.flatnonzero(fit & (vertices > geometry.FEW_VERTICES)):
-        fit[index] = not geometry.is_tangled(geometries[index])
+    fit[fit] = ~_is_tangled(geometries[fit])
     left = np.flatnonzero(fit)
     fit[left] = shapely.is_valid(geometries[left])
     return np.asarray(fit)
+
+
+def _is_tangled(geometries: Geometries) -> Geometries:
+    """Which of the geometries ``geometry.is_tangled`` says are."""
+    tangled = np.zeros(len(geometries), dtype=bool)
+    for index in np.flatnonzero(shapely.get_num_coordinates(geometries) > geometry.FEW_VERTICES):
+        tangled[index] = geometry.is_tangled(geometries[index])
+    return tangled
 
 
 def _is_whole(geometries: Geometries) -> Geometries:

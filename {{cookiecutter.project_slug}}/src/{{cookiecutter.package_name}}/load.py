@@ -272,7 +272,7 @@ def load(
         watch: Called now and then with how much of the file has been read.
 
     Raises:
-        LoadError: A feature is refused and ``skip_invalid`` is not set, or PostgreSQL refuses a row.
+        LoadError: A feature is refused and ``skip_invalid`` is not set, every one is, or PostgreSQL refuses a row.
         SourceError: The file cannot be read to its end.
     """
     _check_options(options)
@@ -290,6 +290,10 @@ def load(
         raise LoadError(
             f"nothing was loaded: {loading.result.refused:,} features are refused"
             " (--skip-invalid loads the others)"
+        )
+    if not loading.result.loaded:
+        raise LoadError(
+            f"nothing was loaded: each of the {loading.result.refused:,} features is refused"
         )
     with _interruptible():
         quote = connection.dialect.identifier_preparer.quote
