@@ -8,7 +8,7 @@ PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
 
 # Not the rendered project's, which are Python only once they are rendered; the tests lint them.
-SOURCES = *.py benchmarks scripts tests
+SOURCES = *.py parameters benchmarks scripts tests
 PARALLEL = --numprocesses auto --dist worksteal
 
 # A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.

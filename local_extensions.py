@@ -1,4 +1,4 @@
-"""What the templates and the hooks know of the parameters: Jinja filters on ``parameters.py``."""
+"""What the templates and the hooks know of the parameters: Jinja filters on ``parameters``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from jinja2.runtime import Context
 # Cookiecutter puts the template's folder on the path only while it loads this module.
 sys.path.insert(0, str(Path(__file__).parent))
 
-import epsg
-import names
 import parameters
-from attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
+from parameters import epsg, names
+from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 
 TEMPLATE = Path(__file__).parent
 

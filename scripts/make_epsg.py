@@ -1,4 +1,4 @@
-"""Makes epsg.csv.gz, the table of coordinate reference systems that epsg.py and the service read.
+"""Makes epsg.csv.gz, the table of coordinate reference systems that parameters/epsg.py and the service read.
 
     PYTHONPATH=. python scripts/make_epsg.py path/to/spatial_ref_sys.sql
 
@@ -27,7 +27,7 @@ from pyproj.database import query_crs_info
 from pyproj.enums import TransformDirection
 from pyproj.transformer import TransformerGroup
 
-from epsg import TABLE
+from parameters.epsg import TABLE
 
 FIELDS = (
     *("code", "name", "kind", "unit", "axes", "swapped", "refused", "instead"),

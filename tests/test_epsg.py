@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-import epsg
-from epsg import Crs, crs, srid_candidates, why_refused
+from parameters import epsg
+from parameters.epsg import Crs, crs, srid_candidates, why_refused
 
 
 def system(code: int) -> Crs:

@@ -13,7 +13,7 @@ import pytest
 import templates
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException
-from rendering import TEMPLATE
+from rendering import TEMPLATE, Project
 from templates import User
 
 
@@ -300,12 +300,7 @@ def test_parameters_are_refused_into_a_closed_pipe(user: User) -> None:
 def assert_rendered(folder: Path, bake: Bake, **parameters: str) -> None:
     """The project is there, file by file."""
     expected = bake(**parameters)
-    found = {
-        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
-    }
-    assert {
-        name: path.read_text(encoding="utf-8") for name, path in found.items()
-    } == expected.files
+    assert Project(folder, expected.context).files == expected.files
 
 
 def test_in_the_template_s_folder(user: User, bake: Bake) -> None:

@@ -19,9 +19,6 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import reserved
-from attributes import Attribute
-from names import IDENTIFIER, class_name, plural
 from parameters import (
     CHOICES,
     NAMES,
@@ -30,7 +27,10 @@ from parameters import (
     derived_names,
     parse_attributes,
     problems,
+    reserved,
 )
+from parameters.attributes import Attribute
+from parameters.names import IDENTIFIER, class_name, plural
 
 GOOD = {
     "project_name": "Facilities Service",

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rendering import TEMPLATE
 
-from immutable import CASTS, SIGNATURES, TIME_ZONES, TYPES, why_not_json
-from predicate import findings, repaired
+from parameters.immutable import CASTS, SIGNATURES, TIME_ZONES, TYPES, why_not_json
+from parameters.predicate import findings, repaired
 
 COLUMNS = {
     "id": "bigint",

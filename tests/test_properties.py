@@ -14,8 +14,8 @@ from rendering import DEFAULTS, WrongParameters, complete, render
 from test_rendering import assert_clean
 
 import parameters
-import reserved
-from reserved import every
+from parameters import reserved
+from parameters.reserved import every
 
 # The same examples in every run: what a run finds, the next one finds again.
 few = settings(

@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-import immutable
-from epsg import crs
-from immutable import COMPARISONS, LITERAL, NULL, NUMBERS, SPATIAL, UNKNOWN, converts
-from reserved import POSTGRESQL_RESERVED, SYSTEM_COLUMNS
+from . import immutable
+from .epsg import crs
+from .immutable import COMPARISONS, LITERAL, NULL, NUMBERS, SPATIAL, UNKNOWN, converts
+from .reserved import POSTGRESQL_RESERVED, SYSTEM_COLUMNS
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 40

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 #: Shared with the rendered project, which reads it as well.
 TABLE = (
-    Path(__file__).parent
+    Path(__file__).parents[1]
     / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/epsg.csv.gz"
 )
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
-from immutable import why_not_json
-from names import column_rule, first_valid, is_hidden, printable, renamed, shown
+from .immutable import why_not_json
+from .names import column_rule, first_valid, is_hidden, printable, renamed, shown
 
 Parsed = TypeVar("Parsed")
 

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
-import reserved
-from reserved import claim, words
+from . import reserved
+from .reserved import claim, words
 
 Rule = Callable[[str], str]
 Repair = Callable[[str], Iterable[str]]

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import names
-import predicate
-from attributes import (
+from . import names, predicate
+from .attributes import (
     MAX_ATTRIBUTES,
     STORED_TYPES,
     Attribute,
@@ -23,8 +22,8 @@ from attributes import (
     count,
     parse_declarations,
 )
-from epsg import crs, srid_candidates, why_refused
-from names import (
+from .epsg import crs, srid_candidates, why_refused
+from .names import (
     CLASS_LETTERS,
     Repair,
     Rule,
@@ -48,7 +47,9 @@ __all__ = [
     "problems",
 ]
 
-_TEMPLATE = json.loads(Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8"))
+_TEMPLATE = json.loads(
+    Path(__file__).parents[1].joinpath("cookiecutter.json").read_text(encoding="utf-8")
+)
 NAMES = tuple(name for name in _TEMPLATE if not name.startswith("_"))
 # The values that follow from those of the parameters, as cookiecutter's templates.
 DERIVED = {
