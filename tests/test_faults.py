@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx2
 import pytest
 from clusters import Cluster, Load, Service, body, eventually
-from conftest import Bake, _postgis
+from conftest import Bake
 from rendering import Project
 
 
@@ -20,9 +21,9 @@ def project(bake_once: Bake) -> Project:
 
 
 @pytest.fixture(scope="module")
-def make_cluster() -> Iterator[Any]:
+def make_cluster(postgis: ModuleType) -> Iterator[Any]:
     """Makes servers that live as long as this module's tests."""
-    postgis, clusters = _postgis(), []
+    clusters: list[Cluster] = []
     binaries = postgis._installed() or postgis._unpacked(postgis._folder())
 
     def make(standby_of: Cluster | None = None) -> Cluster:

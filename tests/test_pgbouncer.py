@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 from clusters import Service, eventually, free_port
-from conftest import Bake, _postgis
+from conftest import Bake
 
 #: Given to the rendered tests: their databases are made on the server, and used through PgBouncer.
 PLUGIN = """
@@ -41,9 +42,8 @@ OF_SESSIONS = "not sessions_that_end and not that_the_server_closed and not only
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(postgis: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distribution's PgBouncer, unpacked without root where it is not installed."""
-    postgis = _postgis()
     folder = postgis._folder() / "pgbouncer"
     if Path("/usr/sbin/pgbouncer").exists():
         return Path("/")
@@ -68,10 +68,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pgbouncer(programs: Path, server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+def pgbouncer(
+    programs: Path, postgis: ModuleType, server: Any, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """The address of a PgBouncer before the server, for every database of it; a test may give its limits."""
     limits = getattr(request, "param", "default_pool_size = 5")
-    postgis = _postgis()
     parts, port = urlsplit(server.url), free_port()
     user = postgis._server_user()
     with tempfile.TemporaryDirectory(dir=postgis._folder(), prefix="faults-") as name:

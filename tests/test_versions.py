@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from types import ModuleType
 
 import debian
 import psycopg2
 import pytest
-from conftest import Bake, _postgis
+from conftest import Bake
 from rendering import TEMPLATE, Project
 
 #: The releases of Debian that have them.
@@ -25,10 +26,10 @@ def project(bake_once: Bake) -> Project:
 
 
 @pytest.fixture
-def server_of(request: pytest.FixtureRequest) -> Iterator[str]:
+def server_of(request: pytest.FixtureRequest, postgis: ModuleType) -> Iterator[str]:
     if reason := debian.why_not():
         pytest.skip(reason)
-    root = debian.unpacked(request.param, _postgis()._folder())
+    root = debian.unpacked(request.param, postgis._folder())
     with debian.running(root) as url:
         yield url
 
@@ -36,7 +37,9 @@ def server_of(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("server_of", "age"), RELEASES.items(), ids=RELEASES, indirect=["server_of"]
 )
-def test_the_default_project_works_on(project: Project, server_of: str, age: str) -> None:
+def test_the_default_project_works_on(
+    project: Project, postgis: ModuleType, server_of: str, age: str
+) -> None:
     connection = psycopg2.connect(server_of)
     with connection.cursor() as cursor:
         cursor.execute("CREATE EXTENSION postgis")
@@ -47,7 +50,6 @@ def test_the_default_project_works_on(project: Project, server_of: str, age: str
     for name, version in zip(("postgresql", "postgis"), versions, strict=True):
         assert version.startswith(project.context[f"__{age}_{name}"] + "."), name
 
-    postgis = _postgis()
     with postgis.Server(server_of, age).database() as url:
         project.service("migrate", DATABASE_URL=url).passed()
         project.service("check", "--ddl", "--database", DATABASE_URL=url).passed()
