@@ -671,6 +671,32 @@ STATUS = '''class Status(Base):
 '''
 
 
+#: A validator of two members for a team's schema, and a test of it.
+VALIDATOR = """    @model_validator(mode="after")
+    def _name_does_not_deny_the_status(self) -> "FacilityIn":
+        if self.name.lower() == f"not {self.status}":
+            raise ValueError("the name denies the status")
+        return self
+
+
+"""
+VALIDATOR_TEST = """import rows
+from fastapi.testclient import TestClient
+
+
+def test_patches_are_validated_with_what_they_leave_out(client: TestClient) -> None:
+    id = client.post(rows.PATH, json=rows.body(name="NAME", status="active")).json()["id"]
+    row, feature = f"{rows.PATH}{id}", f"/collections{rows.PATH}items/{id}"
+    for name, status in (("not active", 422), ("other", 200)):
+        patched = client.patch(row, json={"name": name})
+        assert patched.status_code == status, patched.text
+        patched = client.patch(feature, json={"properties": {"name": name}})
+        assert patched.status_code == status, patched.text
+    nulls = client.patch(row, json={"location": None}).json()
+    assert nulls["errors"] == [{"location": "body.location", "detail": "Field required"}]
+"""
+
+
 def test_a_teams_own_constraints_pass_once_the_examples_keep_them(
     fresh: Callable[[str], Service], server: Any
 ) -> None:
@@ -690,7 +716,12 @@ def test_a_teams_own_constraints_pass_once_the_examples_keep_them(
     states = '["active", "closed"][number % 2]'
     service.change(EXAMPLES, r'f"status \{number\}"', states)
     assert service.check("--database") == ""
-    tests = ("tests/test_rest.py", "tests/test_features_edits.py", "tests/test_filter.py")
+    service.change(SCHEMAS, r"class FacilityOut\(", rf"{VALIDATOR}\g<0>")
+    assert service.check("--database") == ""
+    validator = service.project.path / "tests/test_validator.py"
+    validator.write_text(VALIDATOR_TEST, encoding="utf-8")
+    edits = ("tests/test_rest.py", "tests/test_features_edits.py", "tests/test_validator.py")
+    tests = (*edits, "tests/test_filter.py")
     suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     own = {"TEST_DATABASE_URL": server.url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     service.project.python(*suite, **own).passed()

@@ -38,6 +38,13 @@ _CHANGED: Any = {
 #: The same of a change: what is left out stays as it is.
 CHANGED_ROW: type[BaseModel] = create_model("ChangedRow", __base__=ROW, **_CHANGED)
 
+#: Whether the schema has validators of several members at once (``model_validator``): a change is then validated
+#: together with what it leaves out.
+VALIDATES_WHOLE = any(
+    validator.info.mode != "before"
+    for validator in ROW.__pydantic_decorators__.model_validators.values()
+)
+
 JSON = "application/json"
 FEATURES = ("application/geo+json", JSON)
 PATCHES = ("application/merge-patch+json", *FEATURES)
@@ -163,7 +170,9 @@ def patch_of(body: Any, *place: str | int) -> dict[str, Any]:
 
 
 def change(patch: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[BaseModel, frozenset[str]]:
-    """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; no others are looked at.
+    """The new values of the members that a JSON merge patch (RFC 7396) names, and the names.
+
+    The members that it leaves out are validated only if VALIDATES_WHOLE: the stored row may break a newer rule.
 
     Args:
         patch: The members; null takes one back to its default.
@@ -173,17 +182,22 @@ def change(patch: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[BaseMod
         RequestValidationError: The table cannot store one, or needs one that is taken away.
     """
     fields = ROW.model_fields
+    required = {name for name in fields if fields[name].is_required()}
     errors: list[dict[str, Any]] = [
         {"loc": ("body", name), "msg": "Field required", "type": "missing"}
         for name, value in patch.items()
-        if value is None and name in fields and fields[name].is_required()
+        if value is None and name in required and not VALIDATES_WHOLE
     ]
     members = {name: value for name, value in patch.items() if value is not None}
     place = members.get(GEOMETRY.name)
     if isinstance(place, dict):
         members[GEOMETRY.name] = merge(_parsed(stored[GEOMETRY.name]), place)
     try:
-        new = CHANGED_ROW.model_validate(members)
+        if VALIDATES_WHOLE:
+            kept = {name: _parsed(stored[name]) for name in fields.keys() - patch.keys()}
+            new = ROW.model_validate(kept | members)
+        else:
+            new = CHANGED_ROW.model_validate(members)
     except ValidationError as error:
         raise RequestValidationError([*errors, *located(error, "body")]) from error
     if errors:
@@ -300,7 +314,7 @@ def change_of(
         except ValueError as error:
             raise refused(str(error), "geometry") from error
     try:
-        return change(members, stored["properties"])
+        return change(members, stored["properties"] | {GEOMETRY.name: stored["geometry"]})
     except RequestValidationError as error:
         raise RequestValidationError([_in_feature(each, 0) for each in error.errors()]) from error
 
