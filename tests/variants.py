@@ -129,6 +129,7 @@ NAMED = (
         "63 bytes",
         {
             "project_name": "P" * 50,
+            "package_name": "p" * 63,
             "resource_name": "r" * CLASS_LETTERS,
             "table_name": "t" * 39,
             "geometry_column": "g" * 13,
