@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pyproj
 import pytest
 import requests
 import shapely
+from clusters import free_port
 from rendering import Project
 from shapely.geometry.base import BaseGeometry
 
@@ -108,13 +108,11 @@ def serving(project: Project, server: Any, folder: Path, **environment: str) -> 
     features = airports() if project.context["geometry_type"] == "POINT" else land(project)
     file, log = folder / "features.geojsonl", folder / "service.log"
     file.write_text("\n".join(map(json.dumps, features)), encoding="utf-8")
-    with server.database() as database_url, socket.socket() as free:
+    with server.database() as database_url:
         for command in (["migrate"], ["load", str(file)]):
             run = project.service(*command, DATABASE_URL=database_url)
             assert run.code == 0, run
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         url = f"http://127.0.0.1:{port}"
         own = {"PYTHONPATH": "src", "DATABASE_URL": database_url, "PYTHONDONTWRITEBYTECODE": "1"}
         with log.open("wb") as output:
@@ -126,7 +124,7 @@ def serving(project: Project, server: Any, folder: Path, **environment: str) -> 
                 stderr=output,
             )
         try:
-            _wait(url, process)
+            wait_for(url, process)
             is_partial = bool(project.context["index_predicate"])
             shown = {
                 feature["properties"]["name"]: feature
@@ -139,15 +137,16 @@ def serving(project: Project, server: Any, folder: Path, **environment: str) -> 
             process.wait()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a service, or a proxy in front of it, answers."""
     for _ in range(600):
         try:
             requests.get(f"{url}/health/live", timeout=10)
             return
         except requests.ConnectionError:
-            assert process.poll() is None, "the service has ended"
+            assert process.poll() is None, f"{url} has ended"
             time.sleep(0.1)
-    pytest.fail("the service does not answer")
+    pytest.fail(f"{url} does not answer")
 
 
 def airports() -> list[dict[str, Any]]:

@@ -46,6 +46,18 @@ def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Execute a statement of SQL outside of a transaction; the rows that it returns."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
 class Cluster:
     """A server of its own, in a folder of its own, which a test may do anything to."""
 
@@ -115,14 +127,7 @@ class Cluster:
                 os.kill(process, number)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        connection = psycopg2.connect(self.url)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        return execute(self.url, statement)
 
     def remove(self) -> None:
         if (self.data / "postmaster.pid").exists():

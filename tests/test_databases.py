@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 import warm
+from clusters import execute
 from conftest import Bake
 from rendering import Project
 
@@ -72,17 +72,6 @@ def make_database(server: Any) -> Iterator[Callable[[str], str]]:
     yield make
     for name in names:
         execute(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-def execute(url: str, statement: str) -> list[Any]:
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
 
 
 def revision(url: str, table: str) -> list[Any]:

@@ -18,7 +18,7 @@ import kubernetes_validate
 import psycopg2
 import pytest
 import yaml
-from clusters import eventually
+from clusters import eventually, execute
 from conftest import Bake
 from rendering import DEFAULTS, TEMPLATE, Project
 
@@ -365,17 +365,6 @@ def shell(server: Any, roles: dict[str, str]) -> Any:
         return run("bash", "-euc", commands, folder=folder, environment=environment | variables)
 
     return shell
-
-
-def execute(url: str, statement: str) -> list[Any]:
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
 
 
 def as_role(url: str, role: str, password: str) -> str:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from browser import Page, browser
+from clusters import free_port
 from conftest import Bake
 from rendering import Project
 
@@ -64,9 +64,7 @@ def around(x: float, y: float, kind: str) -> Any:
 @contextmanager
 def serving(project: Project, database_url: str, **settings: str) -> Iterator[str]:
     """The address of the project's service, which runs for as long."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {"PYTHONPATH": "src", "DATABASE_URL": database_url, "TILE_MAX_AGE": "0"}
     process = subprocess.Popen(

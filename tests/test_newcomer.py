@@ -6,7 +6,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import templates
+from clusters import free_port
 from conftest import Bake
 from rendering import TEMPLATE
 
@@ -178,12 +178,6 @@ def assert_served(newcomer: Newcomer, project: Path) -> None:
     assert f"{url}/docs" in output
     assert '{"time"' not in output
     assert "alembic.runtime.plugins" not in output
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def answers(url: str) -> bool:

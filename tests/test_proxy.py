@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 from browser import browser
+from clients import wait_for
+from clusters import free_port
 from conftest import Bake
 from rendering import Project
 from test_docs_page import execute
@@ -67,13 +68,6 @@ def nginx() -> str:
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def proxies(
     bake_once: Bake, server: Any, tmp_path_factory: pytest.TempPathFactory
@@ -104,20 +98,9 @@ def proxies(
         stack.callback(process.wait)
         stack.callback(process.terminate)
         address = f"http://127.0.0.1:{own}"
-        wait(address, process)
+        wait_for(address, process)
         at = f"http://127.0.0.1:{ingress}"
         yield Proxies(project, address, (f"{at}/one", f"{at}/two"), own)
-
-
-def wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        try:
-            requests.get(f"{url}/health/live", timeout=10)
-            return
-        except requests.ConnectionError:
-            assert process.poll() is None, "nginx has ended"
-            time.sleep(0.1)
-    pytest.fail("nginx does not answer")
 
 
 def raw(port: int, request: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 import requests
+from clusters import free_port
 from conftest import Bake
 
 INDEX = """
@@ -69,8 +70,7 @@ def service(bake_once: Bake, database_url: str) -> Iterator[str]:
     """The URL of the service, as a user starts it."""
     project = bake_once()
     project.service("migrate", DATABASE_URL=database_url).passed()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", project.package, "serve", "--port", str(port)]
     environment = os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": "src"}
     log = project.path.parent / "log"
