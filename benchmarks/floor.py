@@ -20,12 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 SERVICE = os.environ["SERVICE"]
-queries, nearby, crs, tiles, statements, lifecycle = (
+queries, nearby, tiles, statements, lifecycle = (
     import_module(f"{SERVICE}.{name}")
-    for name in ("queries", "nearby", "crs", "tiles", "statements", "lifecycle")
+    for name in ("queries", "nearby", "tiles", "statements", "lifecycle")
 )
 TABLE, GEOMETRY = queries.TABLE, queries.GEOMETRY
-FEATURE = queries.geojson(next(iter(crs.REFERENCES.values())))
+FEATURE = queries.geojson(next(iter(queries.REFERENCES.values())))
 RECORD = import_module(f"{SERVICE}.api.rest").RECORD
 
 Pool = ThreadedConnectionPool

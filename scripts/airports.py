@@ -15,14 +15,13 @@ import shapely
 
 
 def main(package: str, target: str) -> None:
-    queries, samples, examples, crs = (
-        importlib.import_module(f"{package}.{name}")
-        for name in ("queries", "samples", "examples", "crs")
+    queries, samples, examples = (
+        importlib.import_module(f"{package}.{name}") for name in ("queries", "samples", "examples")
     )
     with Path(target).open("w", encoding="utf-8") as file:
         for number, airport in enumerate(airportsdata.load().values()):
             place = (airport["lon"], airport["lat"])
-            if not crs.STORAGE.domain.contain(np.array([place])):
+            if not queries.STORAGE.domain.contain(np.array([place])):
                 continue
             (geometry, *_) = samples.geometries(queries.GEOMETRY, at=place, size=0.01)
             attributes = examples.row(number)

@@ -207,7 +207,8 @@ def _check_format(written: GeometryFormat) -> Iterator[str]:
 
 def _check_schemas() -> Iterator[str]:
     """Compare the table with what goes in, with what comes out, and with the examples, both ways."""
-    taken, returned = {{ cookiecutter.__class_name }}In, {{ cookiecutter.__class_name }}Out
+    taken = {{ cookiecutter.__class_name }}In
+    returned = {{ cookiecutter.__class_name }}Out
     written = [column for column in TABLE.columns if column.name not in READ_ONLY]
     for schema, columns in ((taken, written), (returned, list(TABLE.columns))):
         for name in sorted(schema.model_fields.keys() - TABLE.columns.keys()):
