@@ -671,7 +671,7 @@ STATUS = '''class Status(Base):
 '''
 
 
-#: A validator of two members for a team's schema, and a test of it.
+#: A validator of two members for a team's schema, and tests of it and of a constraint.
 VALIDATOR = """    @model_validator(mode="after")
     def _name_does_not_deny_the_status(self) -> "FacilityIn":
         if self.name.lower() == f"not {self.status}":
@@ -694,6 +694,11 @@ def test_patches_are_validated_with_what_they_leave_out(client: TestClient) -> N
         assert patched.status_code == status, patched.text
     nulls = client.patch(row, json={"location": None}).json()
     assert nulls["errors"] == [{"location": "body.location", "detail": "Field required"}]
+
+
+def test_a_check_is_named_with_its_column_whatever_the_row_holds(client: TestClient) -> None:
+    broken = client.post(rows.PATH, json=rows.body(name="(ID)=(", status="other")).json()
+    assert (broken["constraint"], broken["column"]) == ("ck_facilities_status_known", "status")
 """
 
 

@@ -37,7 +37,7 @@ class Wait:
 
 
 class Liveness:
-    """Sees that no connection is used which is dead, and that nobody waits for ever on one that dies."""
+    """Discards dead pooled connections, and aborts queries on a hung server."""
 
     def __init__(self, patience: float) -> None:
         #: Seconds that a statement may take, unless its execution option of that name says otherwise.

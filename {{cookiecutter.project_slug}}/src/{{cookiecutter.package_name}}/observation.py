@@ -191,7 +191,8 @@ def _living(folder: Path) -> list[int]:
     for process in sorted({int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")}):
         try:
             os.kill(process, 0)
-        except ProcessLookupError:
+        except OSError:
+            # It has ended; the system may have given its number to another user's.
             mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
         else:
             living.append(process)

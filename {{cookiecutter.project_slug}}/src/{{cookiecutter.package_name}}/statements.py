@@ -15,7 +15,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 def json_text(value: Any) -> str:
-    """How a JSON column's values are written, for PostgreSQL."""
+    """Serialize a JSON value for PostgreSQL."""
     return orjson.dumps(value, default=json_numbers.write).decode()
 
 

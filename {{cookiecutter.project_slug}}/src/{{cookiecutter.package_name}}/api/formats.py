@@ -114,7 +114,7 @@ def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> li
     return [
         link(str(request.url), "self", chosen.media_type, "This resource"),
         *(
-            link(f"{other}f={each.name}", "alternate", each.media_type, f"It as {each.name}")
+            link(f"{other}f={each.name}", "alternate", each.media_type, f"As {each.name}")
             for each in offered
             if each is not chosen
         ),

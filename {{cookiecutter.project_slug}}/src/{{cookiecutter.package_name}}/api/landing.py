@@ -66,7 +66,7 @@ async def read_landing_page(request: Request) -> Response:
             openapi.MEDIA_TYPE,
             "The API, for programs",
         ),
-        link(url(request, "/docs"), "service-doc", HTML.media_type, "The API, for people"),
+        link(url(request, "/docs"), "service-doc", HTML.media_type, "API documentation"),
         link(
             url(request, "/conformance"), "conformance", JSON.media_type, "What the API conforms to"
         ),

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: Seconds after which a client may try again when the database or a connection was not available.
 RETRY_AFTER = "5"
 
+CHECK_VIOLATION = "23514"
+
 #: What PostgreSQL's error codes (SQLSTATE, the appendix A of its manual) mean to a client: status and detail.
 SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     "23502": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is missing"),
@@ -37,7 +39,10 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
         "another row refers to this one, or the one it refers to is missing",
     ),
     "23505": (HTTPStatus.CONFLICT, "another row has this value already"),
-    "23514": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is outside of what the table allows"),
+    CHECK_VIOLATION: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "a value is outside of what the table allows",
+    ),
     "23P01": (HTTPStatus.CONFLICT, "another row excludes this one"),
     "40001": (HTTPStatus.CONFLICT, "another request changed the same rows"),
     "40P01": (HTTPStatus.CONFLICT, "another request changed the same rows"),
@@ -206,8 +211,10 @@ def _broken_rule(error: Any) -> dict[str, Any]:
     """The constraint that PostgreSQL names in an error, and the columns that it is about."""
     constraint = error.diag.constraint_name
     table = Base.metadata.tables.get(error.diag.table_name or "")
-    # For a key the detail reads "Key (name)=(value) already exists.", in the language of the server.
-    key = re.search(r"\((.+?)\)=\(", error.diag.message_detail or "")
+    # For a key the detail reads "Key (name)=(value) already exists.", in the language of the server; for a check it has
+    # the values of the row, which may read like that.
+    detail = "" if error.pgcode == CHECK_VIOLATION else error.diag.message_detail or ""
+    key = re.search(r"\((.+?)\)=\(", detail)
     about = error.diag.column_name or (key[1] if key else "")
     if table is not None and constraint and not about:
         checks = [each for each in table.constraints if isinstance(each, CheckConstraint)]
