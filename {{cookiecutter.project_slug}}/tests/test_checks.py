@@ -240,11 +240,6 @@ def test_a_predicate_may_have_percent_signs(monkeypatch: pytest.MonkeyPatch) -> 
     assert not names("a page in a box", checks.check_models())
 
 
-def test_another_srid_in_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GEOMETRY.type, "srid", 2100)
-    assert names(",2100)", checks.check_models())
-
-
 def test_an_index_of_geoalchemy2s_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GEOMETRY.type, "spatial_index", True)
     assert names("spatial_index=True", checks.check_models())

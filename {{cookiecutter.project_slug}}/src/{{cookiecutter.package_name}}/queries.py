@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import JSONB
 
-from . import spatial
+from . import models, spatial
 from .crs import CRS84, CRS84H, LATLON, MERCATOR, WGS84, Reference, stored
 from .database import Database
 from .geometry import GeometryFormat, in_srid
-from .models import Base, {{ cookiecutter.__class_name }}
 from .statements import Condition, Row, Statement
 
-TABLE = Base.metadata.tables[{{ cookiecutter.__class_name }}.__tablename__]
+TABLE = models.Base.metadata.tables[models.{{ cookiecutter.__class_name }}.__tablename__]
 GEOMETRY = spatial.geometry_column(TABLE)
 
 #: The CRS of the table, and how the OGC names it.

@@ -82,7 +82,9 @@ class NearbyQuery(BaseModel):
     "/",
     status_code=HTTPStatus.CREATED,
     response_model=schemas.{{ cookiecutter.__class_name }}Out,
-    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
+    responses=refusals(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+    ),
 {% if cookiecutter.__is_point %}
     openapi_extra=documented(ROW, [JSON], required=False) | {"parameters": QUERY_PARAMETERS},
 {% else %}
