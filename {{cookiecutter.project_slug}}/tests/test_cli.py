@@ -97,17 +97,35 @@ def test_migrate_brings_a_database_to_a_revision(
         assert cli.main(["check", "--database"]) == 0
 
 
-def test_serve_starts_the_application(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
+@pytest.fixture
+def calls(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What uvicorn is called with."""
     # What the command sets is undone after the test.
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "")
-    monkeypatch.delenv("MALLOC_ARENA_MAX")
+    for name in ("MALLOC_ARENA_MAX", "PROCESSES"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    calls: list[Any] = []
     monkeypatch.setattr(uvicorn, "run", lambda *args, **options: calls.append((args, options)))
+    return calls
+
+
+def test_serve_starts_the_application(calls: list[Any]) -> None:
     assert cli.main(["serve", "--port", "8765", "--workers", "2"]) == 0
     ((app,), options) = calls[0]
     assert app == "{{ cookiecutter.package_name }}.main:create_app"
     assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    assert os.environ["PROCESSES"] == "2"
     assert options | {"factory": True, "host": "127.0.0.1", "port": 8765, "workers": 2} == options
+
+
+def test_serve_keeps_the_number_of_processes_that_a_file_has(
+    calls: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("PROCESSES=12")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["serve"]) == 0
+    assert len(calls) == 1
+    assert Settings().processes == 12
 
 
 @pytest.mark.parametrize("code", cli.POSTGIS_MISSING)

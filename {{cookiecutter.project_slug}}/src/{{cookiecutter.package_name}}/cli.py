@@ -223,7 +223,8 @@ def _serve(options: argparse.Namespace) -> int:
     # Each process makes its own; here, what is wrong is said once.
     settings = Settings()
     settings.refuse_unsafe_production()
-    os.environ.setdefault("PROCESSES", str(options.workers))
+    if "processes" not in settings.model_fields_set:
+        os.environ["PROCESSES"] = str(options.workers)
     _limit_arenas()
     protocol = partial(Protocol, timeout=settings.request_timeout, max_body=settings.max_body_size)
     with _metrics_folder(options.workers):
