@@ -27,8 +27,8 @@ class Variant:
 #: Files of a suite that take seconds each and mostly ask how the service is run. Each row of the covering array runs some
 #: of them, so that each file meets every value of every factor that it may depend on.
 ROTATED = (
-    *("auth", "checks", "cli", "faults", "health", "limits", "map", "migrations", "observation"),
-    *("production", "proxies", "settings"),
+    *("auth", "checks", "cli", "extensions", "faults", "health", "limits", "map", "migrations"),
+    *("observation", "problems", "production", "proxies", "round_trip", "settings"),
 )
 
 

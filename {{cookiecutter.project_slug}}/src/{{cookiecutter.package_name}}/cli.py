@@ -262,7 +262,10 @@ def _metrics_folder(workers: int) -> Iterator[None]:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="metrics-", dir=memory) as folder:
         os.environ[METRICS_FOLDER] = folder
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[METRICS_FOLDER]
 
 
 def _limit_arenas() -> None:
