@@ -424,7 +424,8 @@ def _parse_words(words: Iterable[str]) -> list[Declaration]:
 
 # -- Declarations in another spelling, such as SQL's ---------------------------------------------
 
-_QUOTED = r"'(?:[^']|'')*'"
+# Possessive (*+, ++): a quote that is not closed would be tried in 2**n ways.
+_QUOTED = r"'(?:[^']|'')*+'"
 _SQL_TYPE = (
     r"(?:double precision|character varying(?:\(\d*\))?|timestamp(?:\(\d\))? with(?:out)? time zone|"
     + "|".join(sorted({*STORED_TYPES, *_ALIASES}, reverse=True))
@@ -433,7 +434,7 @@ _SQL_TYPE = (
 _MODIFIER = rf"(?:not null|nullable|null|unique|primary key|default (?:{_QUOTED}|\S+))(?=\s|$)"
 _SQL = re.compile(
     rf"(?P<name>[^\s:=;']+)(?::(?P<type>{_SQL_TYPE}|[^\s=?!;']+)|\s(?P<sql>{_SQL_TYPE}))"
-    rf"(?P<marks>[?!]*)(?P<default>=(?:{_QUOTED}|[^\s';])+)?(?P<modifiers>(?: {_MODIFIER})*)(?=\s|$)",
+    rf"(?P<marks>[?!]*)(?P<default>=(?:{_QUOTED}|[^\s';])++)?(?P<modifiers>(?: {_MODIFIER})*)(?=\s|$)",
     re.IGNORECASE,
 )
 _SKIPPED = re.compile(rf"(?:\s|;(?=\s|$)|{_MODIFIER})+", re.IGNORECASE)

@@ -267,6 +267,14 @@ def test_whatever_attributes_come_in_are_parsed_or_put_right(text: str) -> None:
     assert len({attribute.name for attribute in attributes}) == len(attributes)
 
 
+@pytest.mark.parametrize("end", ["'", "';", "'("])
+def test_many_quotes_are_read_in_one_way(end: str) -> None:
+    """Of 2**100 ways to pair them."""
+    changes = {"attributes": "name:text=" + "''" * 100 + end, "index_predicate": ""}
+    assert found(**changes) != []
+    assert settled(GOOD | changes)
+
+
 @pytest.mark.parametrize("name", sorted(reserved.every(reserved.TABLES)))
 def test_reserved_tables(name: str) -> None:
     refused("table_name", name)

@@ -190,7 +190,7 @@ def _from_json(value: Any) -> Any:
 #: Times as programs write them: 2020/01/31 by GDAL, without an offset by most.
 _TIME = re.compile(
     r"\s*(\d{4})([-/])(\d\d)\2(\d\d)"
-    r"(?:[T ]\s*(\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:(Z|[+-]\d\d)(?::?(\d\d))?)?)?\s*"
+    r"(?:[T ]\s?(\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s?(?:(Z|[+-]\d\d)(?::?(\d\d))?)?)?\s*"
 )
 #: What PostgreSQL stores and Python does not, as ``export`` writes it.
 _BEYOND_PYTHON = re.compile(

@@ -59,7 +59,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = Metrics(database)
     app.state.running = set()
     app.state.readiness = health.Readiness(database)
-    # The last is the outermost.
+    # The last is the outermost. CORS is inside of Requests: nginx adds headers of its own for other origins to answers
+    # that have no X-Request-ID, and there would be two.
     app.add_middleware(Methods)
     app.add_middleware(Bodies, limit=settings.max_body_size)
     if settings.cors_origins:
