@@ -328,13 +328,15 @@ def tipg_settings(prepared: Prepared) -> dict[str, str]:
 
 def pygeoapi_settings(prepared: Prepared) -> dict[str, str]:
     url = urlsplit(prepared.url)
+    # The file that the URL names has one line, which ends with the password.
+    (file,) = parse_qs(url.query).get("passfile", [os.devnull])
     folder = prepared.project.parent
     settings = {
         "BENCH_HOST": url.hostname or "",
         "BENCH_PORT": str(url.port),
         "BENCH_DATABASE": url.path.strip("/"),
         "BENCH_USER": unquote(url.username or ""),
-        "BENCH_PASSWORD": unquote(url.password or ""),
+        "BENCH_PASSWORD": Path(file).read_text("utf-8").strip().rpartition(":")[2],
         "PYGEOAPI_CONFIG": str(HERE / "pygeoapi.yml"),
         "PYGEOAPI_OPENAPI": str(folder / "pygeoapi-openapi.yml"),
     }

@@ -72,11 +72,13 @@ class Cluster:
         if user:
             os.chown(self.folder, user["user"], user["group"])
         if standby_of is None:
-            self.password = secrets.token_hex(8)
-            file = self.folder / "password"
-            file.write_text(self.password)
-            if user:
-                os.chown(file, user["user"], user["group"])
+            password, file = secrets.token_hex(8), self.folder / "password"
+            self.passfile = self.folder / "passfile"
+            for path, text in ((file, password), (self.passfile, f"*:*:*:*:{password}")):
+                path.touch(mode=0o600)
+                path.write_text(text)
+                if user:
+                    os.chown(path, user["user"], user["group"])
             options = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={file}"]
             binaries.run(
                 "initdb",
@@ -87,7 +89,7 @@ class Cluster:
                 f"--pgdata={self.data}",
             )
         else:
-            self.password = standby_of.password
+            self.passfile = standby_of.passfile
             binaries.run(
                 *("pg_basebackup", "--pgdata", str(self.data), "--checkpoint=fast", "--no-sync"),
                 *("--write-recovery-conf", "--dbname", standby_of.url),
@@ -99,7 +101,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres:{self.password}@{self.address}/postgres"
+        return f"postgresql://postgres@{self.address}/postgres?passfile={self.passfile}"
 
     def start(self) -> None:
         settings = SETTINGS | {"port": str(self.port)}

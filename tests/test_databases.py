@@ -1,6 +1,5 @@
 """Databases as rendered services meet them: shared with others, migrated by another version, of another encoding."""
 
-import re
 import secrets
 import shutil
 import zipfile
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 import warm
 from clusters import execute
 from conftest import Bake
@@ -59,6 +59,50 @@ def newer(facilities: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return Project(path, facilities.context)
 
 
+#: Each fails with the database's address at hand, in another way.
+FAILING = """
+import os
+import subprocess
+import sys
+
+import psycopg2
+import sqlalchemy as sa
+
+
+def test_that_connects(database_url, server, settings, connection):
+    environment = dict(os.environ)
+    print(database_url, server, settings, connection.engine.url)
+    sa.create_engine(sa.make_url(database_url).set(port=1)).connect()
+
+
+def test_that_connects_by_itself(database_url):
+    psycopg2.connect(database_url.replace("5432", "1"), dbname="none")
+
+
+def test_that_runs_a_program(database_url):
+    environment = {"URL": f"{database_url}", **os.environ}
+    subprocess.run([sys.executable, "-c", "0 / 0", database_url], env=environment, check=True)
+
+
+def test_that_compares(server):
+    with server.database() as url:
+        assert [url, server] == [server.url, os.environ]
+"""
+
+
+#: With what a URL, and the file of libpq, have to have written in another way.
+SECRET = "s3cret:\\/@ word"
+
+
+@pytest.fixture
+def role(server: Any) -> Iterator[str]:
+    """A role that may do everything, by a password."""
+    name = f"role_{secrets.token_hex(4)}"
+    execute(server.url, f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{SECRET}'")
+    yield name
+    execute(server.url, f"DROP ROLE {name}")
+
+
 @pytest.fixture
 def make_database(server: Any) -> Iterator[Callable[[str], str]]:
     """Makes a database without PostGIS, with some options of CREATE DATABASE."""
@@ -67,7 +111,7 @@ def make_database(server: Any) -> Iterator[Callable[[str], str]]:
     def make(options: str) -> str:
         names.append(f"other_{secrets.token_hex(8)}")
         execute(server.url, f"CREATE DATABASE {names[-1]} TEMPLATE template0 {options}")
-        return re.sub(r"/[^/]*$", f"/{names[-1]}", server.url)
+        return urlsplit(server.url)._replace(path=f"/{names[-1]}").geturl()
 
     yield make
     for name in names:
@@ -135,7 +179,8 @@ def test_a_table_that_a_revision_made_is_dropped_with_its_model(
 def test_a_service_has_a_schema_of_its_own(facilities: Project, database_url: str) -> None:
     migrate(facilities, database_url).passed()
     execute(database_url, "CREATE SCHEMA mine")
-    mine = f"{database_url}?options=-csearch_path%3Dmine,public"
+    url = sa.make_url(database_url).update_query_dict({"options": "-csearch_path=mine,public"})
+    mine = url.render_as_string(hide_password=False)
     migrate(facilities, mine).passed()
     assert revision(database_url, f"mine.{FACILITIES}") == [("0001",)]
     assert execute(database_url, "SELECT count(*) FROM mine.facilities") == [(0,)]
@@ -260,3 +305,27 @@ def test_a_wheel_has_the_migrations(facilities: Project, database_url: str, tmp_
             *("-m", "facilities_service", command), folder=elsewhere, environment=environment
         ).passed()
     assert revision(database_url, FACILITIES) == [("0001",)]
+
+
+@pytest.mark.parametrize("place", ["TEST_DATABASE_URL", "PGPASSWORD"])
+def test_no_failing_test_shows_the_password(
+    bake: Bake, server: Any, role: str, place: str, tmp_path: Path
+) -> None:
+    project = bake()
+    (project.path / "tests/test_failing.py").write_text(FAILING, encoding="utf-8")
+    url = sa.make_url(server.url).difference_update_query(["passfile"]).set(username=role)
+    environment = {"PGPASSWORD": SECRET}
+    if place == "TEST_DATABASE_URL":
+        url, environment = url.set(password=SECRET), {}
+    environment["TEST_DATABASE_URL"] = url.render_as_string(hide_password=False)
+    report = tmp_path / "report.xml"
+    options = ("--showlocals", "-vv", f"--junitxml={report}", "-o", "junit_logging=all")
+    run = project.python(
+        *("-m", "pytest", "-p", "no:cacheprovider", *options, "tests/test_failing.py"),
+        **environment,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert "4 failed" in run.output, run
+    for text in (run.output, report.read_text("utf-8")):
+        assert "s3cret" not in text
+        assert f"{role}@" in text

@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import psycopg2
 import pytest
+import sqlalchemy as sa
 import yaml
 from clusters import eventually, execute
 from conftest import Bake
@@ -452,7 +454,7 @@ def test_backup_and_restore(
     shell(MIGRATE, compose.path, DATABASE_URL=owner)
     execute(owner, INSERT)
     name = f"restored_{secrets.token_hex(4)}"
-    restored = re.sub(r"/[^/]*$", f"/{name}", database)
+    restored = urlsplit(database)._replace(path=f"/{name}").geturl()
     backup = block(compose, "docs/operations.md", "pg_dump")
     restore = block(compose, "docs/operations.md", "pg_restore").replace(
         " restored\n", f" {name}\n"
@@ -514,7 +516,8 @@ def test_index_of_a_live_table(shell: Any, database: str, bake: Bake) -> None:
     )
     shell(f"{MIGRATE} 0001", project.path, DATABASE_URL=database)
     # As the owner's role has it, and less patient.
-    impatient = f"{database}?options=-clock_timeout%3D100ms"
+    url = sa.make_url(database).update_query_dict({"options": "-clock_timeout=100ms"})
+    impatient = url.render_as_string(hide_password=False)
     waits = (
         "SELECT true FROM pg_stat_activity WHERE datname = current_database()"
         " AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock' AND now() - query_start > '0.5 s'"

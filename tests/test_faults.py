@@ -218,7 +218,7 @@ def test_a_standby_is_promoted_under_eight_writers(
     primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
     primary.execute("SELECT pg_reload_conf()")
     several = primary.url.replace(primary.address, f"{primary.address},{standby.address}")
-    settings = small(primary) | {"DATABASE_URL": f"{several}?target_session_attrs=read-write"}
+    settings = small(primary) | {"DATABASE_URL": f"{several}&target_session_attrs=read-write"}
     with Service(project, tmp_path, **settings) as service:
         with Load(service) as load:
             primary.stop()

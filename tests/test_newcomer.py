@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import templates
@@ -110,9 +111,15 @@ def newcomer(postgis: ModuleType, server: Any) -> Iterator[Newcomer]:
 def _postgis(postgis: ModuleType, server: Any, folder: Path) -> dict[str, str]:
     """Where their PostGIS comes from: the programs that the tests found or fetched, else the tests' server."""
     state = postgis._state(postgis._folder()) if server.own else {}
-    if not state.get("bin"):
-        return {"DATABASE_URL": server.url, "TEST_DATABASE_URL": server.url}
     folder.mkdir()
+    if not state.get("bin"):
+        url, (file,) = server.url, re.findall(r"passfile=([^&]*)", server.url) or [os.devnull]
+        # libpq takes a password from no file that is another user's to read.
+        copy = shutil.copy(unquote(file), folder / "passfile")
+        if os.geteuid() == 0:
+            shutil.chown(copy, "nobody")
+        url = url.replace(file, str(copy))
+        return {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
     (folder / "cluster.json").write_text(json.dumps({n: state[n] for n in ("bin", "root")}))
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody")

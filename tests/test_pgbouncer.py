@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import pytest
@@ -77,7 +77,10 @@ def pgbouncer(
     user = postgis._server_user()
     with tempfile.TemporaryDirectory(dir=postgis._folder(), prefix="faults-") as name:
         folder = Path(name)
-        (folder / "users").write_text(f'"{parts.username}" "{parts.password}"\n')
+        # The file that the URL names has one line, which ends with the password.
+        (file,) = parse_qs(parts.query).get("passfile", [os.devnull])
+        password = Path(file).read_text().strip().rpartition(":")[2]
+        (folder / "users").write_text(f'"{parts.username}" "{password}"\n')
         (folder / "pgbouncer.ini").write_text(
             f"""
             [databases]
@@ -113,7 +116,7 @@ def pgbouncer(
                     else False
                 )
             )
-            yield f"{parts.username}:{parts.password}@127.0.0.1:{port}"
+            yield f"{parts.username}@127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()

@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import sqlalchemy as sa
 import uvicorn
 
 from {{ cookiecutter.package_name }} import checks, cli
+from {{ cookiecutter.package_name }}.observation import METRICS_FOLDER
 from {{ cookiecutter.package_name }}.settings import Settings
 
 DEAD = "postgresql://nobody:s3cret@127.0.0.1:1/nothing"
+UNANSWERED = "database: .*refused"
+UNREADABLE = "DATABASE_URL: "
 
 
 @pytest.fixture
@@ -84,6 +88,37 @@ def test_a_dead_database_is_named_in_a_few_lines(
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("command", ["check --database", "migrate", "load FILE", "export"])
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (DEAD, UNANSWERED),
+        ("postgresql://127.0.0.1:1/nothing?user=nobody&password=s3cret", UNANSWERED),
+        ("postgresql://nobody:s3cret/word@127.0.0.1:1/nothing", UNANSWERED),
+        ("postgresql://nobody:pass@s3cret@127.0.0.1:1/nothing", UNREADABLE),
+        ("nobody:s3cret@127.0.0.1:1/nothing", UNREADABLE),
+        ("postgresql//nobody:s3cret@127.0.0.1:1/nothing", UNREADABLE),
+    ],
+)
+def test_no_command_shows_the_password(
+    command: str,
+    url: str,
+    message: str,
+    sound_models: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", url)
+    file = tmp_path / "one.geojsonl"
+    file.write_text('{"type": "Feature", "geometry": null, "properties": {}}')
+    assert cli.main(command.replace("FILE", str(file)).split()) == 1
+    printed = capsys.readouterr()
+    assert re.match(message, printed.err)
+    assert "s3cret" not in printed.err + printed.out
+
+
 def test_migrate_brings_a_database_to_a_revision(
     server: postgis.Server,
     database_url: str,
@@ -115,6 +150,8 @@ def test_serve_starts_the_application(calls: list[Any]) -> None:
     assert app == "{{ cookiecutter.package_name }}.main:create_app"
     assert os.environ["MALLOC_ARENA_MAX"] == "2"
     assert os.environ["PROCESSES"] == "2"
+    # Its folder is gone: a service that a later test starts could not use it.
+    assert METRICS_FOLDER not in os.environ
     assert options | {"factory": True, "host": "127.0.0.1", "port": 8765, "workers": 2} == options
 
 

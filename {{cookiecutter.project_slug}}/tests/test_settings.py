@@ -61,7 +61,16 @@ def test_another_driver_is_refused_by_name(environment: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "url", [f"postgres//{SECRET}", f"mysql://me:{SECRET}@localhost/x", "", f"{SECRET}:x@y/z", "://"]
+    "url",
+    [
+        f"postgres//{SECRET}",
+        f"mysql://me:{SECRET}@localhost/x",
+        "",
+        f"{SECRET}:x@y/z",
+        "://",
+        f"postgresql://me:x@{SECRET}@localhost/x",
+        f"postgresql://me:x@y/{SECRET}@localhost/x",
+    ],
 )
 def test_what_is_no_database_url_is_refused_without_showing_it(
     environment: pytest.MonkeyPatch, url: str
@@ -83,8 +92,16 @@ def test_a_missing_database_url_is_named() -> None:
         Settings()
 
 
-def test_a_password_is_not_shown(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("DATABASE_URL", f"postgresql://me:{SECRET}@localhost/x")
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{SECRET}@localhost/x",
+        f"postgresql://localhost/x?user=me&password={SECRET}",
+    ],
+)
+def test_a_password_is_not_shown(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("DATABASE_URL", url)
+    assert Settings().database_url.password == SECRET
     assert SECRET not in repr(Settings()) + str(Settings())
     environment.setenv("POOL_SIZE", "many")
     with pytest.raises(ValidationError, match="pool_size") as caught:

@@ -40,10 +40,11 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import quote, urlsplit
+from unittest import mock
+from urllib.parse import quote, unquote, urlsplit
 
 OLDEST_POSTGRESQL = 13
 OLDEST_POSTGIS = (3, 1)
@@ -58,6 +59,11 @@ BIN_FOLDERS = (  # below /
     "usr/local/opt/postgresql*/bin",
     "opt/local/lib/postgresql*/bin",
     "Applications/Postgres.app/Contents/Versions/*/bin",
+)
+# A scheme, a user, a password, hosts and a database, and what stands after a question mark. A
+# password may hold what libpq wants written as %2F and such, but for an @.
+URL = re.compile(
+    r"(postgres(?:ql)?(?:\+\w+)?://)(?:([^:@/]*)(?::([^@]*))?@)?([^@?]*)(?:\?(.*))?", re.DOTALL
 )
 # The data is what a developer can load again, so speed is worth more than surviving a power cut.
 SETTINGS = {
@@ -136,10 +142,11 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 def _session(url: str) -> Iterator[Execute]:
     """Connect and give a function that runs one statement and returns its rows."""
     psycopg2 = _psycopg2()
-    dsn = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
-    shown = re.sub(r":[^:@/]*@", ":***@", url)
+    shown, password = _split_password(url)
+    dsn = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", shown)
+    secret = {} if password is None else {"password": password}
     try:
-        connection = psycopg2.connect(dsn, connect_timeout=10)
+        connection = psycopg2.connect(dsn, connect_timeout=10, **secret)
     except psycopg2.Error as error:
         raise PostgisUnavailable(f"no connection to {shown}: {error}".strip()) from error
     connection.autocommit = True
@@ -253,6 +260,25 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
+def _split_password(url: str) -> tuple[str, str | None]:
+    """The URL without its password, and the password."""
+    match = URL.fullmatch(url)
+    if match is None:
+        # libpq's message would repeat the URL.
+        raise PostgisUnavailable(
+            "the server's URL is not like postgresql://user:password@host:5432/database"
+            " (in a password, @ is written as %40)"
+        )
+    start, user, password, place, query = match.groups()
+    pairs = (query or "").split("&")
+    password = next((pair[9:] for pair in pairs if pair.startswith("password=")), password)
+    if password is not None:
+        pairs = [pair for pair in pairs if not pair.startswith(("password=", "passfile="))]
+    shown = start + ("" if user is None else f"{user}@") + place
+    shown += "?" * any(pairs) + "&".join(pairs)
+    return shown, None if password is None else unquote(password)
+
+
 def _with_database(url: str, name: str) -> str:
     parts = urlsplit(url)
     query = "&".join(pair for pair in parts.query.split("&") if not pair.startswith("dbname="))
@@ -268,8 +294,31 @@ def server(
 ) -> Iterator[Server]:
     """Give a server with PostGIS; the last process to leave a private one stops it.
 
+    Its URL names a file that has the password, which is not in the environment any more: a test
+    that fails shows arguments, variables and what libpq was called with.
+
     Raises PostgisUnavailable, with what would help, if there is none to be had.
     """
+    with (
+        _server(variables) as found,
+        tempfile.TemporaryDirectory(prefix="postgis-") as scratch,
+        mock.patch.dict(os.environ),
+    ):
+        url, password = _split_password(found.url)
+        password = password or os.environ.get("PGPASSWORD")
+        for variable in (*variables, "PGPASSWORD"):
+            os.environ.pop(variable, None)
+        if password:
+            file = Path(scratch, "passfile")
+            file.touch(mode=0o600)  # libpq reads no other
+            escaped = re.sub(r"[\\:]", r"\\\g<0>", password)
+            file.write_text(f"*:*:*:*:{escaped}\n")
+            url += f"{'&' if '?' in url else '?'}passfile={quote(str(file))}"
+        yield replace(found, url=url)
+
+
+@contextlib.contextmanager
+def _server(variables: Sequence[str]) -> Iterator[Server]:
     for variable in variables:
         if url := os.environ.get(variable):
             _say(f"using the server that {variable} names")
@@ -821,7 +870,7 @@ class Container:
 
 def run(command: Sequence[str], database: str) -> int:
     """Run a command with DATABASE_URL set to the development database; return its exit code."""
-    with server(variables=("DATABASE_URL",)) as found:
+    with _server(("DATABASE_URL",)) as found:
         url = found.ensure_database(database)
         return _run_forwarding(command, os.environ | {"DATABASE_URL": url})
 
@@ -865,7 +914,7 @@ def _in_foreground() -> bool:
 
 def start(database: str) -> str:
     """Start the server, to run until stop(); return the URL of the development database."""
-    with server(variables=("DATABASE_URL",)) as found:
+    with _server(("DATABASE_URL",)) as found:
         if found.own:
             (_folder() / "keep").touch()
         return found.ensure_database(database)

@@ -23,6 +23,9 @@ class UnsafeProduction(ValueError):
 
 def _database_url(value: Any) -> URL:
     """Any spelling of a PostgreSQL URL, as a URL for psycopg2."""
+    if isinstance(value, str) and value.partition("?")[0].count("@") > 1:
+        # What follows the first would be a host, which messages name.
+        raise ValueError("an @ in a user or a password is written as %40")
     try:
         url = make_url(_with_hosts(value) if isinstance(value, str) else value)
     except (ArgumentError, ValueError):
@@ -37,6 +40,10 @@ def _database_url(value: Any) -> URL:
     if url.host is not None:
         # The folder of a socket, as libpq has it in a URL: %2Fvar%2Frun%2Fpostgresql.
         url = url.set(host=unquote(url.host))
+    if "password" in url.query:
+        # As libpq has it, too; there it would be shown with the URL.
+        url = url.set(password=url.normalized_query["password"][-1])
+        url = url.difference_update_query(["password"])
     return url.set(drivername="postgresql+psycopg2")
 
 
