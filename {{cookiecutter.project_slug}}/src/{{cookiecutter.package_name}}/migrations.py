@@ -95,7 +95,8 @@ def _check_reached(connection: sa.Connection, revision: str) -> None:
         return
     script, reached = ScriptDirectory.from_config(config()), current(connection)
     wanted = {found.revision for found in script.get_revisions(revision) if found is not None}
-    if wanted - set(reached):
+    # None is that of "base": a database without tables.
+    if reached and (wanted or {revision}) - set(reached):
         raise CommandError(
             f"the database is at revision {', '.join(reached)}, beyond {revision}: nothing was changed. An older version "
             f"of the service runs on it as it is. `alembic downgrade {revision}` in the project's folder undoes the "
