@@ -90,7 +90,7 @@ def wait_for_lock(other: sa.Connection) -> None:
         "SELECT count(*) FROM pg_locks"
         " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     )
-    for _ in range(200):
+    for _ in range(6000):
         if other.scalar(waiting):
             return
         time.sleep(0.02)

@@ -117,7 +117,7 @@ def test_every_request_is_logged_with_what_became_of_it(
         ("POST", PATH, 422),
     ]
     assert access(caplog)[0]["query"] == "limit=5"
-    assert 0 < access(caplog)[0]["seconds"] < 60
+    assert access(caplog)[0]["seconds"] > 0
 
 
 def test_an_unexpected_error_is_logged_with_its_request_and_told_to_nobody(
