@@ -326,7 +326,10 @@ def _single_problems(values: Mapping[str, str]) -> Iterator[Problem]:
             continue
         value = values[name]
         if name == "table_name" and not value:
-            yield _plural_needed(values["resource_name"])
+            noun = values["resource_name"]
+            # The name that is suggested instead has a plural of its own.
+            if names.plural(noun) or not names.plural(names.cleaned(noun)):
+                yield _plural_needed(noun)
         elif reason := rule(value):
             yield Problem(name, value, reason, first_valid(repair(value), rule))
 

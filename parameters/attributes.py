@@ -278,6 +278,8 @@ def _parse_default(written: str, kind: Attribute) -> Default | None:
 
 
 def _read_default(written: str, kind: Attribute) -> Default:
+    if kind.type != "json" and (double := re.fullmatch(r'="([^"]*)"', written)):
+        raise _Refused("a default is quoted with '…'", double[1])
     text = _unquoted(written[1:])
     if function := _DEFAULT_FUNCTIONS.get((kind.type, text)):
         return Default(text, None, function)
@@ -297,7 +299,7 @@ def _unquoted(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    plain = re.fullmatch(r"[^\s']+", text)
+    plain = re.fullmatch(r"[^\s'\"][^\s']*", text)
     return text if plain else "'" + text.replace("'", "''") + "'"
 
 
@@ -403,15 +405,19 @@ def parse_declarations(text: str) -> list[Declaration]:
         return declarations
     respelled = list(_respelled(text))
     meant = _parse_words(word for _, word in respelled)
+    separated = "spaces alone are between declarations, and none is within one"
     for number, (given, word) in enumerate(respelled):
         if given == word and word in words:
             continue
         found = meant[number]
         reason = f"is written {found.word} here"
         if given == word:
-            reason = "spaces alone are between declarations, and none is within one"
+            reason = separated
         meant[number] = replace(found, given=given, reasons=(reason, *found.reasons))
-    return meant if any(declaration.reasons for declaration in meant) else declarations
+    if meant and not any(declaration.reasons for declaration in meant):
+        # Only what stands between them is wrong.
+        meant[0] = replace(meant[0], given=text, reasons=(separated,))
+    return meant or declarations
 
 
 def _parse_words(words: Iterable[str]) -> list[Declaration]:
@@ -448,6 +454,7 @@ _SQL_DEFAULTS = {
 def _respelled(text: str) -> Iterator[tuple[str, str]]:
     """The declarations that were meant, each as it was given and as a word of `attributes`."""
     text = re.sub(r"(?i)\benum\s*\([^()]*\)", "text", text)
+    text = re.sub(r"""(?<==)"([^"':{}\[\]]*)"(?=\s|[,;|]|$)""", r"'\1'", text)
     text = "".join(
         part if number % 2 else _without_gaps(part)
         for number, part in enumerate(re.split(f"({_QUOTED})", text))
@@ -483,7 +490,7 @@ def _without_gaps(text: str) -> str:
         declared = re.match(rf"\s*\w+(?::|\s+{_SQL_TYPE})|\s*$", after, re.IGNORECASE)
         return " ; " if declared or not in_default else match[0]
 
-    return re.sub(r"\s+", " ", re.sub(r"\([^()]*\)|[,;]", separator, text))
+    return re.sub(r"\s+", " ", re.sub(r"\([^()]*\)|[,;|]", separator, text))
 
 
 def _word(found: re.Match[str]) -> str:

@@ -131,6 +131,9 @@ def singular(noun: str) -> str:
     # bus, glass, axis, and plurals that are their own singular
     if noun.endswith(("us", "ss", "is", "series", "species")):
         return ""
+    # Campus and virus: no rule makes their plural, but theirs has no other singular.
+    if re.search(r"[bcinprst]uses$", noun):
+        return noun[:-2]
     candidates = (noun[:-3] + "y", noun[:-2], noun[:-1])
     return next((each for each in candidates if plural(each) == noun), "")
 

@@ -401,6 +401,9 @@ class _Parser:
             return self.note(
                 f"{self.written(token)} is a column's name: a text is '…'", token, text
             )
+        if token.kind == "name" and self.is_value() and not nearest:
+            reason = f"the table has no column '{name}': a text is '{name}', and a shell keeps its quotes within \"…\""
+            return self.note(reason, token, f"'{self.written(token)}'")
         return self.note(f"the table has no column '{name}'", token, *nearest)
 
     def is_value(self) -> bool:

@@ -485,6 +485,14 @@ def test_a_predicate_over_a_wrong_attribute_is_not_refused_for_it() -> None:
         ("status:text='a,b',n:int", "status:text='a,b' n:int"),
         ("kind:enum('a', 'b') tags:text[]", "kind:text tags:json"),
         ('"name":text', "name:text"),
+        ("name:str(100)|status:text", "name:str(100) status:text"),
+        ("name:text , n:int=1 ;", "name:text n:int=1"),
+        ("name:text | n:int=1 |", "name:text n:int=1"),
+        ('name:str(100)="a b", n:int', "name:str(100)='a b' n:int"),
+        (
+            'status:str(20)="active" day:date="2020-01-31"',
+            "status:str(20)='active' day:date='2020-01-31'",
+        ),
     ],
 )
 def test_what_is_suggested_for_attributes_is_what_was_meant(attributes: str, meant: str) -> None:
@@ -509,6 +517,9 @@ def test_a_condition_sees_the_columns_that_were_meant() -> None:
         ("hydrants", "hydrant"),
         ("charging_stations", "charging_station"),
         ("facilities", "facility"),
+        ("buses", "bus"),
+        ("school_campuses", "school_campus"),
+        ("warehouses", "warehouse"),
     ],
 )
 def test_a_plural_is_told_to_be_one(noun: str, one: str) -> None:
@@ -516,6 +527,11 @@ def test_a_plural_is_told_to_be_one(noun: str, one: str) -> None:
     (problem,) = found(resource_name=noun, table_name="", index_predicate="")
     assert (problem.parameter, problem.suggestion) == ("resource_name", one)
     assert found(resource_name=noun, table_name="things") == []
+
+
+def test_no_plural_is_asked_for_of_a_name_that_is_to_change() -> None:
+    (problem,) = found(resource_name="Fire-Hydrant", table_name="", index_predicate="")
+    assert (problem.parameter, problem.suggestion) == ("resource_name", "fire_hydrant")
 
 
 def test_a_long_suggestion_is_whole() -> None:

@@ -352,6 +352,9 @@ def test_long_chains_are_not_deep() -> None:
         ('status == "in use"', "status = 'in use'"),
         ('status IN ("it\'s", "b")', "status IN ('it''s', 'b')"),
         ("\"staus\" = 'a'", "status = 'a'"),
+        ("status=Broken AND n = 1", "status='Broken' AND n = 1"),
+        ("status IN (open, shut)", "status IN ('open', 'shut')"),
+        ("n = zzz", ""),
         ("now() > created_at", ""),
         ("true", ""),
         (
