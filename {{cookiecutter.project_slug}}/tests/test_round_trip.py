@@ -154,7 +154,12 @@ def test_what_goes_out_can_come_back(
     own, item = f"{PATH}{row['id']}", f"{ITEMS}/{row['id']}"
     for column in rows.WRITABLE:
         assert same(column, sent[column.name], row[column.name]), column.name
-    feature = parsed(unconstrained.get(item))
+    # More digits than are written.
+    moved = sa.func.ST_Translate(GEOMETRY, 0.00001234567, 0.00001234567, type_=GEOMETRY.type)
+    unconstrained_connection.execute(sa.update(TABLE).values({GEOMETRY.name: moved}))
+    place = sa.select(sa.func.ST_AsEWKB(GEOMETRY, type_=sa.LargeBinary()))
+    before = bytes(unconstrained_connection.scalar(place))
+    row, feature = parsed(unconstrained.get(own)), parsed(unconstrained.get(item))
     assert members(feature["properties"]) == members(row)
 
     # In a patch, a null within JSON takes a member away (RFC 7396).
@@ -169,6 +174,7 @@ def test_what_goes_out_can_come_back(
     ):
         after = parsed(send(unconstrained, method, path, body))
         assert members(after.get("properties", after)) == members(row), (method, path)
+        assert bytes(unconstrained_connection.scalar(place)) == before, (method, path)
     assert members(parsed(unconstrained.get(own))) == members(row)
 
     assert unconstrained.delete(own).status_code == 204
@@ -234,7 +240,7 @@ def unsendable(column: sa.Column[Any]) -> list[str]:
         case sa.Numeric():
             return ["NaN"]
         case JSONB():
-            return ['{"a": 1e400}', "-1e400"]
+            return ['{"a": 1e400}', '{"a": -1e-5000}', "-1e400"]
     return []
 
 
@@ -272,6 +278,13 @@ def test_what_no_client_can_send_stays_while_other_members_change(
                 after = parsed(send(unconstrained, "PATCH", path, patch))
                 after = after.get("properties", after)
                 assert after[column.name] == before[column.name], (column.name, value)
+            if isinstance(before[column.name], dict):
+                for path, patch in ((own, {"b": 1}), (item, {"b": None})):
+                    inner = {column.name: patch}
+                    body = inner if path == own else {"properties": inner}
+                    after = parsed(send(unconstrained, "PATCH", path, body))
+                    kept = after.get("properties", after)[column.name]
+                    assert {**kept, "b": 0} == {**before[column.name], "b": 0}, (path, value)
             if column.name in VALUES:
                 response = send(unconstrained, "PUT", own, before | others)
                 rows.refused(response, f"body.{column.name}")
@@ -294,6 +307,24 @@ def test_a_number_beyond_a_double_is_refused_by_name(
         response = unconstrained.post(ITEMS, content=body, headers=JSON)
         rows.refused(response, f"body.properties.{name}")
     assert rows.count(unconstrained_connection) == 0
+
+
+@pytest.mark.parametrize("number", ["1e-4300", "-1.5e-4299", "1e-2200", "0.001e-4297"])
+def test_a_small_number_that_is_taken_can_come_back(
+    unconstrained: TestClient, unconstrained_connection: sa.Connection, number: str
+) -> None:
+    taken = 0
+    for name in VALUES:
+        body = written(rows.body() | {name: "@"}).replace('"@"', number)
+        response = unconstrained.post(PATH, content=body, headers=JSON)
+        if response.status_code == 201:
+            row = parsed(response, 201)
+            after = parsed(send(unconstrained, "PUT", f"{PATH}{row['id']}", row))
+            assert members(after) == members(row)
+            taken += 1
+        else:
+            rows.refused(response, f"body.{name}")
+    assert rows.count(unconstrained_connection) == taken
 
 
 @pytest.mark.parametrize("offset", ["+15:59", "+16:00", "-23:59", "+23:59"])

@@ -11,8 +11,12 @@ from typing import Any
 
 import orjson
 
-#: The longest number: that of Python's ``int``. A short one like 1e999999999 is as long once it is written out.
+#: The digits of the longest number, once it is written out as PostgreSQL does: 1e999999999 has a billion. Python's ``int`` has
+#: as many.
 LONGEST = 4_300
+
+#: A minus, a zero and a point: what a number has besides.
+SIGNS = 3
 
 
 def loads(text: bytes | str) -> Any:
@@ -20,15 +24,26 @@ def loads(text: bytes | str) -> Any:
     return json.loads(text, parse_float=read, parse_int=read_integer)
 
 
+def loads_stored(text: bytes | str) -> Any:
+    """Parse JSON that comes from the database, where a number may have any length."""
+    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
+
+
 def read(text: str) -> Decimal | float:
     """A number; infinity, which no column takes, if it is too long."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST + SIGNS:
         return math.inf
     try:
         number = Decimal(text)
     except InvalidOperation:
         return math.inf
-    return number if abs(number.adjusted()) <= LONGEST else math.inf
+    return number if digits(number) <= LONGEST else math.inf
+
+
+def digits(number: Decimal) -> int:
+    """How many digits a finite number has before and after the point."""
+    exponent = number.as_tuple().exponent
+    return max(number.adjusted() + 1, 0) + max(-int(exponent), 0)
 
 
 def read_integer(text: str) -> int | Decimal | float:

@@ -169,8 +169,10 @@ def patch_of(body: Any, *place: str | int) -> dict[str, Any]:
     return body
 
 
-def change(patch: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[BaseModel, frozenset[str]]:
-    """The new values of the members that a JSON merge patch (RFC 7396) names, and the names.
+def change(
+    patch: Mapping[str, Any], stored: Mapping[str, Any]
+) -> tuple[BaseModel, frozenset[str] | None]:
+    """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; None if it names none.
 
     The members that it leaves out are validated only if VALIDATES_WHOLE: the stored row may break a newer rule.
 
@@ -207,12 +209,44 @@ def change(patch: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[BaseMod
         if name in fields and isinstance(TABLE.c[name].type, JSONB) and isinstance(value, dict):
             setattr(new, name, merge(_parsed(stored[name]), value))
     # Members that the service sets itself change nothing, nor does a null for what no row has.
-    return new, frozenset(fields.keys() & patch.keys())
+    names = frozenset(fields.keys() & patch.keys())
+    if not names:
+        return new, None
+    given = members.get(GEOMETRY.name)
+    if given is None or isinstance(given, BaseGeometry):
+        # A geometry of a feature may be in another CRS than the stored one: ``change_of`` compares them.
+        return new, names
+    return new, names & replaced(given, stored[GEOMETRY.name])
+
+
+def replaced(given: Any, stored: Any) -> frozenset[str]:
+    """The members that another row in the place of one changes.
+
+    Args:
+        given: Its geometry, which can be stored.
+        stored: The geometry of the row as the service has written it, in the CRS of ``given``.
+    """
+    names = frozenset(ROW.model_fields)
+    return names - {GEOMETRY.name} if _is_unmoved(given, stored) else names
+
+
+def _is_unmoved(given: Any, stored: Any) -> bool:
+    """Whether a geometry comes back as the service has written it.
+
+    It then stays as it is stored: rounded, or transformed there and back, it would move a little with every change.
+    """
+    try:
+        ours, theirs = (
+            geometry.read(each, default_srid=STORAGE.srid) for each in (_parsed(stored), given)
+        )
+    except ValueError:
+        return False
+    return geometry.ewkb(ours) == geometry.ewkb(theirs)
 
 
 def _parsed(stored: Any) -> Any:
     """A member that the service has written, with all the digits of its numbers."""
-    return json_numbers.loads(orjson.dumps(stored))
+    return json_numbers.loads_stored(orjson.dumps(stored))
 
 
 def _check_number(members: Any, *place: str | int) -> None:
@@ -291,7 +325,7 @@ def _validated(
 
 def change_of(
     patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference
-) -> tuple[BaseModel, frozenset[str]]:
+) -> tuple[BaseModel, frozenset[str] | None]:
     """The same of a patch of a feature.
 
     Args:
@@ -307,16 +341,18 @@ def change_of(
     members = dict(patch_of(patch.get("properties", {}), "properties"))
     if GEOMETRY.name in members:
         raise refused("the geometry is no property", "properties", GEOMETRY.name)
+    given = stored["geometry"]
     if "geometry" in patch:
         try:
-            given = merge(_parsed(stored["geometry"]), patch["geometry"])
+            given = merge(_parsed(given), patch["geometry"])
             members[GEOMETRY.name] = _shape(given, crs)
         except ValueError as error:
             raise refused(str(error), "geometry") from error
     try:
-        return change(members, stored["properties"] | {GEOMETRY.name: stored["geometry"]})
+        new, names = change(members, stored["properties"] | {GEOMETRY.name: stored["geometry"]})
     except RequestValidationError as error:
         raise RequestValidationError([_in_feature(each, 0) for each in error.errors()]) from error
+    return new, None if names is None else names & replaced(given, stored["geometry"])
 
 
 def _shape(given: Any, crs: Reference) -> BaseGeometry:

@@ -71,11 +71,13 @@ def create_features(request: Request, body: FeatureBody, crs: ContentCrs) -> Res
 )
 def replace_feature(request: Request, id: str, body: FeatureBody, crs: ContentCrs) -> Response:
     """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
-    record = GEOJSON_IN[DEFAULT.uri]
+    record, before = GEOJSON_IN[DEFAULT.uri], GEOJSON_IN[crs.uri]
     new = bodies.row_of(body, crs)
     with database_of(request).write() as connection:
         _lock(connection, request, id)
-        row = writes.update(connection, record, known(id), new, bodies.ROW.model_fields)
+        row = connection.execute(before.by_id.query, {"id": known(id)}).one()
+        names = bodies.replaced(body["geometry"], before.encode_one(row)["geometry"])
+        row = writes.update(connection, record, row.id, new, names)
     return _changed(record, row)
 
 
@@ -96,7 +98,7 @@ def change_feature(request: Request, id: str, body: PatchBody, crs: ContentCrs) 
         _lock(connection, request, id)
         row = connection.execute(before.by_id.query, {"id": known(id)}).one()
         new, names = bodies.change_of(body, before.encode_one(row), crs)
-        if names:
+        if names is not None:
             row = writes.update(connection, record, row.id, new, names)
     return _changed(record, row)
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from .. import bbox, nearby, paging, queries, schemas, writes
 from ..crs import WGS84
+from ..queries import GEOMETRY
 from ..statements import Condition
 from . import bodies, etags
 from .auth import WRITER
@@ -176,9 +177,10 @@ def read(request: Request, id: schemas.Id) -> Response:
 def replace(request: Request, id: schemas.Id, body: RowBody) -> Response:
     """Put another row in the place of one: what is left out goes back to its default."""
     new = bodies.row(body)
-    names = type(new).model_fields
     with database_of(request).write() as connection:
         _lock(connection, request, id)
+        before = RECORD.encode_one(connection.execute(RECORD.by_id.query, {"id": id}).one())
+        names = bodies.replaced(body[GEOMETRY.name], before[GEOMETRY.name])
         row = writes.update(connection, RECORD, id, new, names)
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
@@ -197,7 +199,7 @@ def change(request: Request, id: schemas.Id, body: RowBody) -> Response:
         _lock(connection, request, id)
         row = connection.execute(RECORD.by_id.query, {"id": id}).one()
         new, names = bodies.change(patch, RECORD.encode_one(row))
-        if names:
+        if names is not None:
             row = writes.update(connection, RECORD, id, new, names)
     return _json(RECORD.encode_one(row), headers=_tagged(row))
 
