@@ -92,6 +92,8 @@ def pgbouncer(
             auth_type = plain
             auth_file = {folder}/users
             pool_mode = transaction
+            # The search path of the suite's table without constraints: here, its tests have the real one.
+            ignore_startup_parameters = options
             {limits}
             server_idle_timeout = 1
             logfile = {folder}/log
