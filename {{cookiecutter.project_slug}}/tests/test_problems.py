@@ -233,6 +233,34 @@ def test_a_row_that_another_table_refers_to_is_not_deleted(
     assert client.get(f"{PATH}{id}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("using", "named"),
+    [("", ""), (" USING ERRCODE = 'check_violation', CONSTRAINT = 'no_sundays'", "no_sundays")],
+)
+def test_a_row_that_a_trigger_refuses(
+    client: TestClient, connection: sa.Connection, using: str, named: str
+) -> None:
+    id = client.post(PATH, json=rows.body()).json()["id"]
+    connection.exec_driver_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION 'hidden'{using}; END $$;"
+        f" CREATE TRIGGER refusing BEFORE INSERT OR UPDATE ON {TABLE.name}"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    try:
+        for response in (
+            client.post(PATH, json=rows.body(2)),
+            client.post(ITEMS, json=feature({})),
+            client.put(f"{PATH}{id}", json=rows.body(2)),
+            client.patch(f"{ITEMS}/{id}", json={"geometry": feature({})["geometry"]}),
+        ):
+            assert_problem(response, 422)
+            assert named in response.json()["detail"]
+            assert "hidden" not in response.text
+    finally:
+        connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
+
+
 @pytest.mark.parametrize(("code", "status"), [(c, s) for c, (s, _) in problems.SQLSTATES.items()])
 def test_an_error_code_of_postgresql_has_its_status(
     failing: TestClient, code: str, status: int
@@ -255,7 +283,7 @@ def test_a_database_that_cannot_serve_now(failing: TestClient, code: str) -> Non
     assert response.headers["Retry-After"] == problems.RETRY_AFTER
 
 
-@pytest.mark.parametrize("code", ["42883", "XX000", "P0001"])
+@pytest.mark.parametrize("code", ["42883", "XX000", "P0004"])
 def test_an_error_that_nobody_foresaw_is_logged_and_not_shown(
     failing: TestClient, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:

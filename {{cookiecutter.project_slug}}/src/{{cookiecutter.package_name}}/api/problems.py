@@ -52,6 +52,8 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     # What passes by itself: the server only reads after a failover, rows are locked, a transaction was idle.
     "25006": (HTTPStatus.SERVICE_UNAVAILABLE, "the database takes no writes now"),
     "25P03": (HTTPStatus.SERVICE_UNAVAILABLE, "the transaction was idle for too long"),
+    # RAISE EXCEPTION, which is how triggers refuse a row.
+    "P0001": (HTTPStatus.UNPROCESSABLE_ENTITY, "a trigger of the table refuses this row"),
     # Tables, or columns, are missing: this version of the service is here before its migration.
     "42703": (HTTPStatus.SERVICE_UNAVAILABLE, "the database has not been migrated"),
     "42P01": (HTTPStatus.SERVICE_UNAVAILABLE, "the database has not been migrated"),
