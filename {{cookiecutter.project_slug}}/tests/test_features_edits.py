@@ -343,6 +343,18 @@ def test_patch_with_null_unsets_a_property(client: TestClient) -> None:
         assert send(client, "PATCH", path, patch, MERGE_PATCH).json() == read(client, row["id"])
 
 
+def test_patch_with_a_property_in_the_wrong_place_is_refused(client: TestClient) -> None:
+    row = created(client, feature(2))
+    path = f"{ITEMS}/{row['id']}"
+    for name, value in rows.full_body(3).items():
+        if name != "geometry":
+            right = "geometry" if name == GEOMETRY.name else f"properties.{name}"
+            response = send(client, "PATCH", path, {name: value}, MERGE_PATCH)
+            rows.refused(response, f"body.{name}", right)
+    response = send(client, "PATCH", path, {"Unknown": 1}, MERGE_PATCH)
+    assert response.json() == read(client, row["id"])
+
+
 def test_delete_removes_a_feature(client: TestClient) -> None:
     row = created(client, feature())
     response = client.delete(f"{ITEMS}/{row['id']}")

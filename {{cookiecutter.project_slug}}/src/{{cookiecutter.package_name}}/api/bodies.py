@@ -49,6 +49,9 @@ JSON = "application/json"
 FEATURES = ("application/geo+json", JSON)
 PATCHES = ("application/merge-patch+json", *FEATURES)
 
+#: What a feature has besides members that nobody knows, which are ignored (RFC 7946, section 6.1).
+FEATURE_MEMBERS = frozenset({"type", "id", "bbox", "geometry", "properties", "links"})
+
 #: Application/json, or any other JSON, for rows that are not features.
 IS_JSON = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
 
@@ -338,6 +341,10 @@ def change_of(
     """
     if patch.get("type", "Feature") != "Feature":
         raise refused("not a patch of a GeoJSON object of the type Feature")
+    for name in patch:
+        if name in ROW.model_fields and name not in FEATURE_MEMBERS:
+            inner = "geometry" if name == GEOMETRY.name else f"properties.{name}"
+            raise refused(f"a feature has this as {inner}", name)
     members = dict(patch_of(patch.get("properties", {}), "properties"))
     if GEOMETRY.name in members:
         raise refused("the geometry is no property", "properties", GEOMETRY.name)
