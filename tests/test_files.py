@@ -357,6 +357,12 @@ def test_a_table_without_places_says_what_it_has(table: Table) -> None:
     assert table.rows("name") == ["A", "E"]
 
 
+def test_places_with_decimal_commas_are_refused_with_the_reason(table: Table) -> None:
+    path = table.write("commas.csv", "name;lat;lon\nA;50,93;6,95\n")
+    said = table.refused(path)
+    assert "'6,95', '50,93' are not the numbers of a place: decimals follow a point" in said
+
+
 def test_files_may_be_compressed(table: Table) -> None:
     plain = table.write("plain.geojson", {"name": "A"})
     for name, content in (

@@ -828,7 +828,9 @@ def _from_numbers(_srid: int, *cells: Any) -> shapely.Geometry:
         return shapely.Point(*map(float, cells))
     except (TypeError, ValueError):
         listed = ", ".join(f"{cell!r:.40}" for cell in cells)
-        raise ValueError(f"{listed} are not the numbers of a place") from None
+        # Spreadsheets write 50,93 in many languages.
+        hint = ": decimals follow a point" if any("," in str(cell) for cell in cells) else ""
+        raise ValueError(f"{listed} are not the numbers of a place{hint}") from None
 
 
 def srid_of(crs: str) -> int:
