@@ -372,7 +372,7 @@ IN_QUERIES = [
         "a search that does not ask the index",
         ("projected", "partial"),
         BBOX,
-        r"return _in_envelopes\(column, covered, _is_covered\(box\)\) & exactly",
+        r"return _in_envelopes\(column, covered, _is_covered\(column, box\)\) & exactly",
         "return exactly",
         f"use {GIST}",
     ),

@@ -113,7 +113,10 @@ async def _row_json(request: Request) -> Any:
     if not IS_JSON.fullmatch(said.partition(";")[0].strip()):
         reason = f"the body is {said or 'of a type that is not said'}, not {JSON}"
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
-    return await _body(request)
+    members = await _body(request)
+    if members is None:
+        raise refused("null, where a JSON object is expected")
+    return members
 
 
 async def _content_crs(request: Request) -> Reference:
