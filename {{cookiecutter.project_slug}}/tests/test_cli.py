@@ -12,7 +12,9 @@ import sqlalchemy as sa
 import uvicorn
 
 from {{ cookiecutter.package_name }} import checks, cli
-from {{ cookiecutter.package_name }}.observation import METRICS_FOLDER
+from {{ cookiecutter.package_name }}.observation import (
+    METRICS_FOLDER,
+)
 from {{ cookiecutter.package_name }}.settings import Settings
 
 DEAD = "postgresql://nobody:s3cret@127.0.0.1:1/nothing"
