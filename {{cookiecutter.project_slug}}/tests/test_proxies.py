@@ -89,9 +89,9 @@ def test_a_prefix_may_be_named_as_a_path_of_the_service(serve: Serve) -> None:
     """Which the proxy then has to remove: only so are both told apart."""
     prefix = PATH.rstrip("/")
     client = serve(root_path=prefix)
-    client.post(PATH, json=rows.body())
-    page = client.get(PATH).json()
-    assert len(page["items"]) == 1
+    row = client.post(PATH, json=rows.body()).json()
+    assert client.get(f"{PATH}{row['id']}").json() == row
+    assert client.get(PATH).json().keys() == {"items", "next"}
     assert client.get("/").json()["links"][0]["href"] == f"http://testserver{prefix}/"
 
 
