@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+import clusters
 import psycopg2
 import pytest
 
@@ -88,19 +89,8 @@ def _wait(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def _query(url: str, statement: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
-
-
 def _databases(url: str) -> set[str]:
-    return {name for (name,) in _query(url, "SELECT datname FROM pg_database")}
+    return {name for (name,) in clusters.execute(url, "SELECT datname FROM pg_database")}
 
 
 def _user(body: str, **environment: str) -> subprocess.Popen[str]:
@@ -132,9 +122,9 @@ def test_a_database_is_fresh_has_postgis_and_is_gone_afterwards(folder: Path) ->
     with postgis.server() as server:
         with server.database() as one, server.database() as two:
             assert one != two
-            _query(one, "CREATE TABLE place (location geometry(POINT, 27700))")
-            assert _query(two, "SELECT to_regclass('place')") == [(None,)]
-            assert _query(two, "SELECT ST_AsText(ST_Point(1, 2))") == [("POINT(1 2)",)]
+            clusters.execute(one, "CREATE TABLE place (location geometry(POINT, 27700))")
+            assert clusters.execute(two, "SELECT to_regclass('place')") == [(None,)]
+            assert clusters.execute(two, "SELECT ST_AsText(ST_Point(1, 2))") == [("POINT(1 2)",)]
             left_open = psycopg2.connect(one)
         left_open.close()
         names = _databases(server.url)
@@ -157,17 +147,17 @@ def test_an_error_of_the_test_itself_is_left_as_it_is(folder: Path) -> None:
         pytest.raises(psycopg2.errors.InsufficientPrivilege),
         server.database() as url,
     ):
-        _query(url, "SET ROLE pg_monitor; CREATE SCHEMA refused")
+        clusters.execute(url, "SET ROLE pg_monitor; CREATE SCHEMA refused")
 
 
 def test_the_data_of_a_development_database_is_kept(folder: Path) -> None:
     with postgis.server() as server:
         url = server.ensure_database('my "first" service')
-        _query(url, "CREATE TABLE kept AS SELECT ST_Point(1, 2) AS location")
+        clusters.execute(url, "CREATE TABLE kept AS SELECT ST_Point(1, 2) AS location")
     assert _server_pid(folder) is None
     with postgis.server() as server:
         url = server.ensure_database('my "first" service')
-        assert _query(url, "SELECT ST_X(location) FROM kept") == [(1.0,)]
+        assert clusters.execute(url, "SELECT ST_X(location) FROM kept") == [(1.0,)]
 
 
 def test_databases_of_killed_runs_are_dropped_and_live_ones_are_not(folder: Path) -> None:
@@ -180,7 +170,7 @@ def test_databases_of_killed_runs_are_dropped_and_live_ones_are_not(folder: Path
         killed.communicate()
         name = urlsplit(left).path[1:]
         in_use = f"SELECT 1 FROM pg_locks WHERE objid = hashtext('{name}')::oid"
-        _wait(lambda: not _query(server.url, in_use))
+        _wait(lambda: not clusters.execute(server.url, in_use))
         with server.database():
             names = _databases(server.url)
         assert name not in names
@@ -254,7 +244,7 @@ def test_a_server_that_died_is_started_again(folder: Path, number: signal.Signal
         os.kill(pid, number)
         _wait(lambda: _server_pid(folder) is None)
         with postgis.server() as again:
-            assert _query(again.ensure_database("kept"), "SELECT 1") == [(1,)]
+            assert clusters.execute(again.ensure_database("kept"), "SELECT 1") == [(1,)]
     assert url
 
 
@@ -298,18 +288,18 @@ def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _role(url: str, attributes: str) -> str:
-    _query(url, f"CREATE ROLE limited LOGIN PASSWORD 'secret' {attributes}")
+    clusters.execute(url, f"CREATE ROLE limited LOGIN PASSWORD 'secret' {attributes}")
     return f"postgresql://limited:secret@{url.partition('@')[2]}"
 
 
 def test_a_given_server_keeps_what_it_has(given: str, capfd: pytest.CaptureFixture[str]) -> None:
-    _query(given, "CREATE DATABASE precious")
+    clusters.execute(given, "CREATE DATABASE precious")
     before = _databases(given)
     with postgis.server() as server:
         assert server.url == given
         assert server.ensure_database("facilities") == given
         with server.database() as url:
-            assert _query(url, "SELECT ST_X(ST_Point(1, 2))") == [(1.0,)]
+            assert clusters.execute(url, "SELECT ST_X(ST_Point(1, 2))") == [(1.0,)]
     after = _databases(given)
     assert before <= after
     assert all(name.startswith(postgis.TEMPLATE_PREFIX) for name in after - before)
@@ -325,7 +315,9 @@ def test_every_spelling_of_the_url_is_taken(
     with postgis.server() as server, server.database() as url:
         assert url.startswith(f"{scheme}://")
         url = url.replace("+psycopg2", "")
-        rows = _query(url, "SELECT current_database(), current_setting('application_name')")
+        rows = clusters.execute(
+            url, "SELECT current_database(), current_setting('application_name')"
+        )
         assert rows[0][0].startswith(postgis.TEST_PREFIX)
         assert rows[0][1] == "a b"
 
@@ -362,10 +354,10 @@ def test_a_role_that_may_not_create_the_extension_is_told_so(
 def test_a_role_that_may_create_databases_finds_postgis_in_template1(
     given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _query(postgis._with_database(given, "template1"), "CREATE EXTENSION postgis")
+    clusters.execute(postgis._with_database(given, "template1"), "CREATE EXTENSION postgis")
     monkeypatch.setenv("TEST_DATABASE_URL", _role(given, "CREATEDB"))
     with postgis.server() as server, server.database() as url:
-        assert _query(url, "SELECT ST_X(ST_Point(1, 2))") == [(1.0,)]
+        assert clusters.execute(url, "SELECT ST_X(ST_Point(1, 2))") == [(1.0,)]
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(
@@ -524,7 +516,7 @@ def test_start_keeps_the_server_up_until_stop(folder: Path) -> None:
     url = _tool("start").stdout.strip()
     with postgis.server():
         pass
-    assert _query(url, "SELECT 1") == [(1,)]
+    assert clusters.execute(url, "SELECT 1") == [(1,)]
     assert _tool("stop").returncode == 0
     assert _server_pid(folder) is None
     assert "does not run" in _tool("stop").stderr
