@@ -9,6 +9,8 @@ RENDERED = {{cookiecutter.project_slug}}
 
 # Not the rendered project's, which are Python only once they are rendered; the tests lint them.
 SOURCES = *.py parameters benchmarks scripts tests
+# This is: it is copied as it is.
+GEOTABLES = "$(RENDERED)/src/geotables"
 PARALLEL = --numprocesses auto --dist worksteal
 
 # A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.
@@ -82,6 +84,8 @@ build/bench/peers/ready: benchmarks/requirements.txt
 lint: $(ENVIRONMENT)
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m ruff check --no-cache $(GEOTABLES)
+	$(PYTHON) -m ruff format --no-cache --check $(GEOTABLES)
 	$(PYTHON) -m mypy
 
 clean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import shlex
@@ -30,6 +31,12 @@ from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 
 TEMPLATE = Path(__file__).parent
 
+#: What Python and its tools leave in a checkout of the template.
+CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+
+#: What Python and its tools leave in a folder.
+CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100
 
@@ -49,6 +56,7 @@ class Parameters(Extension):
             examples=examples,
             is_geographic=is_geographic,
             literal=literal,
+            manifest=manifest,
             paths=paths,
             plural=names.plural,
             problems=problems,
@@ -115,9 +123,22 @@ def paths(environment: Environment, context: Mapping[str, object]) -> dict[str, 
     """The files of this project, and the patterns of those that it may have with other parameters."""
     root = TEMPLATE / "{{cookiecutter.project_slug}}"
     files = [file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()]
+    files = [file for file in files if CACHES.isdisjoint(Path(file).parts)]
     own = [environment.from_string(file).render(cookiecutter=context) for file in files]
     every = {re.sub(r"{{.*?}}", "*", re.sub(r"{%.*?%}", "", file)) for file in files}
     return {"own": [f for f in own if Path(f).name], "every": sorted(every)}
+
+
+def manifest(package: str) -> str:
+    """The hash of each file of a package that is copied as it is, as ``sha256sum --check`` reads it, after its version."""
+    folder = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / package
+    version = (folder / "VERSION").read_text(encoding="utf-8").strip()
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder.parent).as_posix()}"
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and CACHES.isdisjoint(file.parts)
+    ]
+    return "\n".join([f"# {package} {version}", *lines])
 
 
 def columns(attributes: str) -> list[Column]:
@@ -126,7 +147,7 @@ def columns(attributes: str) -> list[Column]:
 
 
 def examples(attributes: str, predicate: str) -> list[str]:
-    """The items of a row in examples.py, a column each.
+    """The items of an example row in the table's module, a column each.
 
     Rows have every combination of the values that a predicate asks for, and other columns a value of each row's own.
     """
@@ -215,8 +236,9 @@ class Kind:
     sqlalchemy: str
     #: Arguments of the Pydantic field that say which values the column's type holds.
     field: tuple[str, ...] = ()
+    #: The type of geotables.column_types that reads what a client sends, if that is not the Python type.
     schema: str = ""
-    #: What the service returns, where its JSON is not what Pydantic would make of the Python type.
+    #: The type of geotables.column_types that writes what the service returns, if Pydantic would write the Python type otherwise.
     returned: str = ""
 
 
@@ -241,21 +263,27 @@ KINDS = {
 
 
 class Column:
-    """A column of ``attributes``, as models.py, the first migration and schemas.py write it."""
+    """A column of ``attributes``, as the table's module and the first migration write it."""
 
     def __init__(self, attribute: Attribute) -> None:
         self.name = attribute.name
         self.type = attribute.type
         self.unique = attribute.unique
+        self.has_default = attribute.default is not None
         self._attribute = attribute
         self._kind = KINDS[attribute.type]
         self._sqlalchemy = [self._kind.sqlalchemy.format(attribute), *self._server_default()]
 
     @property
+    def python(self) -> str:
+        """The annotation of its values."""
+        return self._optional(self._kind.python)
+
+    @property
     def model(self) -> str:
         """The attribute of the mapped class."""
         arguments = [*self._sqlalchemy, *(["unique=True"] if self.unique else [])]
-        head = f"{self.name}: Mapped[{self._optional(self._kind.python)}] = mapped_column"
+        head = f"{self.name}: Mapped[{self.python}] = mapped_column"
         return call(head, arguments, indent=4)
 
     @property
@@ -271,7 +299,9 @@ class Column:
         arguments = [each.format(self._attribute) for each in self._kind.field]
         head = f"{self.name}: {self._optional(self._kind.schema or self._kind.python)}"
         default = self._schema_default()
-        if not arguments and not default.startswith("default_factory"):
+        # Linters do not see that the class is Pydantic's, which copies a list or an object.
+        in_field = default.startswith(("default_factory=", "default=[", "default={"))
+        if not arguments and not in_field:
             line = f"    {head}" + default.replace("default=", " = ", 1)
             if len(line) <= LINE_LENGTH:
                 return line

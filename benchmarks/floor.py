@@ -21,12 +21,13 @@ from starlette.routing import Route
 
 SERVICE = os.environ["SERVICE"]
 queries, nearby, tiles, statements, lifecycle = (
-    import_module(f"{SERVICE}.{name}")
-    for name in ("queries", "nearby", "tiles", "statements", "lifecycle")
+    import_module(f"geotables.{name}")
+    for name in ("sql.queries", "rest.nearby", "tiles.mvt", "db.statements", "http.lifecycle")
 )
-TABLE, GEOMETRY = queries.TABLE, queries.GEOMETRY
-FEATURE = queries.geojson(next(iter(queries.REFERENCES.values())))
-RECORD = import_module(f"{SERVICE}.api.rest").RECORD
+(COLLECTION,) = import_module(f"{SERVICE}.tables").COLLECTIONS
+TABLE, GEOMETRY = COLLECTION.table, COLLECTION.geometry
+FEATURE = queries.geojson(COLLECTION, COLLECTION.default_crs)
+RECORD = queries.record(COLLECTION)
 
 Pool = ThreadedConnectionPool
 
@@ -53,7 +54,7 @@ def in_box() -> sa.ColumnElement[bool]:
     return sa.func.ST_Intersects(GEOMETRY, sa.func.ST_MakeEnvelope(*corners, 4326))
 
 
-ROWS = queries.select(FEATURE).limit(parameter("limit"))
+ROWS = queries.select(FEATURE, COLLECTION.rows().expression).limit(parameter("limit"))
 PAGE = ROWS.order_by(TABLE.c.id)
 FIRST = statements.Statement(PAGE)
 DEEP = statements.Statement(PAGE.where(TABLE.c.id > parameter("after")))
@@ -99,7 +100,7 @@ def near(request: Request) -> Response:
     query = request.query_params
     place = shapely.set_srid(shapely.Point(float(query["lon"]), float(query["lat"])), 4326)
     limits = float(query["radius"]), int(query["limit"])
-    ((_, statement, values),) = nearby.statements(RECORD, place, *limits)
+    ((_, statement, values),) = nearby.queries(RECORD, place, *limits)
     rows = fetch(request.app.state.pool, statement, values)
     items = RECORD.encode(rows)
     for each, row in zip(items, rows, strict=True):
@@ -109,7 +110,9 @@ def near(request: Request) -> Response:
 
 def tile(request: Request) -> Response:
     z, y, x = (int(request.path_params[name]) for name in "zyx")
-    ((content, _),) = fetch(request.app.state.pool, *tiles.statement(tiles.Tile(z, x, y), 10_000))
+    ((content, _),) = fetch(
+        request.app.state.pool, *tiles.statement(COLLECTION, tiles.Tile(z, x, y), 10_000)
+    )
     return Response(bytes(content), media_type="application/vnd.mapbox-vector-tile")
 
 

@@ -13,11 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-#: Shared with the rendered project, which reads it as well.
-TABLE = (
-    Path(__file__).parents[1]
-    / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/epsg.csv.gz"
-)
+#: Shared with geotables, which looks up the CRS of a table in it.
+TABLE = Path(__file__).parents[1] / "{{cookiecutter.project_slug}}/src/geotables/crs/epsg.csv.gz"
 
 REFUSALS = {
     "geocentric": "is geocentric: x, y, z from the centre of the Earth, which no map shows",

@@ -71,6 +71,9 @@ PROJECT_FOLDERS = words("""
 # Modules of the project's own that lie beside the package on the path of its tests.
 PROJECT_MODULES = words("conftest mvt postgis rows")
 
+# Names in tables/__init__.py that the module of a table would take.
+TABLES_MODULES = words("base list")
+
 # Names that Windows keeps for devices, with any ending.
 DEVICES = words("aux con nul prn com1 com2 com3 com4 lpt1 lpt2 lpt3 lpt4")
 
@@ -90,19 +93,20 @@ OTHER_RELATIONS = words("""
 # Classes and other capitalised names of the rendered modules.
 RESERVED_CLASSES = words("""
     Annotated Any APIRouter AwareDatetime Base BaseGeometry BaseHTTPMiddleware BaseModel
-    BaseSettings BBox BindParameter Body Bool Boolean Bounds Callable CheckConstraint ClassVar
-    Column ColumnElement Computed Config ConfigDict Connection Crs CRS Database Date DateTime
-    Decimal DeclarativeBase Depends Double Engine Enum Envelope ErrorResponse ExactNumber Extent
-    FastAPI Feature FeatureCollection Features Field File Filter Final Float Form Fragment
-    FunctionElement Generic Geography Geojson Geometry GeometryCollection GeometryFormat Header HTTPException Id
-    Identity Index Integer Item Iterable Iterator JSON Json JSONB JSONResponse JsonValue Latitude
-    Limit LineString List Literal Longitude Mapped MappedColumn Mapping MetaData Model
-    MultiLineString MultiPoint MultiPolygon NamedTuple Neighbour Neighbours Never Numeric Optional
-    Page Path Point Polygon PrimaryKeyConstraint Problem Protocol Query RawGeometry Request
-    Response Router Row Schema Secret SecretStr Security Select Self Sequence Session Settings
+    BaseSettings BBox BigInt BindParameter Body Bool Boolean Bounds Callable Caller Change
+    CheckConstraint ClassVar Collection Column ColumnElement Computed Condition Config ConfigDict
+    Connection Count CRS Crs Database Date DateTime Decimal DeclarativeBase Depends Double Engine
+    Enum Envelope ErrorResponse ExactNumber Extent FastAPI Feature FeatureCollection Features Field
+    File Filter Final Float Form Fragment FunctionElement Generic Geography GeoJSON Geojson Geometry
+    GeometryCollection GeometryFormat Header HTTPException Id Identity Index Integer Item Iterable
+    Iterator JSON Json JSONB JSONResponse JsonValue Latitude Limit LineString List Literal Longitude
+    Mapped MappedColumn Mapping MetaData Migrations Model MultiLineString MultiPoint MultiPolygon
+    NamedTuple Neighbour Neighbours Never Numeric Optional Page Path Point Polygon
+    PrimaryKeyConstraint Problem Protocol Query RawGeometry Refused Request Response Router Row
+    RowIn RowOut Schema Secret SecretStr Security Select Self Sequence Session SessionDep Settings
     StreamingResponse String Table Text Tile Timestamp Token Type TypeAdapter TypeAlias TypedDict
-    TypeDecorator TypeEngine TypeVar Union UniqueConstraint Url User Uuid UUID ValidationInfo Wkb
-    WKBElement Wkt WKTElement
+    TypeDecorator TypeEngine TypeVar Union UniqueConstraint Url User UUID Uuid ValidationInfo Wkb
+    WKBElement WKT Wkt WKTElement
 """)
 
 # Compared without regard to case, so that nobody has to tell GeoJson from Geojson.
@@ -124,7 +128,9 @@ NAMES: Claims = {
 TABLES: Claims = NAMES | {
     "is a path of the service's own": ROUTES,
     "is a table, view or type of PostGIS or Alembic": OTHER_RELATIONS,
-    "is the models' base class": words("base"),
+    "is a name that the modules of the tables themselves use": TABLES_MODULES,
+    # A table's module has its name.
+    "is a device on Windows": DEVICES,
 }
 COLUMNS: Claims = NAMES | {
     "is a column that every table has": words("id created_at updated_at"),
@@ -141,6 +147,7 @@ COLUMNS: Claims = NAMES | {
     "is an attribute of every SQLAlchemy model": words(
         "metadata query registry type_annotation_map"
     ),
+    "is an attribute of geotables' schemas": words("read_only"),
     "is a name that linters take for a 1 (ruff's E741)": words("l"),
     # These hide columns of the same name.
     "is a method of SQLAlchemy's rows": words("index t tuple"),
@@ -157,6 +164,7 @@ PROJECTS: Claims = {
 PACKAGES: Claims = PROJECTS | {
     "is a Python keyword": KEYWORDS | {"_"},
     "is a module of Python's standard library, which it would hide": STANDARD_LIBRARY,
+    "is the package that comes with each project, beside its own": words("geotables"),
     "is a folder of the project": PROJECT_FOLDERS,
     "is a module of the project's tests and tools": PROJECT_MODULES,
 }

@@ -15,18 +15,17 @@ import shapely
 
 
 def main(package: str, target: str) -> None:
-    queries, samples, examples = (
-        importlib.import_module(f"{package}.{name}") for name in ("queries", "samples", "examples")
-    )
+    samples = importlib.import_module("geotables.geometry.samples")
+    (collection, *_) = importlib.import_module(f"{package}.tables").COLLECTIONS
     with Path(target).open("w", encoding="utf-8") as file:
         for number, airport in enumerate(airportsdata.load().values()):
             place = (airport["lon"], airport["lat"])
-            if not queries.STORAGE.domain.contain(np.array([place])):
+            if not collection.crs.domain.contain(np.array([place])):
                 continue
-            (geometry, *_) = samples.geometries(queries.GEOMETRY, at=place, size=0.01)
-            attributes = examples.row(number)
+            (geometry, *_) = samples.geometries(collection.geometry, at=place, size=0.01)
+            attributes = collection.example(number)
             if "name" in attributes:
-                attributes["name"] = airport["name"][: queries.TABLE.c.name.type.length]
+                attributes["name"] = airport["name"][: collection.table.c.name.type.length]
             feature = {
                 "type": "Feature",
                 "geometry": json.loads(shapely.to_geojson(geometry)),

@@ -19,7 +19,8 @@ def main() -> int:
     parser.add_argument("parameters", nargs="*", metavar="PARAMETER=VALUE")
     options = parser.parse_args()
     project = render(options.parameters)
-    package = next((project / "src").iterdir()).name
+    # Beside it lies geotables, which is no service.
+    package = next((project / "src").glob("*/main.py")).parent.name
     with postgis(project).server() as server, server.database() as url:
         run = Service(project, package, url)
         run("migrate")

@@ -1,4 +1,4 @@
-"""Makes epsg.csv.gz, the table of coordinate reference systems that parameters/epsg.py and the service read.
+"""Makes epsg.csv.gz, the table of coordinate reference systems that parameters/epsg.py and geotables read.
 
     PYTHONPATH=. python scripts/make_epsg.py path/to/spatial_ref_sys.sql
 

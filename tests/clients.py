@@ -161,7 +161,8 @@ def airports() -> list[dict[str, Any]]:
 
 def land(project: Project) -> list[dict[str, Any]]:
     """The land in the area of use of the table's CRS, in pieces: Natural Earth's, which the map page comes with."""
-    world = shapely.from_geojson((project.source / "static" / "land.json").read_text("utf-8"))
+    file = project.path / "src/geotables/webmap/static/land.json"
+    world = shapely.from_geojson(file.read_text("utf-8"))
     area = pyproj.CRS.from_epsg(int(project.context["srid"])).area_of_use
     assert area is not None
     west, south = np.meshgrid(

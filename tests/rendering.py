@@ -15,6 +15,9 @@ from cookiecutter.main import cookiecutter
 from cookiecutter.prompt import prompt_for_config
 
 import parameters
+from local_extensions import CACHES
+
+__all__ = ["CACHES", "DEFAULTS", "TEMPLATE", "Project", "WrongParameters", "complete", "render"]
 
 TEMPLATE = Path(__file__).parents[1]
 
@@ -57,7 +60,7 @@ class Project:
         return {
             path.relative_to(self.path).as_posix(): _text(path)
             for path in sorted(self.path.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.is_file() and CACHES.isdisjoint(path.parts)
         }
 
     def python(self, *arguments: str, **environment: str) -> warm.Run:

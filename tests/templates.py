@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rendering import TEMPLATE
+from rendering import CACHES, TEMPLATE
 
 #: What a template is made of: whatever else lies in the folder does not belong to it.
 PARTS = ("cookiecutter.json", "hooks", "parameters", "{{cookiecutter.project_slug}}", "*.py")
@@ -30,9 +30,7 @@ def copy(target: Path) -> Path:
     for pattern in PARTS:
         for part in TEMPLATE.glob(pattern):
             if part.is_dir():
-                shutil.copytree(
-                    part, target / part.name, ignore=shutil.ignore_patterns("__pycache__")
-                )
+                shutil.copytree(part, target / part.name, ignore=shutil.ignore_patterns(*CACHES))
             else:
                 shutil.copy(part, target)
     return target

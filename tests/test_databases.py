@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import warm
 from clusters import execute
 from conftest import Bake
-from rendering import Project
+from rendering import CACHES, Project
 
 FACILITIES = "alembic_version_facilities_service"
 PARCELS = "alembic_version_parcels"
@@ -297,6 +297,13 @@ def test_a_wheel_has_the_migrations(facilities: Project, database_url: str, tmp_
     (wheel,) = wheels.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(installed)
     assert not list(installed.rglob("*.pyc"))
+    # The whole of geotables, whose data files some commands never read.
+    folders = (facilities.path / "src/geotables", installed / "geotables")
+    sources, found = (
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    )
+    assert found == {path for path in sources if CACHES.isdisjoint(path.parts)}
     # Of another project, in the folder that it is run in.
     (elsewhere / "migrations").mkdir(parents=True)
     (elsewhere / "migrations/env.py").write_text("raise SystemExit('the wrong one')")

@@ -179,7 +179,7 @@ def test_models_are_checked_and_nothing_is_written(user: User, bake: Bake) -> No
 
 
 def test_models_that_fail_the_check_are_not_generated(user: User, copy: Path) -> None:
-    templates.edit(copy, "src/PACKAGE/models.py", "spatial_index=False", "spatial_index=True")
+    templates.edit(copy, "src/PACKAGE/tables/TABLE.py", "spatial_index=False", "spatial_index=True")
     run = user.cookiecutter(copy, "--no-input")
     assert run.returncode != 0
     assert "spatial_index=True" in run.stderr

@@ -320,9 +320,31 @@ def test_no_package_shadows_what_the_service_imports(bake_once: Bake) -> None:
 def test_no_package_shadows_the_modules_beside_it(bake_once: Bake) -> None:
     files = bake_once().files
     beside = {
-        Path(file).stem for file in files if re.match(r"(tests|tools)/(?!test_).*\.py$", file)
+        Path(file).stem for file in files if re.match(r"(tests|tools)/(?!test_)[^/]*\.py$", file)
     }
     assert beside == reserved.PROJECT_MODULES
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("geotables", "is the package that comes with each project, beside its own"),
+        ("postgis", "is a module of the project's tests and tools"),
+    ],
+)
+def test_no_package_is_called_like_what_lies_beside_it(name: str, reason: str) -> None:
+    (problem,) = found(package_name=name)
+    assert problem.reason == f"'{name}' {reason}"
+    assert problem.suggestion == f"{name}_service"
+
+
+def test_no_table_is_called_like_a_module_beside_its_own(bake_once: Bake) -> None:
+    project = bake_once()
+    modules = {path.stem for path in (project.source / "tables").glob("*.py")}
+    assert modules - {"__init__", project.table} <= reserved.TABLES_MODULES
+    for name in reserved.TABLES_MODULES:
+        (problem,) = found(table_name=name)
+        assert problem.suggestion == f"{name}_records"
 
 
 def test_soft_keywords_work_as_packages() -> None:

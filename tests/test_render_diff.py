@@ -30,15 +30,14 @@ def test_nothing_is_shown_where_nothing_has_changed(user: User, repository: Path
 
 
 def test_a_change_is_shown_as_it_is_rendered(user: User, repository: Path) -> None:
-    templates.edit(repository, "src/PACKAGE/models.py", '"""A row of', '"""One row of')
+    templates.edit(repository, "src/PACKAGE/tables/TABLE.py", '"""A row of', '"""One row of')
     run = user.run("scripts.render_diff", "HEAD", folder=repository)
     assert run.returncode == 0
     assert run.stdout.count('-    """A row of ``facilities``."""') == len(VARIANTS)
     assert run.stdout.count('+    """One row of ``facilities``."""') == len(VARIANTS)
     for variant in VARIANTS:
-        assert (
-            f"+++ now/{variant}/facilities-service/src/facilities_service/models.py" in run.stdout
-        )
+        table = "src/facilities_service/tables/facilities.py"
+        assert f"+++ now/{variant}/facilities-service/{table}" in run.stdout
     assert templates.git(repository, "worktree", "list").count("\n") == 1
 
 

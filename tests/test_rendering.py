@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import Bake
-from rendering import DEFAULTS, TEMPLATE, Project
+from rendering import CACHES, DEFAULTS, TEMPLATE, Project
 
 from parameters import CLASS_LETTERS
 
@@ -32,14 +32,10 @@ LITERAL = {
     "docs/operations.md": "what a process keeps of the issuer, with OpenID Connect",
     "migrations/versions/0001_create_{table}.py": "the table, as it was at first",
     "pyproject.toml": "description, author, license; what authentication needs",
-    "src/{package}/access.py": "a file for each kind of authentication",
-    "src/{package}/api/auth.py": "a file for each kind of authentication",
-    "src/{package}/api/point.py": "the height of XYZ; only POINT tables have the file",
-    "src/{package}/api/rest.py": "query parameters: of a POINT table's rows, of a partial index",
-    "src/{package}/examples.py": "the columns, and what a partial index asks about",
-    "src/{package}/models.py": "the table",
-    "src/{package}/schemas.py": "the columns",
+    "src/{package}/auth.py": "a file for each kind of authentication",
+    "src/{package}/routes.py": "what is counted by: a column",
     "src/{package}/settings.py": "title and defaults",
+    "src/{package}/tables/{table}.py": "the table, and the columns of its schemas",
     "tests/test_auth.py": "a file for each kind of authentication",
 }
 
@@ -141,7 +137,18 @@ def expected_files(project: Project) -> set[str]:
     listed = " ".join(
         files for condition, files in sections if eval(condition, dict(project.context))
     )
-    return set(listed.format(package=project.package, table=project.table).split())
+    files = set(listed.format(package=project.package, table=project.table).split())
+    return files | files_of_geotables()
+
+
+def files_of_geotables() -> set[str]:
+    """The files that are copied as they are."""
+    return {
+        path.relative_to(SOURCE).as_posix()
+        for folder in ("src/geotables", "tests/geotables")
+        for path in SOURCE.joinpath(folder).rglob("*")
+        if path.is_file() and CACHES.isdisjoint(path.parts)
+    }
 
 
 @pytest.mark.parametrize(
@@ -162,11 +169,11 @@ def test_license(bake: Bake, license: str, says: str) -> None:
 
 def test_no_jinja_is_left(unlike: list[Project]) -> None:
     # ${{ … }} is GitHub's.
-    jinja = re.compile(r"cookiecutter|\{%|%\}|\{#|(?<!\$)\{\{ \w")
+    jinja = re.compile(r"cookiecutter\.\w|\{%|%\}|\{#|(?<!\$)\{\{ \w")
     for project in unlike:
         for file, text in project.files.items():
-            # What is copied as it is holds no Jinja, and happens to have its signs.
-            assert "/static/" in file or not jinja.search(text), file
+            # MapLibre is not ours, and happens to have the signs.
+            assert "/maplibre-gl/" in file or not jinja.search(text), file
 
 
 def test_other_files_are_the_same_in_all_variants(unlike: list[Project]) -> None:
@@ -207,7 +214,7 @@ def test_little_jinja_in_python(
     tags = sum(
         path.read_text(encoding="utf-8").count("{%")
         for path in SOURCE.rglob("*.py*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and CACHES.isdisjoint(path.parts)
     )
     lines = sum(
         len(text.splitlines()) for file, text in unlike[0].files.items() if file.endswith(".py")
@@ -235,6 +242,9 @@ def test_each_parameter_has_a_prompt(name: str) -> None:
     else:
         assert prompts[name]
 
+
+#: Where the table of a project `p` is stated: the model, and the first revision.
+TABLE_FILES = ("src/p/tables/facilities.py", "migrations/versions/0001_create_facilities.py")
 
 HOSTILE = [
     """He said "it's" \\n 100% ${HOME} $(id) `id` {x} %s <b>&amp; # : - ' 🏔️ Ünïcødé""",
@@ -297,9 +307,9 @@ def run_cookiecutter(*arguments: str | Path) -> None:
 def test_defaults_of_attributes_come_out_intact(bake: Bake, text: str) -> None:
     quoted = text.replace("'", "''")
     files = bake(attributes=f"note:text='{quoted}'", project_slug="p").files
-    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+    for file in TABLE_FILES:
         assert text in keywords(files[file], "server_default")
-    assert text in assigned(files["src/p/schemas.py"]).values()
+    assert text in assigned(files["src/p/tables/facilities.py"]).values()
 
 
 @pytest.mark.parametrize(
@@ -317,7 +327,7 @@ def test_defaults_of_attributes_come_out_intact(bake: Bake, text: str) -> None:
 def test_predicate_comes_out_intact(bake: Bake, predicate: str) -> None:
     project = bake(index_predicate=predicate, project_slug="p")
     files = project.files
-    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+    for file in TABLE_FILES:
         assert f"({predicate})" in strings(files[file])
     assert f"`{predicate}`" in files["README.md"]
     assert_clean(project)
@@ -325,7 +335,7 @@ def test_predicate_comes_out_intact(bake: Bake, predicate: str) -> None:
 
 def test_index_name_comes_out_intact(bake: Bake) -> None:
     files = bake(index_name="Größen$Index", project_slug="p").files
-    for file in ("src/p/models.py", "migrations/versions/0001_create_facilities.py"):
+    for file in TABLE_FILES:
         assert "Größen$Index" in strings(files[file])
 
 

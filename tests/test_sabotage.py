@@ -30,14 +30,12 @@ VARIANTS = {
 GIST = "idx_facilities_location_gist"
 GEOGRAPHY = "idx_facilities_location_geog"
 
-MODELS = "src/facilities_service/models.py"
+TABLE = "src/facilities_service/tables/facilities.py"
 MIGRATION = "migrations/versions/0001_create_facilities.py"
-GEOMETRY = "src/facilities_service/geometry.py"
-QUERIES = "src/facilities_service/queries.py"
-SCHEMAS = "src/facilities_service/schemas.py"
-EXAMPLES = "src/facilities_service/examples.py"
-BBOX = "src/facilities_service/bbox.py"
-NEARBY = "src/facilities_service/nearby.py"
+GEOMETRY = "src/geotables/geometry/__init__.py"
+QUERIES = "src/geotables/sql/queries.py"
+BBOX = "src/geotables/sql/bbox.py"
+NEARBY = "src/geotables/rest/nearby.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +132,13 @@ ONE = ("geographic",)
 #: What is changed in a file: what it is, in which variants, the file, a pattern, what takes its place; and what the
 #: check has to say.
 IN_FILES = [
-    ("SRID in the model only", EVERY, MODELS, r"\bsrid=\d+", "srid=3857", "3857"),
-    ("no SRID in the model", EVERY, MODELS, r"\bsrid=\d+", "srid=-1", "SRID is -1"),
+    ("SRID in the model only", EVERY, TABLE, r"\bsrid=\d+", "srid=3857", "3857"),
+    ("no SRID in the model", EVERY, TABLE, r"\bsrid=\d+", "srid=-1", "SRID is -1"),
     ("SRID in the migration only", EVERY, MIGRATION, r"\bsrid=\d+", "srid=3857", "3857"),
     (
         "type in the model only",
         EVERY,
-        MODELS,
+        TABLE,
         r'(Geometry\(\s+)"\w+"',
         r'\1"MULTIPOINT"',
         "MULTIPOINT",
@@ -156,7 +154,7 @@ IN_FILES = [
     (
         "dimension in the model only",
         EVERY,
-        MODELS,
+        TABLE,
         r'(Geometry\(\s+)"(\w+)"(,\s+srid=\d+,\s+dimension=)2',
         r'\1"\2Z"\g<3>3',
         "POINTZ|LINESTRINGZ|POLYGONZ",
@@ -164,27 +162,27 @@ IN_FILES = [
     (
         "spatial_index=True",
         EVERY,
-        MODELS,
+        TABLE,
         "spatial_index=False",
         "spatial_index=True",
         "spatial_index=True",
     ),
-    ("index renamed in the model", EVERY, MODELS, GIST, "idx_renamed", "idx_renamed"),
+    ("index renamed in the model", EVERY, TABLE, GIST, "idx_renamed", "idx_renamed"),
     ("index renamed in the migration", EVERY, MIGRATION, GIST, "idx_renamed", "idx_renamed"),
     (
         "index is no GiST index",
         EVERY,
-        MODELS,
+        TABLE,
         f'(?s)("{GIST}".*?)postgresql_using="gist",',
         r"\1",
         GIST,
     ),
-    ("geography index renamed", AS_GEOGRAPHY, MODELS, GEOGRAPHY, "idx_renamed", "idx_renamed"),
-    ("geography index not in the model", AS_GEOGRAPHY, MODELS, r"::geography", "", "geography"),
+    ("geography index renamed", AS_GEOGRAPHY, TABLE, GEOGRAPHY, "idx_renamed", "idx_renamed"),
+    ("geography index not in the model", AS_GEOGRAPHY, TABLE, r"::geography", "", "geography"),
     (
         "predicate changed in the model",
         PARTIAL,
-        MODELS,
+        TABLE,
         "status = 'active'",
         "status = 'open'",
         "status = 'open'",
@@ -200,7 +198,7 @@ IN_FILES = [
     (
         "predicate dropped from one index",
         PARTIAL,
-        MODELS,
+        TABLE,
         f'(?s)("{GIST}".*?)postgresql_where=INDEXED_ROWS,',
         r"\1",
         "different rows",
@@ -218,7 +216,7 @@ IN_FILES = [
         PARTIAL,
         QUERIES,
         r"(select\(\*record\.columns\))\.where\(rows\)",
-        r'\1.where(TABLE.c.status == "active")',
+        r'\1.where(record.collection.table.c.status == "active")',
         r"status = 'active'",
     ),
     (
@@ -240,7 +238,7 @@ IN_FILES = [
     (
         "a column of the schema is not in the table",
         EVERY,
-        SCHEMAS,
+        TABLE,
         r"\bname: Text",
         "title: Text",
         "title",
@@ -248,43 +246,43 @@ IN_FILES = [
     (
         "a column of the model is not in the migration",
         EVERY,
-        MODELS,
+        TABLE,
         r"    name: M",
         "    other: M",
         "other",
     ),
-    ("a longer text in the model", EVERY, MODELS, r"sa.String\(100\)", "sa.String(200)", "200"),
+    ("a longer text in the model", EVERY, TABLE, r"sa.String\(100\)", "sa.String(200)", "200"),
     ("another default in the migration", EVERY, MIGRATION, '"active"', '"open"', "open"),
     (
         "a column is not in what comes in",
         ONE,
-        SCHEMAS,
+        TABLE,
         r"\n    name: Text = .*",
         "",
-        r"schemas\.py: FacilityIn has no name",
+        "FacilityIn has no name",
     ),
     (
         "a column is not in what goes out",
         ONE,
-        SCHEMAS,
+        TABLE,
         r"\n    name: str",
         "",
-        r"schemas\.py: FacilityOut has no name",
+        "FacilityOut has no name",
     ),
     (
         "longer texts in the schema",
         ONE,
-        SCHEMAS,
+        TABLE,
         "max_length=100",
         "max_length=200",
         "more than 100",
     ),
-    ("shorter texts in the schema", ONE, SCHEMAS, "max_length=100", "max_length=50", "50.*100"),
-    ("null in the schema only", ONE, SCHEMAS, r"name: Text =", "name: Text | None =", "takes null"),
+    ("shorter texts in the schema", ONE, TABLE, "max_length=100", "max_length=50", "50.*100"),
+    ("null in the schema only", ONE, TABLE, r"name: Text =", "name: Text | None =", "takes null"),
     (
         "null in the model only",
         ONE,
-        MODELS,
+        TABLE,
         r"name: Mapped\[str\]",
         "name: Mapped[str | None]",
         "FacilityIn.name refuses null",
@@ -292,26 +290,33 @@ IN_FILES = [
     (
         "another type in the schema",
         ONE,
-        SCHEMAS,
+        TABLE,
         r"    name: str",
         "    name: int",
         "Out.name refuses",
     ),
-    ("another default in the schema", ONE, SCHEMAS, '"active"', '"open"', "'open'.*'active'"),
-    ("no default in the model", ONE, MODELS, r', server_default="active"', "", "no server_default"),
-    ("no onupdate", ONE, MODELS, ", onupdate=sa.func.now\\(\\)", "", "updated_at has no onupdate"),
+    (
+        "another default in the schema",
+        ONE,
+        TABLE,
+        r'(Field\(default=)"active"',
+        r'\1"open"',
+        "'open'.*'active'",
+    ),
+    ("no default in the model", ONE, TABLE, r', server_default="active"', "", "no server_default"),
+    ("no onupdate", ONE, TABLE, ", onupdate=sa.func.now\\(\\)", "", "updated_at has no onupdate"),
     (
         "a column without an example",
         ONE,
-        EXAMPLES,
+        TABLE,
         r'\n        "name": .*',
         "",
-        "row.. has no name",
+        r"example\(\) has no name",
     ),
     (
         "a table renamed in the model",
         ONE,
-        MODELS,
+        TABLE,
         '__tablename__ = "facilities"',
         '__tablename__ = "sites"',
         "sites.*make revision",
@@ -319,7 +324,7 @@ IN_FILES = [
     (
         "the range of coordinates is not in the model",
         EVERY,
-        MODELS,
+        TABLE,
         "location @ ",
         "true OR location @ ",
         "range",
@@ -356,8 +361,8 @@ IN_QUERIES = [
         "a cast to geography that the index does not know",
         AS_GEOGRAPHY,
         NEARBY,
-        r"there = sa.func.geography\(GEOMETRY\)",
-        "there = sa.cast(GEOMETRY, __import__('geoalchemy2').Geography('POINT', srid=4326))",
+        r"there = sa\.func\.geography\(collection\.geometry\)",
+        "there = sa.cast(collection.geometry, __import__('geoalchemy2').Geography('POINT', srid=4326))",
         GEOGRAPHY,
     ),
     (
@@ -467,7 +472,7 @@ IN_DATABASE = [
         "CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN NEW.name = upper(NEW.name); RETURN NEW; END $$;"
         " CREATE TRIGGER tidy BEFORE INSERT ON facilities FOR EACH ROW EXECUTE FUNCTION tidy()",
-        r"examples\.py: row\(0\).*name is 'name 0' there, and stored as 'NAME 0'",
+        r"facilities\.py: example\(0\).*name is 'name 0' there, and stored as 'NAME 0'",
     ),
     ("no revision", EVERY, "DELETE FROM alembic_version_facilities_service", "migrate"),
 ]
@@ -539,14 +544,14 @@ class Depot(Base):
 
 
 def grow(service: Service) -> None:
-    """Add a table and a column as a team does: in the model, in the schemas, and by a revision of Alembic's making."""
-    path = service.project.path / MODELS
+    """Add a table and a column as a team does: to the model, the schemas and the example, and by a revision of Alembic's making."""
+    path = service.project.path / TABLE
     path.write_text(path.read_text(encoding="utf-8") + DEPOT, encoding="utf-8")
     phone = r"    phone: Mapped[str | None] = mapped_column(sa.String(30), index=True)\n\g<0>"
-    service.change(MODELS, r"    location: Mapped\[WKBElement\]", phone)
-    service.change(EXAMPLES, r'        "name": ', r'        "phone": "555",\n\g<0>')
+    service.change(TABLE, r"    location: Mapped\[WKBElement\]", phone)
+    service.change(TABLE, r'        "name": ', r'        "phone": "555",\n\g<0>')
     service.change(
-        SCHEMAS,
+        TABLE,
         r"    location: Annotated",
         "    phone: Text | None = Field(default=None, max_length=30)\n    location: Annotated",
         times=2,
@@ -589,20 +594,20 @@ def test_check_asks_for_the_migration(fresh: Callable[[str], Service], variant: 
     ("file", "pattern", "new", "says"),
     [
         (
-            MODELS,
+            TABLE,
             'Geometry\\("MULTIPOLYGON", srid=3857',
             'Geometry("MULTIPOLYGON", srid=3035',
             "depots.area.*SRID",
         ),
         (
-            MODELS,
+            TABLE,
             '"POINTZ", srid=4326, dimension=3',
             '"POINT", srid=4326',
             "depots.entrance.*dimension",
         ),
-        (MODELS, GIST, "idx_renamed", "idx_renamed"),
-        (MODELS, "idx_depots_area_gist", "idx_renamed", "idx_renamed"),
-        (MODELS, "status = 'active'", "status = 'open'", "status.*open"),
+        (TABLE, GIST, "idx_renamed", "idx_renamed"),
+        (TABLE, "idx_depots_area_gist", "idx_renamed", "idx_renamed"),
+        (TABLE, "status = 'active'", "status = 'open'", "status.*open"),
     ],
 )
 def test_check_finds_what_is_broken_in_a_grown_project(
@@ -706,22 +711,25 @@ def test_a_teams_own_constraints_pass_once_the_examples_keep_them(
     fresh: Callable[[str], Service], server: Any
 ) -> None:
     service = fresh("geographic")
-    service.change(MODELS, r"class Facility\(", rf"{STATUS}\g<0>")
+    service.change(TABLE, r"class Facility\(", rf"{STATUS}\g<0>")
     checks = (
         '        sa.CheckConstraint("length(name) >= 3", name="name_length"),\n'
         "        sa.CheckConstraint(\"status IN ('active', 'closed')\", name=\"status_known\"),\n"
     )
-    service.change(MODELS, r"    __table_args__ = \(\n", rf"\g<0>{checks}")
+    service.change(TABLE, r"    __table_args__ = \(\n", rf"\g<0>{checks}")
     key = r'\g<0>, sa.ForeignKey("statuses.code")'
-    service.change(MODELS, r"status: .* = mapped_column\(sa.String\(20\)", key)
+    service.change(TABLE, r"status: .* = mapped_column\(sa.String\(20\)", key)
     (service.project.path / "migrations/versions/0002_rules.py").write_text(RULES, encoding="utf-8")
     service.project.service("migrate", DATABASE_URL=service.url).passed()
-    assert_says(service.check("--database"), r"examples\.py: row\(0\).*ck_facilities_status_known")
-    service.change(EXAMPLES, r'f"name \{number\}"', 'f"NAME {number}"')
+    assert_says(
+        service.check("--database"), r"facilities\.py: example\(0\).*ck_facilities_status_known"
+    )
+    service.change(TABLE, r'f"name \{number\}"', 'f"NAME {number}"')
     states = '["active", "closed"][number % 2]'
-    service.change(EXAMPLES, r'f"status \{number\}"', states)
+    service.change(TABLE, r'f"status \{number\}"', states)
     assert service.check("--database") == ""
-    service.change(SCHEMAS, r"class FacilityOut\(", rf"{VALIDATOR}\g<0>")
+    service.change(TABLE, r"from pydantic import Field", r"\g<0>, model_validator")
+    service.change(TABLE, r"class FacilityOut\(", rf"{VALIDATOR}\g<0>")
     assert service.check("--database") == ""
     validator = service.project.path / "tests/test_validator.py"
     validator.write_text(VALIDATOR_TEST, encoding="utf-8")

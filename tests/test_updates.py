@@ -14,26 +14,26 @@ from templates import User
 ROUTE = '''"""How many facilities there are."""
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from ..queries import TABLE
-from .parameters import database_of
+from geotables.db.sessions import SessionDep
+
+from .tables.facilities import Facility
 
 router = APIRouter()
 
 
 @router.get("/count-of-facilities")
-def count(request: Request) -> int:
+def count(session: SessionDep) -> int:
     """Count the rows."""
-    with database_of(request).read() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(TABLE)).scalar_one()
+    return session.scalars(sa.select(sa.func.count()).select_from(Facility)).one()
 '''
 ROUTE_TEST = '''"""What the team has added: a route, a column, another setting."""
 
 from fastapi.testclient import TestClient
 
-from facilities_service.queries import TABLE
 from facilities_service.settings import Settings
+from facilities_service.tables.facilities import Facility
 
 
 def test_count(client: TestClient) -> None:
@@ -41,7 +41,7 @@ def test_count(client: TestClient) -> None:
 
 
 def test_column() -> None:
-    assert TABLE.c.phone.nullable
+    assert Facility.__table__.c.phone.nullable
 
 
 def test_setting(settings: Settings) -> None:
@@ -50,7 +50,7 @@ def test_setting(settings: Settings) -> None:
 #: What the template changes meanwhile: when a client may try again.
 TEMPLATE_TEST = '''"""When a client may try again."""
 
-from {{ cookiecutter.package_name }}.api import problems
+from geotables.http import problems
 
 
 def test_retry_after() -> None:
@@ -74,22 +74,19 @@ def edit_as_a_team(project: Project, url: str) -> None:
     """Add a column and a route, and change a setting."""
     folder = project.path
     column = "    phone: Mapped[str | None] = mapped_column(sa.String(30))\n"
-    change(folder, "models.py", r"^    location: Mapped", rf"{column}\g<0>")
-    change(folder, "examples.py", r'^        "name": ', r'        "phone": "555",\n\g<0>')
+    table = "tables/facilities.py"
+    change(folder, table, r"^    location: Mapped", rf"{column}\g<0>")
+    change(folder, table, r'^        "name": ', r'        "phone": "555",\n\g<0>')
     given = "    phone: Text | None = Field(default=None, max_length=30)\n"
-    change(folder, "schemas.py", r"^    location: Annotated(?=(.|\n)*Out\()", rf"{given}\g<0>")
+    change(folder, table, r"^    location: Annotated(?=(.|\n)*Out\()", rf"{given}\g<0>")
     returned = "    phone: str | None\n"
-    change(folder, "schemas.py", r"^    location: Annotated(?!(.|\n)*Out\()", rf"{returned}\g<0>")
-    change(
-        folder,
-        "settings.py",
-        r"page_size: int = Field\(default=100",
-        "page_size: int = Field(default=50",
-    )
-    change(folder, "main.py", r"^    auth,\n", r"\g<0>    counts,\n")
-    health = r"^    app\.include_router\(health\.router\)\n"
-    change(folder, "main.py", health, r"\g<0>    app.include_router(counts.router)\n")
-    (folder / "src/facilities_service/api/counts.py").write_text(ROUTE, encoding="utf-8")
+    change(folder, table, r"^    location: Annotated(?!(.|\n)*Out\()", rf"{returned}\g<0>")
+    change(folder, "settings.py", r"^    PoolRecycle,\n", r"    PageSize,\n\g<0>")
+    change(folder, "settings.py", r"^    pool_size: ", r"    page_size: PageSize = 50\n\g<0>")
+    change(folder, "main.py", r"^from \. import auth, ", r"\g<0>counts, ")
+    routes = r"^    app\.include_router\(routes\.router.*\n"
+    change(folder, "main.py", routes, r"\g<0>    app.include_router(counts.router)\n")
+    (folder / "src/facilities_service/counts.py").write_text(ROUTE, encoding="utf-8")
     (folder / "tests/test_counts.py").write_text(ROUTE_TEST, encoding="utf-8")
     project.service("migrate", DATABASE_URL=url).passed()
     revise = ("-m", "alembic", "revision", "--autogenerate", "-m", "telephones")
@@ -119,7 +116,7 @@ def test_template_changes_come_into_an_edited_project(
     assert "phone" in diff
 
     templates.edit(
-        template, "src/PACKAGE/api/problems.py", 'RETRY_AFTER = "5"', 'RETRY_AFTER = "7"'
+        template, "src/geotables/http/problems.py", 'RETRY_AFTER = "5"', 'RETRY_AFTER = "7"'
     )
     added = template / "{{cookiecutter.project_slug}}" / "tests" / "test_retry_after.py"
     added.write_text(TEMPLATE_TEST, encoding="utf-8")
@@ -133,7 +130,8 @@ def test_template_changes_come_into_an_edited_project(
     changed = templates.git(folder, "status", "--porcelain", "--untracked-files=all").split()
     assert {name for name in changed if "/" in name or "." in name} == {
         ".cruft.json",
-        "src/facilities_service/api/problems.py",
+        "src/geotables.sha256",
+        "src/geotables/http/problems.py",
         "tests/test_retry_after.py",
     }
 

@@ -5,13 +5,8 @@ import time
 import sqlalchemy as sa
 from alembic import context
 
-from {{ cookiecutter.package_name }}.migrations import (
-    VERSION_TABLE,
-    comparison,
-    take_over,
-)
-from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.tables import MIGRATIONS
 
 #: Held while migrating: of several processes that start at once, one migrates and the others wait.
 LOCK = sa.text(
@@ -24,8 +19,8 @@ def run_offline() -> None:
     """Write the migrations as SQL."""
     context.configure(
         dialect_name="postgresql",
-        target_metadata=Base.metadata,
-        version_table=VERSION_TABLE,
+        target_metadata=MIGRATIONS.metadata,
+        version_table=MIGRATIONS.version_table,
         literal_binds=True,
     )
     with context.begin_transaction():
@@ -40,13 +35,13 @@ def run_online() -> None:
         while not guard.scalar(LOCK):
             guard.rollback()
             time.sleep(0.2)
-        take_over(connection)
-        compared = comparison(connection)
+        MIGRATIONS.take_over(connection)
+        compared = MIGRATIONS.comparison(connection)
         # From here on Alembic begins and ends transactions, so that a migration may leave them (autocommit_block).
         connection.commit()
         context.configure(
             connection=connection,
-            target_metadata=Base.metadata,
+            target_metadata=MIGRATIONS.metadata,
             transaction_per_migration=True,
             **compared,
         )

@@ -10,17 +10,14 @@ import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, BaseTransport, Request, Response
+from rows import GEOMETRY, STORAGE, TABLE
 
-from {{ cookiecutter.package_name }} import migrations
-from {{ cookiecutter.package_name }}.database import Database
+from geotables.db.database import Database
+
 from {{ cookiecutter.package_name }}.main import create_app
-from {{ cookiecutter.package_name }}.models import Base
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-)
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.tables import MIGRATIONS
+from {{ cookiecutter.package_name }}.tables.base import Base
 
 #: Rows that lie across the antimeridian, or beyond it where the CRS has other coordinates for the same place: their
 #: longitudes go around the world the wrong way, and brute force finds them where they are not.
@@ -48,7 +45,7 @@ def database_url(server: postgis.Server) -> Iterator[str]:
         for name in Settings.model_fields:
             environment.delenv(name.upper(), raising=False)
         environment.setenv("DATABASE_URL", url)
-        migrations.upgrade()
+        MIGRATIONS.upgrade(Settings(_env_file=None, database_url=url).database_url)
         yield url
 
 
@@ -100,7 +97,7 @@ def unconstrained_url(own: Database, database_url: str) -> str:
     """The tests' database with another table in front of the real one: with its columns and keys, but no other constraint,
     no foreign key and no trigger.
 
-    Tests that need other values than `examples.row` has, such as the ends of a type, store them there: the real table
+    Tests that need other values than the collection's `example` has, such as the ends of a type, store them there: the real table
     may have constraints of yours.
     """
     with own.write() as connection:

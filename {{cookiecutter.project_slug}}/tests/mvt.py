@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fastapi.testclient import TestClient
+from rows import TABLE
 
-from {{ cookiecutter.package_name }}.queries import TABLE
-from {{ cookiecutter.package_name }}.tiles import Tile
+from geotables.tiles.mvt import Tile
 
 TILES = f"/collections/{TABLE.name}/tiles"
 QUAD = f"{TILES}/WebMercatorQuad"

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,21 +20,32 @@ from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import (
-    examples,
-    geometry,
-    samples,
-)
-from {{ cookiecutter.package_name }}.crs import WGS84
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
-from {{ cookiecutter.package_name }}.schemas import READ_ONLY
+from geotables import geometry
+from geotables.crs import WGS84
+from geotables.geometry import samples
 
-PATH = f"/{TABLE.name}/"
+from {{ cookiecutter.package_name }}.cli import SERVICE
+from {{ cookiecutter.package_name }}.tables import COLLECTIONS
+
+#: The project's package, and the folder that it lies in.
+PACKAGE = SERVICE.package
+SOURCES = Path(__file__).parents[1] / "src"
+
+COLLECTION = COLLECTIONS[0]
+TABLE, GEOMETRY, STORAGE = COLLECTION.table, COLLECTION.geometry, COLLECTION.crs
+STORED, DEFAULT, REFERENCES = (
+    COLLECTION.storage_crs,
+    COLLECTION.default_crs,
+    COLLECTION.references,
+)
+INDEXED_ROWS, EVERY_ROW = COLLECTION.indexed_rows, sa.true()
+CREATE, READ, READ_ONLY = COLLECTION.create, COLLECTION.read, COLLECTION.read_only
+
+#: What a query can ask about, by name: every column but the geometry; and the column that ``datetime`` asks about.
+COLUMNS = {column.name: column for column in COLLECTION.columns if column is not GEOMETRY}
+TIME = COLLECTION.time
+
+PATH = f"/{COLLECTION.name}/"
 
 #: The columns that a client writes, without the geometry.
 WRITABLE = [
@@ -73,13 +85,13 @@ def as_json(value: Any) -> Any:
 
 def body(number: int = 1, /, **members: Any) -> dict[str, Any]:
     """What a client sends of a row: no more than it must, and the members given."""
-    values = {name: value for name, value in examples.row(number).items() if name in REQUIRED}
+    values = {name: value for name, value in COLLECTION.example(number).items() if name in REQUIRED}
     return _sent(values | members)
 
 
 def full_body(number: int = 1, /, **members: Any) -> dict[str, Any]:
     """What a client sends of a row when it leaves nothing out, and the members given."""
-    return _sent(examples.row(number) | members)
+    return _sent(COLLECTION.example(number) | members)
 
 
 def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +101,7 @@ def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def asked_for(number: int) -> dict[str, Any]:
     """What a row has for the columns that a partial index asks about."""
-    row = examples.row(number)
+    row = COLLECTION.example(number)
     return {name: row[name] for name in ASKED}
 
 
@@ -156,7 +168,7 @@ def insert(
     taken: set[tuple[str, Any]] = set()
     inserted: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
     for number, shape in enumerate(geometries):
-        example = examples.row(number)
+        example = COLLECTION.example(number)
         row = {name: example[name] for name in names} | kinds[number % len(kinds)]
         unique = {(name, row[name]) for name in UNIQUE & row.keys()}
         if not unique & taken:

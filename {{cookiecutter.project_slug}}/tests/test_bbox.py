@@ -7,15 +7,9 @@ import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import PATH, in_sql
+from rows import GEOMETRY, INDEXED_ROWS, PATH, STORAGE, TABLE, in_sql
 
-from {{ cookiecutter.package_name }}.crs import Bounds
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
+from geotables.crs import Bounds
 
 #: The rows in one of two boxes, by transforming every row. PostGIS makes a line or a point of a box without an area.
 #: No column has a name that begins with an underscore.

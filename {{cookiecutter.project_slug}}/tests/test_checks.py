@@ -1,27 +1,26 @@
 """The check finds nothing in what was made right, and names what is sabotaged."""
 
+import copy
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
+from rows import COLLECTION, GEOMETRY, SERVICE, STORAGE, TABLE
 
-from {{ cookiecutter.package_name }} import (
-    checks,
-    migrations,
-    spatial,
-)
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-)
+from geotables import checks
+from geotables.checks.ddl import ALEMBIC
+from geotables.db.database import Database
+from geotables.db.statements import Condition
+from geotables.geometry import metadata
+
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.tables import MIGRATIONS
 
 Sabotage = Callable[..., str]
-INDEXES = [*spatial.gist_indexes(GEOMETRY), *spatial.geography_indexes(GEOMETRY)]
+INDEXES = [*metadata.gist_indexes(GEOMETRY), *metadata.geography_indexes(GEOMETRY)]
 EVERY_INDEX = pytest.mark.parametrize("index", INDEXES, ids=lambda index: index.name)
 
 
@@ -35,7 +34,7 @@ def found_after(settings: Settings) -> Callable[..., str]:
         with engine.connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
-            found = "\n".join(checks.check_database(engine))
+            found = "\n".join(checks.check_database(SERVICE, engine))
         engine.dispose()
         return found
 
@@ -49,11 +48,11 @@ def names(fault: str, findings: Iterator[str]) -> bool:
 
 def definition(index: sa.Index) -> str:
     """The key of an index and the rows that it holds, in SQL."""
-    return str(sa.schema.CreateIndex(index).compile(dialect=checks.ALEMBIC)).partition(" USING ")[2]
+    return str(sa.schema.CreateIndex(index).compile(dialect=ALEMBIC)).partition(" USING ")[2]
 
 
 def test_models_and_migrations_agree() -> None:
-    assert list(checks.check_models()) == []
+    assert list(checks.check_models(SERVICE)) == []
 
 
 def test_the_database_agrees(found_after: Sabotage) -> None:
@@ -62,11 +61,11 @@ def test_the_database_agrees(found_after: Sabotage) -> None:
 
 def test_the_check_leaves_the_database_as_it_was(database: Database, client: object) -> None:
     for _ in range(2):
-        assert list(checks.check_database(database.engine)) == []
+        assert list(checks.check_database(SERVICE, database.engine)) == []
 
 
 def test_a_database_that_was_not_migrated_is_named(found_after: Sabotage) -> None:
-    assert "migrate first" in found_after(f"DELETE FROM {migrations.VERSION_TABLE}")
+    assert "migrate first" in found_after(f"DELETE FROM {MIGRATIONS.version_table}")
 
 
 @EVERY_INDEX
@@ -119,8 +118,8 @@ def test_another_srid_in_the_database_is_named(found_after: Sabotage) -> None:
 
 
 def test_another_geometry_type_in_the_database_is_named(found_after: Sabotage) -> None:
-    other = "POLYGON" if spatial.geometry_type(GEOMETRY) != "POLYGON" else "POINT"
-    kind = f"geometry({other}{'Z' * (spatial.dimension(GEOMETRY) - 2)}, {STORAGE.srid})"
+    other = "POLYGON" if metadata.geometry_type(GEOMETRY) != "POLYGON" else "POINT"
+    kind = f"geometry({other}{'Z' * (metadata.dimension(GEOMETRY) - 2)}, {STORAGE.srid})"
     found = found_after(f"ALTER TABLE {TABLE.name} ALTER {GEOMETRY.name} TYPE {kind} USING NULL")
     assert f"{other} in the database" in found
 
@@ -155,7 +154,7 @@ def test_an_invalid_index_is_named(found_after: Sabotage) -> None:
 
 
 def test_a_revision_of_a_newer_version_is_named(found_after: Sabotage) -> None:
-    found = found_after(f"UPDATE {migrations.VERSION_TABLE} SET version_num = 'newer'")
+    found = found_after(f"UPDATE {MIGRATIONS.version_table} SET version_num = 'newer'")
     assert "at revision newer, which this version does not have" in found
 
 
@@ -190,7 +189,7 @@ BREAKING = {
     "a trigger that keeps rows": (trigger("DELETE", "RETURN NULL;"), "from being deleted"),
     "a trigger that refuses rows": (
         trigger("INSERT", "RAISE EXCEPTION 'not on Sundays';"),
-        r"row\(0\) is not as .* PostgreSQL refuses it: not on Sundays",
+        r"example\(0\) is not as .* PostgreSQL refuses it: not on Sundays",
     ),
     "a rule": (
         (f"CREATE RULE ignore AS ON DELETE TO {TABLE.name} DO INSTEAD NOTHING",),
@@ -234,33 +233,35 @@ def test_what_a_team_may_want_is_warned_of(
     assert named in caplog.text
 
 
-def test_a_predicate_may_have_percent_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_predicate_may_have_percent_signs() -> None:
     rows = sa.literal_column("(id IS NOT NULL AND '5 %' LIKE '_ %')", sa.Boolean())
-    monkeypatch.setattr(checks, "INDEXED_ROWS", rows)
-    assert not names("a page in a box", checks.check_models())
+    other = copy.copy(COLLECTION)
+    other.indexed_rows, other._rows = rows, Condition(rows)
+    service = dataclasses.replace(SERVICE, collections=[other])
+    assert not names("a page in a box", checks.check_models(service))
 
 
 def test_an_index_of_geoalchemy2s_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GEOMETRY.type, "spatial_index", True)
-    assert names("spatial_index=True", checks.check_models())
+    assert names("spatial_index=True", checks.check_models(SERVICE))
 
 
 def test_a_format_that_writes_what_is_no_geometry_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    format_ = type(checks.GEOMETRY)
+    format_ = type(COLLECTION.format)
     monkeypatch.setattr(format_, "write", lambda _self, geometry: geometry.wkb_hex)
-    assert names(f"does not come through {format_.__name__}", checks.check_models())
+    assert names(f"does not come through {format_.__name__}", checks.check_models(SERVICE))
 
 
 def test_a_table_without_a_geometry_or_with_another_column_is_no_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    metadata = sa.MetaData()
-    sa.Table("notes", metadata, sa.Column("id", sa.Integer, primary_key=True))
-    assert spatial.geometry_columns(metadata.tables["notes"]) == []
+    others = sa.MetaData()
+    sa.Table("notes", others, sa.Column("id", sa.Integer, primary_key=True))
+    assert metadata.geometry_columns(others.tables["notes"]) == []
     with pytest.raises(LookupError, match="notes has 0 geometry columns"):
-        spatial.geometry_column(metadata.tables["notes"])
-    two = sa.Table("two", metadata, *(sa.Column(name, Geometry("POINT", 4326)) for name in "ab"))
+        metadata.geometry_column(others.tables["notes"])
+    two = sa.Table("two", others, *(sa.Column(name, Geometry("POINT", 4326)) for name in "ab"))
     with pytest.raises(LookupError, match="two has 2 geometry columns"):
-        spatial.geometry_column(two)
+        metadata.geometry_column(two)

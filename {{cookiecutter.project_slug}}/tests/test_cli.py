@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 import uvicorn
 
-from {{ cookiecutter.package_name }} import checks, cli
-from {{ cookiecutter.package_name }}.observation import (
-    METRICS_FOLDER,
-)
+from geotables import checks, commands
+from geotables.http.observation import METRICS_FOLDER
+
+from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.settings import Settings
 
 DEAD = "postgresql://nobody:s3cret@127.0.0.1:1/nothing"
@@ -47,7 +47,7 @@ def test_check_needs_no_database(no_settings: None, capsys: pytest.CaptureFixtur
 @pytest.fixture
 def sound_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a check finds without a database is not looked for again."""
-    monkeypatch.setattr(checks, "check_models", lambda: iter(()))
+    monkeypatch.setattr(checks, "check_models", lambda service: iter(()))
 
 
 def test_check_of_the_database(
@@ -60,7 +60,7 @@ def test_check_of_the_database(
 def test_check_fails_with_all_that_it_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(checks, "check_models", lambda: iter(["one thing", "another"]))
+    monkeypatch.setattr(checks, "check_models", lambda service: iter(["one thing", "another"]))
     assert cli.main(["check"]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "- one thing",
@@ -167,10 +167,10 @@ def test_serve_keeps_the_number_of_processes_that_a_file_has(
     assert Settings().processes == 12
 
 
-@pytest.mark.parametrize("code", cli.POSTGIS_MISSING)
+@pytest.mark.parametrize("code", commands.POSTGIS_MISSING)
 def test_a_database_without_postgis_is_explained(code: str) -> None:
     class Refused(psycopg2.Error):
         pgcode = code
 
     error = sa.exc.ProgrammingError("CREATE EXTENSION IF NOT EXISTS postgis", {}, Refused())
-    assert cli._reason(error) == cli.POSTGIS_MISSING[code]
+    assert commands._reason(error) == commands.POSTGIS_MISSING[code]

@@ -9,14 +9,14 @@ import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import PATH
+from rows import PATH, TABLE
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }}.database import Database
+from geotables.db.database import Database
+from geotables.db.statements import Statement
+
 from {{ cookiecutter.package_name }}.main import create_app
-from {{ cookiecutter.package_name }}.queries import TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
-from {{ cookiecutter.package_name }}.statements import Statement
 
 IS_UUID = TABLE.c.id.type.python_type is UUID
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,28 @@ import pytest
 import rows
 import shapely
 import sqlalchemy as sa
-from rows import WRITABLE
+from rows import COLLECTION, EVERY_ROW, GEOMETRY, INDEXED_ROWS, STORAGE, TABLE, WRITABLE
 
-from {{ cookiecutter.package_name }} import (
-    bbox,
-    export,
-    geometry,
-    load,
-    samples,
-    schemas,
-    sources,
-    spatial,
-)
-from {{ cookiecutter.package_name }}.crs import WGS84, Bounds
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.export import ExportError
-from {{ cookiecutter.package_name }}.load import Options
-from {{ cookiecutter.package_name }}.queries import (
-    EVERY_ROW,
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
-from {{ cookiecutter.package_name }}.statements import (
-    Condition,
-    together,
-)
+from geotables import geometry
+from geotables.crs import WGS84, Bounds
+from geotables.db.database import Database
+from geotables.db.statements import Condition, together
+from geotables.files import export, load, sources
+from geotables.files.export import ExportError
+from geotables.files.load import Options
+from geotables.geometry import metadata, samples
+from geotables.sql import bbox, stream
 
 EVERY, INDEXED = Condition(EVERY_ROW), Condition(INDEXED_ROWS)
 
 #: Whether GDAL can say of the column that it has z.
-FLATGEOBUF = spatial.dimension(GEOMETRY) == 2 or spatial.geometry_type(GEOMETRY) != "GEOMETRY"
+FLATGEOBUF = metadata.dimension(GEOMETRY) == 2 or metadata.geometry_type(GEOMETRY) != "GEOMETRY"
 
 
 @pytest.fixture
 def transaction(database: Database) -> Iterator[sa.Connection]:
     """A connection in a transaction, with rows of all kinds."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     with database.write() as connection:
         shapes = []
         for number in range(12):
@@ -63,6 +47,11 @@ def transaction(database: Database) -> Iterator[sa.Connection]:
     with database.write() as connection:
         connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
         yield connection
+
+
+def sequence(connection: sa.Connection, chosen: Condition) -> Generator[bytes, None, None]:
+    """Rows as an RFC 8142 sequence of features."""
+    return stream.sequence(connection, chosen, feature=stream.exact_feature(COLLECTION))
 
 
 def features(texts: Iterator[bytes]) -> list[dict[str, Any]]:
@@ -100,10 +89,15 @@ def test_what_comes_out_goes_in_again(
     # FlatGeobuf has no smaller unit of time.
     unit = "milliseconds" if kind == "flatgeobuf" else "microseconds"
     before = state(transaction, unit)
-    export.export(transaction, EVERY, kind, path)
+    export.export(transaction, COLLECTION, EVERY, kind, path)
     transaction.execute(sa.delete(TABLE))
     result = load.load(
-        transaction, sources.source(path), Options(), lambda refusal: None, lambda done: None
+        transaction,
+        COLLECTION,
+        sources.source(path, COLLECTION),
+        Options(),
+        lambda refusal: None,
+        lambda done: None,
     )
     assert (result.loaded, list(result.unknown)) == (len(before), [])
     # GeoJSON has 15 decimals, and is transformed there and back where the table is in another CRS.
@@ -114,7 +108,7 @@ def test_what_comes_out_goes_in_again(
 
 
 def test_a_sequence_is_of_features(transaction: sa.Connection) -> None:
-    found = features(export.sequence(transaction, EVERY))
+    found = features(sequence(transaction, EVERY))
     stored = {
         str(row.id): shapely.from_wkb(bytes(row.place))
         for row in transaction.execute(
@@ -137,24 +131,24 @@ def test_a_sequence_is_of_features(transaction: sa.Connection) -> None:
 def test_a_sequence_comes_in_chunks_from_a_cursor(
     transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 1)
+    monkeypatch.setattr(stream, "CHUNK", 1)
     total = rows.count(transaction)
     cursors = sa.text("SELECT count(*) FROM pg_cursors WHERE NOT is_holdable")
-    texts = export.sequence(transaction, EVERY)
+    texts = sequence(transaction, EVERY)
     sizes = [next(texts).count(b"\n")]
     assert transaction.scalar(cursors) == 1
     sizes += [text.count(b"\n") for text in texts]
     assert sizes == [1] * total
     assert transaction.scalar(cursors) == 0
     # Whoever stops reading leaves no cursor.
-    texts = export.sequence(transaction, EVERY)
+    texts = sequence(transaction, EVERY)
     next(texts)
     texts.close()
     assert transaction.scalar(cursors) == 0
 
 
 def test_which_rows_come_out(transaction: sa.Connection) -> None:
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     for chosen in (
         EVERY,
         INDEXED,
@@ -163,29 +157,28 @@ def test_which_rows_come_out(transaction: sa.Connection) -> None:
         ids = transaction.scalars(
             sa.select(TABLE.c.id).where(chosen.expression), chosen.values
         ).all()
-        found = features(export.sequence(transaction, chosen))
+        found = features(sequence(transaction, chosen))
         assert {str(each["id"]) for each in found} == set(map(str, ids))
 
 
 def test_a_collection_is_one_json_text(
-    transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch
+    transaction: sa.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 1)
-    found = json.loads(b"".join(export.collection(transaction, EVERY)))
-    assert found == {
+    monkeypatch.setattr(stream, "CHUNK", 1)
+    path = tmp_path / "a.geojson"
+    export.export(transaction, COLLECTION, EVERY, "geojson", path)
+    assert json.loads(path.read_bytes()) == {
         "type": "FeatureCollection",
-        "features": features(export.sequence(transaction, EVERY)),
+        "features": features(sequence(transaction, EVERY)),
     }
-    assert json.loads(b"".join(export.collection(transaction, Condition(sa.false())))) == {
-        "type": "FeatureCollection",
-        "features": [],
-    }
+    export.export(transaction, COLLECTION, Condition(sa.false()), "geojson", path)
+    assert json.loads(path.read_bytes()) == {"type": "FeatureCollection", "features": []}
 
 
 def test_csv_has_the_geometry_as_wkt(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     box = Bounds(-180, -90, 180, 90)
-    export.export(transaction, bbox.within(GEOMETRY, box), "csv", path)
+    export.export(transaction, COLLECTION, bbox.within(GEOMETRY, box), "csv", path)
     found = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
     stored = {
         str(row.id): row
@@ -202,18 +195,18 @@ def test_csv_has_the_geometry_as_wkt(transaction: sa.Connection, tmp_path: Path)
 def test_a_percent_sign_is_one(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     percent = sa.literal_column("'%' = '%'", sa.Boolean())
-    export.export(transaction, Condition(percent), "csv", path)
+    export.export(transaction, COLLECTION, Condition(percent), "csv", path)
     assert len(list(csv.reader(io.StringIO(path.read_text(), newline="")))) > 1
 
 
 def test_z_is_not_lost_in_silence(transaction: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "a.fgb"
     if FLATGEOBUF:
-        export.export(transaction, EVERY, "flatgeobuf", path)
+        export.export(transaction, COLLECTION, EVERY, "flatgeobuf", path)
         assert path.exists()
     else:
         with pytest.raises(ExportError, match="has no z"):
-            export.export(transaction, EVERY, "flatgeobuf", path)
+            export.export(transaction, COLLECTION, EVERY, "flatgeobuf", path)
         assert not path.exists()
 
 
@@ -228,20 +221,20 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
         pytest.raises((sa.exc.DBAPIError, ExportError), match="division by zero"),
         transaction.begin_nested(),
     ):
-        export.export(transaction, Condition(broken), kind, path)
+        export.export(transaction, COLLECTION, Condition(broken), kind, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
     with transaction.begin_nested():
-        export.export(transaction, EVERY, kind, path)
+        export.export(transaction, COLLECTION, EVERY, kind, path)
     assert path.read_bytes() != b"before"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", schemas.__package__, "export", *map(str, arguments)],
+        [sys.executable, "-m", rows.PACKAGE, "export", *map(str, arguments)],
         capture_output="stdout" not in options,
-        env={**os.environ, "PYTHONPATH": str(Path(schemas.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(rows.SOURCES)},
         check=False,
         **options,
     )

@@ -13,12 +13,7 @@ from pydantic import BaseModel
 from rows import PATH
 from starlette.responses import Response
 
-from {{ cookiecutter.package_name }}.api import (
-    features,
-    landing,
-    rest,
-    tiles,
-)
+from {{ cookiecutter.package_name }} import routes
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.settings import Settings
 
@@ -138,27 +133,27 @@ def taking(new: Count, request: Request) -> Count:
 
 ENDPOINTS = (as_dict, as_model, as_response, asynchronous, unannotated, failing, parameters)
 
-#: A path of the team's own, beside those of the service, for each of its routers.
+#: A path of the team's own, beside those of each face.
 OWN = {
-    "rest": (rest.router, "/", PATH),
-    "features": (features.router, f"{COLLECTION}/", f"{COLLECTION}/"),
-    "landing": (landing.router, "/own/", "/own/"),
-    "tiles": (tiles.router, f"{TILESET}/", f"{TILESET}/"),
+    "rest": PATH,
+    "features": f"{COLLECTION}/",
+    "landing": "/own/",
+    "tiles": f"{TILESET}/",
 }
 
 
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_endpoints_of_every_kind_can_be_added_to_the_service_s_routers(
+def test_endpoints_of_every_kind_can_be_added_beside_those_of_the_service(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, mode: dict[str, Any], name: str
 ) -> None:
-    router, prefix, path = OWN[name]
+    router, path = routes.router, OWN[name]
     monkeypatch.setattr(router, "routes", [*router.routes])
     # The last, those of rows below the path that ends with an id.
     for endpoint in ENDPOINTS:
-        router.get(f"{prefix}{endpoint.__name__}")(endpoint)
-    router.post(f"{prefix}taking")(taking)
-    router.get(f"{prefix}closed", dependencies=[Depends(refuse)])(as_response)
+        router.get(f"{path}{endpoint.__name__}")(endpoint)
+    router.post(f"{path}taking")(taking)
+    router.get(f"{path}closed", dependencies=[Depends(refuse)])(as_response)
     client = serve(**mode)
     assert client.get(f"{path}as_dict?a=1&b=2").json() == {"number": 2}
     for kind in ("as_model", "asynchronous", "unannotated"):

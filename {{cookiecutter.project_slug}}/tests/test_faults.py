@@ -15,19 +15,16 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from rows import PATH
+from rows import PATH, TABLE
 
-from {{ cookiecutter.package_name }} import (
-    cli,
-)
-from {{ cookiecutter.package_name }} import (
-    database as database_module,
-)
-from {{ cookiecutter.package_name }}.api import features
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import TABLE
+from geotables.db import database as database_module
+from geotables.db.database import Database
+
+from {{ cookiecutter.package_name }} import cli
 
 Serve = Callable[..., TestClient]
+
+ITEMS = f"/collections/{TABLE.name}/items"
 
 
 @pytest.fixture
@@ -131,7 +128,7 @@ def test_clients_that_leave_take_their_statements_along(
     new = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     requests = [
         *[f"GET {row} HTTP/1.1\r\nHost: x\r\n\r\n"] * 50,
-        f"GET {features.ITEMS}?f=jsonseq HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {ITEMS}?f=jsonseq HTTP/1.1\r\nHost: x\r\n\r\n",
         f"{new}Content-Length: {len(text)}\r\n\r\n{text}",
     ]
     lock(other)
@@ -233,7 +230,7 @@ def test_sessions_that_end_under_their_statements(
 ) -> None:
     client = serve()
     lock(other)
-    stream = f"{features.ITEMS}?f=jsonseq"
+    stream = f"{ITEMS}?f=jsonseq"
     for request in (
         lambda: client.get(row),
         lambda: client.get(stream),

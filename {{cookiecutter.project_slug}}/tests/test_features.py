@@ -15,31 +15,24 @@ import rows
 import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import NO_ID
-
-from {{ cookiecutter.package_name }} import (
-    export,
-    geometry,
-    samples,
-    spatial,
-)
-from {{ cookiecutter.package_name }}.api.search import COLUMNS, TIME
-from {{ cookiecutter.package_name }}.crs import (
-    CRS84,
-    LATLON,
-    MERCATOR,
-    Reference,
-)
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import (
+from rows import (
+    COLUMNS,
     DEFAULT,
     GEOMETRY,
     INDEXED_ROWS,
+    NO_ID,
     REFERENCES,
     STORAGE,
     STORED,
     TABLE,
+    TIME,
 )
+
+from geotables import geometry
+from geotables.crs import CRS84, LATLON, MERCATOR, Reference
+from geotables.db.database import Database
+from geotables.geometry import metadata, samples
+from geotables.sql import stream
 
 COLLECTION = f"/collections/{TABLE.name}"
 ITEMS = f"{COLLECTION}/items"
@@ -268,7 +261,7 @@ def test_a_box_may_hold_the_world_or_cross_the_antimeridian(
     everything = every_id(connection)
     assert ids(found(spread, bbox="-180,-90,180,90")) == everything
     assert ids(found(spread, bbox="-180,-90,-1e4,180,90,1e4")) == everything
-    middle = samples.middle()[0]
+    middle = samples.middle(GEOMETRY)[0]
     beyond = set(ids(found(spread, bbox=f"{middle},-90,180,90")))
     before = set(ids(found(spread, bbox=f"-180,-90,{middle - 1},90")))
     across = found(spread, bbox=f"{middle},-90,{middle - 1},90")
@@ -280,7 +273,7 @@ def test_a_box_may_hold_the_world_or_cross_the_antimeridian(
 
 def test_heights_are_asked_for_where_there_are_any(spread: TestClient) -> None:
     low = found(spread, bbox="-180,-90,-1000,180,90,-999")
-    assert (ids(low) == []) == (spatial.dimension(GEOMETRY) == 3)
+    assert (ids(low) == []) == (metadata.dimension(GEOMETRY) == 3)
 
 
 @pytest.mark.parametrize(
@@ -489,7 +482,7 @@ def test_streams_leave_connections_for_others(spread: TestClient) -> None:
 def test_the_connection_comes_back_when_the_client_leaves(
     spread: TestClient, monkeypatch: pytest.MonkeyPatch, parts: int
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 2)
+    monkeypatch.setattr(stream, "CHUNK", 2)
     database: Database = spread.app.state.database
     received: list[bytes] = []
     in_use: list[int] = []

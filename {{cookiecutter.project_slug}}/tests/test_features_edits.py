@@ -11,18 +11,13 @@ import rows
 import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import NO_ID
+from rows import DEFAULT, GEOMETRY, NO_ID, REFERENCES, TABLE
 from shapely.geometry.base import BaseGeometry
 
-from {{ cookiecutter.package_name }} import geometry, samples
-from {{ cookiecutter.package_name }}.crs import Reference
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import (
-    DEFAULT,
-    GEOMETRY,
-    REFERENCES,
-    TABLE,
-)
+from geotables import geometry
+from geotables.crs import Reference
+from geotables.db.database import Database
+from geotables.geometry import samples
 
 ITEMS = f"/collections/{TABLE.name}/items"
 GEOJSON = "application/geo+json"
@@ -144,7 +139,7 @@ def test_postgresql_alone_numbers_the_features_of_a_collection(
 
 def distinct(most: int) -> list[dict[str, Any]]:
     """Features from west to east, as many as the unique columns tell apart; they do not leave out the same members."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     optional = rows.full_body().keys() - rows.body().keys()
     taken: set[tuple[str, Any]] = set()
     found = []

@@ -11,10 +11,9 @@ import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from rows import COLLECTION, COLUMNS, TABLE
 
-from {{ cookiecutter.package_name }} import examples, paging
-from {{ cookiecutter.package_name }}.api.search import COLUMNS
-from {{ cookiecutter.package_name }}.queries import TABLE
+from geotables.sql import paging
 
 ITEMS = f"/collections/{TABLE.name}/items"
 
@@ -141,7 +140,7 @@ def test_null_is_last_and_pages_go_on_through_it(
     unset = id.in_(some_rows[::2])
     for column in rows.WRITABLE:
         if column.nullable and column.name in COLUMNS.keys() - rows.UNIQUE:
-            value = sa.case((unset, sa.null()), else_=examples.row(0)[column.name])
+            value = sa.case((unset, sa.null()), else_=COLLECTION.example(0)[column.name])
             connection.execute(
                 sa.update(TABLE).where(id.in_(some_rows)).values({column.name: value})
             )

@@ -13,19 +13,11 @@ import pytest
 import rows
 import shapely
 import sqlalchemy as sa
+from rows import COLLECTION, GEOMETRY, STORAGE, TABLE
 
-from {{ cookiecutter.package_name }} import cql, samples
-from {{ cookiecutter.package_name }}.crs import (
-    MERCATOR,
-    RADIUS,
-    WGS84,
-)
-from {{ cookiecutter.package_name }}.geometry import bind, in_srid
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-)
+from geotables.crs import MERCATOR, RADIUS, WGS84
+from geotables.features import cql
+from geotables.geometry import bind, in_srid, samples
 
 #: The kinds of values that Python orders as PostgreSQL does; text depends on the collation.
 ORDERED = (sa.Integer, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Uuid, sa.Boolean)
@@ -47,7 +39,7 @@ def found(
     connection: sa.Connection, text: str, lang: str = "cql2-text", **options: Any
 ) -> set[Any]:
     """The ids of the rows that a filter finds."""
-    query = sa.select(TABLE.c.id).where(cql.compile(text, lang, **options))
+    query = sa.select(TABLE.c.id).where(cql.compile(COLLECTION, text, lang, **options))
     return set(connection.scalars(query))
 
 
@@ -104,7 +96,7 @@ def test_strings_stand_for_times_and_ids(connection: sa.Connection, column: sa.C
     text = value.isoformat() if isinstance(value, datetime.date) else str(value)
     assert id in found(connection, f"{column.name} = '{text}'")
     with pytest.raises(cql.FilterError, match="nonsense"):
-        cql.compile(f"{column.name} = 'nonsense'", "cql2-text")
+        cql.compile(COLLECTION, f"{column.name} = 'nonsense'", "cql2-text")
 
 
 @of_type(sa.Integer, sa.Numeric, sa.Float)
@@ -241,7 +233,7 @@ def test_intervals(connection: sa.Connection) -> None:
 
 def places() -> list[str]:
     """Geometries in longitude and latitude, in and around the area of the CRS, as CQL2 text."""
-    (x, y), domain = samples.middle(), STORAGE.domain
+    (x, y), domain = samples.middle(GEOMETRY), STORAGE.domain
     x, y = round(x, 6), round(y, 6)
     far, high = round(min(x + 30, 179), 6), round(min((y + domain.ymax) / 2, 89), 6)
     triangle = f"({x} {y}, {far} {y}, {x} {high}, {x} {y})"
@@ -345,7 +337,7 @@ def test_geometries_in_the_crs_of_the_table(
 
 def test_geometries_in_web_mercator(connection: sa.Connection) -> None:
     rows.insert(connection, rows.spread(300))
-    (west, south), domain = samples.middle(), STORAGE.domain
+    (west, south), domain = samples.middle(GEOMETRY), STORAGE.domain
     east, north = min(west + 20, 180), min(domain.ymax, south + 20, 85)
     x = [math.radians(lon) * RADIUS for lon in (west, east)]
     y = [math.atanh(math.sin(math.radians(lat))) * RADIUS for lat in (south, north)]
@@ -432,7 +424,7 @@ GEOMETRY_NAME = GEOMETRY.name
 )
 def test_refusals(text: str, reason: str) -> None:
     with pytest.raises(cql.FilterError) as refused:
-        cql.compile(text, "cql2-text")
+        cql.compile(COLLECTION, text, "cql2-text")
     assert reason in str(refused.value)
 
 
@@ -458,7 +450,7 @@ def test_refusals(text: str, reason: str) -> None:
 )
 def test_refusals_of_json(text: str) -> None:
     with pytest.raises(cql.FilterError):
-        cql.compile(text, "cql2-json")
+        cql.compile(COLLECTION, text, "cql2-json")
 
 
 @pytest.mark.parametrize(
@@ -482,7 +474,7 @@ def test_what_a_client_says_is_bound(connection: sa.Connection, column: sa.Colum
     rows.insert(connection, rows.spread(3))
     hostile = "' OR 1=1; DROP TABLE x; -- %s %(a)s :a $1 \\"
     escaped = hostile.replace("'", "''")
-    condition = cql.compile(f"{column.name} = '{escaped}'", "cql2-text")
+    condition = cql.compile(COLLECTION, f"{column.name} = '{escaped}'", "cql2-text")
     assert "DROP" not in str(condition)
     assert condition.compile().params == {"param_1": hostile}
     assert found(connection, f"{column.name} = '{escaped}'") == set()

@@ -15,11 +15,11 @@ import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Client, ConnectError, Response
-from rows import PATH
+from rows import PATH, TABLE
 
-from {{ cookiecutter.package_name }} import lifecycle, migrations
-from {{ cookiecutter.package_name }}.api import health
-from {{ cookiecutter.package_name }}.queries import TABLE
+from geotables.http import health, lifecycle
+
+from {{ cookiecutter.package_name }}.tables import MIGRATIONS
 
 Serve = Callable[..., TestClient]
 
@@ -40,7 +40,7 @@ def not_ready(response: Response, reason: str) -> None:
 def test_ready(fresh: TestClient) -> None:
     found = fresh.get("/health/ready").json()
     assert found["status"] == "ready"
-    assert found["revision"] == migrations.revisions()[0]
+    assert found["revision"] == MIGRATIONS.revisions()[0]
     assert found["postgis"][0].isdigit() and found["postgresql"][0].isdigit()
 
 
@@ -78,10 +78,10 @@ def test_what_was_found_holds_for_a_second(fresh: TestClient) -> None:
 def test_a_database_that_is_not_migrated(
     fresh: TestClient, connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revision = migrations.revisions()[0]
+    revision = MIGRATIONS.revisions()[0]
     monkeypatch.setattr(health, "LIFETIME", 0.0)
-    monkeypatch.setattr(health, "_older_revisions", lambda: frozenset({"older"}))
-    change = f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{% raw %}{{}}{% endraw %}'"
+    monkeypatch.setattr(health.Readiness, "_older_revisions", frozenset({"older"}))
+    change = f"UPDATE {MIGRATIONS.version_table} SET version_num = '{% raw %}{{}}{% endraw %}'"
     try:
         connection.exec_driver_sql(change.format("older"))
         not_ready(fresh.get("/health/ready"), "not been migrated")
@@ -114,7 +114,7 @@ def test_a_missing_table_is_named(fresh: TestClient, without: Callable[[str], No
 def test_a_database_that_no_migration_has_seen(
     fresh: TestClient, without: Callable[[str], None]
 ) -> None:
-    without("{{ cookiecutter.__version_table }}")
+    without(MIGRATIONS.version_table)
     not_ready(fresh.get("/health/ready"), "not been migrated")
 
 

@@ -8,11 +8,10 @@ import pytest
 import rows
 import shapely
 from fastapi.testclient import TestClient
-from rows import PATH
+from rows import GEOMETRY, PATH
 from shapely.geometry.base import BaseGeometry
 
-from {{ cookiecutter.package_name }} import samples, spatial
-from {{ cookiecutter.package_name }}.queries import GEOMETRY
+from geotables.geometry import metadata, samples
 
 Serve = Callable[..., TestClient]
 
@@ -31,7 +30,7 @@ def test_vertices(serve: Serve) -> None:
 
 def _tangled() -> BaseGeometry | None:
     """A geometry that the column could store, but whose segments GEOS would compare each with each."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     turns = np.linspace(0, 2 * np.pi, 3_000)
     corners = np.c_[lon + np.cos(turns) / 1_000, lat + np.sin(turns) / 1_000]
     # Triangles that meet in the middle, and diagonals beside each other.
@@ -47,8 +46,8 @@ def _tangled() -> BaseGeometry | None:
         "GEOMETRYCOLLECTION": shapely.GeometryCollection([area, line]),
         "GEOMETRY": area,
     }
-    shape = shapes.get(spatial.geometry_type(GEOMETRY))
-    return shape if shape is None or spatial.dimension(GEOMETRY) == 2 else shapely.force_3d(shape)
+    shape = shapes.get(metadata.geometry_type(GEOMETRY))
+    return shape if shape is None or metadata.dimension(GEOMETRY) == 2 else shapely.force_3d(shape)
 
 
 TANGLED = _tangled()
@@ -68,7 +67,7 @@ if TANGLED is not None:
 
     def test_many_vertices_are_fine(client: TestClient) -> None:
         shape = shapely.segmentize(shapely.force_2d(SAMPLE), SAMPLE.length / 10_000)
-        if spatial.dimension(GEOMETRY) == 3:
+        if metadata.dimension(GEOMETRY) == 3:
             shape = shapely.force_3d(shape)
         response = client.post(PATH, json=rows.body(**{GEOMETRY.name: shape}))
         assert response.status_code == 201, response.text
@@ -76,7 +75,7 @@ if TANGLED is not None:
 
 def test_radius(serve: Serve) -> None:
     client = serve(max_radius=1000)
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     query = {"lon": lon, "lat": lat, "radius": 1000}
     assert client.get(f"{PATH}nearby", params=query).status_code == 200
     response = client.get(f"{PATH}nearby", params=query | {"radius": 1000.1})

@@ -19,36 +19,19 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
-from rows import UNIQUE, WRITABLE
+from rows import COLLECTION, CREATE, GEOMETRY, STORAGE, TABLE, UNIQUE, WRITABLE
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import (
-    bulk,
-    geometry,
-    load,
-    samples,
-    schemas,
-    sources,
-    spatial,
-)
-from {{ cookiecutter.package_name }}.crs import WGS84
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.load import (
-    LoadError,
-    Options,
-    Refusal,
-    Rejects,
-    Result,
-)
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-    Record,
-)
-from {{ cookiecutter.package_name }}.sources import SourceError
+from geotables import geometry
+from geotables.crs import WGS84
+from geotables.db.database import Database
+from geotables.files import load, sources
+from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
+from geotables.files.sources import SourceError
+from geotables.geometry import arrays, metadata, samples
+from geotables.sql.queries import Record
 
-KIND = spatial.geometry_type(GEOMETRY)
+KIND = metadata.geometry_type(GEOMETRY)
 #: What a MULTI… has parts of.
 PART = KIND.removeprefix("MULTI")
 TEXTS = [
@@ -60,7 +43,7 @@ TEXTS = [
 
 def feature(number: int = 1, /, **properties: Any) -> dict[str, Any]:
     """A feature that says all that a row can have; those of other numbers differ where they must."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     shapes = samples.geometries(GEOMETRY, (lon + number / 100, lat))
     body = rows.full_body(number) | properties
     del body[GEOMETRY.name]
@@ -109,10 +92,17 @@ class Loaded:
         self.refusals = []
         if isinstance(source, Path):
             names = {"srid", "layer"} & options.keys()
-            source = sources.source(source, **{name: options.pop(name) for name in names})
+            source = sources.source(
+                source, COLLECTION, **{name: options.pop(name) for name in names}
+            )
         with self._database.write() as connection:
             return load.load(
-                connection, source, Options(**options), self.refusals.append, lambda done: None
+                connection,
+                COLLECTION,
+                source,
+                Options(**options),
+                self.refusals.append,
+                lambda done: None,
             )
 
     @property
@@ -127,7 +117,7 @@ def loaded(database: Database) -> Loaded:
 
 def stored(connection: sa.Connection) -> list[dict[str, Any]]:
     """The rows as features, from west to east, as ``features`` has them."""
-    record = Record(geometry.GeoJSON(GEOMETRY))
+    record = Record(COLLECTION, geometry.GeoJSON(GEOMETRY))
     query = sa.select(*record.columns)
     found = []
     for row in connection.execute(query):
@@ -159,7 +149,7 @@ def value(column: sa.Column[Any], each: dict[str, Any]) -> Any:
 @functools.cache
 def adapter(name: str) -> TypeAdapter[Any]:
     """What an attribute may be."""
-    rule: Any = schemas.{{ cookiecutter.__class_name }}In.model_fields[name].annotation
+    rule: Any = CREATE.model_fields[name].annotation
     return TypeAdapter(rule)
 
 
@@ -210,9 +200,9 @@ def test_an_empty_file_is_no_success(
 
 DRIVERS = {"GPKG": "gpkg"}
 # GDAL has no type in it for geometries of any kind with z, which would be lost.
-if KIND != "GEOMETRY" or not bulk.HAS_Z:
+if KIND != "GEOMETRY" or not COLLECTION.has_z:
     DRIVERS["FlatGeobuf"] = "fgb"
-if KIND in bulk.JOIN or KIND.startswith("MULTI"):
+if KIND in arrays.JOIN or KIND.startswith("MULTI"):
     DRIVERS["ESRI Shapefile"] = "shp"
 
 
@@ -233,7 +223,7 @@ def written(path: Path, driver: str, given: list[dict[str, Any]], **options: Any
         for values in columns.values()
     ]
     names = [name[:10] if driver == "ESRI Shapefile" else name for name in columns]
-    types = {kind: name + " Z" * bulk.HAS_Z for kind, name in geometry.GEOJSON_TYPES.items()}
+    types = {kind: name + " Z" * COLLECTION.has_z for kind, name in geometry.GEOJSON_TYPES.items()}
     pyogrio.raw.write(
         path,
         shapes,
@@ -307,12 +297,15 @@ def test_large_features_come_in_small_batches(
 ) -> None:
     given = [feature()] * 10
     path = write(encode(given))
-    assert [len(each.positions) for each in sources.source(path).batches()] == [10]
+    assert [len(each.positions) for each in sources.source(path, COLLECTION).batches()] == [10]
     monkeypatch.setattr(sources, "CHUNK", int(2.5 * len(json.dumps(given[0]))))
-    sizes = [len(each.positions) for each in sources.source(path).batches()]
+    sizes = [len(each.positions) for each in sources.source(path, COLLECTION).batches()]
     assert sizes == [3, 3, 3, 1]
     monkeypatch.setattr(sources, "BATCH", 2)
-    assert [each.positions for each in sources.source(path).batches()][:2] == [[1, 2], [3, 4]]
+    assert [each.positions for each in sources.source(path, COLLECTION).batches()][:2] == [
+        [1, 2],
+        [3, 4],
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:'crs' was not provided")
@@ -414,7 +407,7 @@ def test_places_that_the_table_does_not_have_are_refused(
     shape = shapely.transform(
         shapely.from_geojson(json.dumps(far["geometry"])),
         lambda position: position + 1e9,
-        include_z=bulk.HAS_Z,
+        include_z=COLLECTION.has_z,
     )
     text = lines([far | {"geometry": rows.as_json(shape)}, *features()[1:]])
     with pytest.raises(LoadError):
@@ -459,30 +452,30 @@ def test_an_unknown_crs_is_refused(loaded: Loaded, write: Callable[[str], Path])
         loaded(write(lines(features())), srid=999999)
 
 
-@pytest.mark.skipif(PART not in bulk.JOIN, reason=f"a {KIND} is neither a part nor of parts")
+@pytest.mark.skipif(PART not in arrays.JOIN, reason=f"a {KIND} is neither a part nor of parts")
 def test_a_part_stands_for_a_whole_and_a_whole_for_its_one_part(
     loaded: Loaded, connection: sa.Connection, write: Callable[[str], Path]
 ) -> None:
     shape = shapely.from_geojson(json.dumps(feature()["geometry"]))
-    other = shapely.get_geometry(shape, 0) if PART != KIND else bulk.JOIN[PART]([shape])
+    other = shapely.get_geometry(shape, 0) if PART != KIND else arrays.JOIN[PART]([shape])
     loaded(write(lines([feature() | {"geometry": rows.as_json(other)}])))
     [row] = stored(connection)
-    wanted = bulk.JOIN[PART]([other]) if PART != KIND else shape
+    wanted = arrays.JOIN[PART]([other]) if PART != KIND else shape
     assert rows.same_place(shapely.from_geojson(json.dumps(row["geometry"])), wanted)
 
 
 def test_z_is_dropped_only_when_asked(loaded: Loaded, write: Callable[[str], Path]) -> None:
     shape = shapely.from_geojson(json.dumps(feature()["geometry"]))
-    other = shapely.force_2d(shape) if bulk.HAS_Z else shapely.force_3d(shape, 5.0)
+    other = shapely.force_2d(shape) if COLLECTION.has_z else shapely.force_3d(shape, 5.0)
     path = write(lines([feature() | {"geometry": rows.as_json(other)}]))
     with pytest.raises(LoadError):
         loaded(path)
-    hint = "" if bulk.HAS_Z else " (--force-2d drops the others)"
-    axes = "x, y and z" if bulk.HAS_Z else "x and y"
+    hint = "" if COLLECTION.has_z else " (--force-2d drops the others)"
+    axes = "x, y and z" if COLLECTION.has_z else "x and y"
     assert loaded.reasons == [
         f"1: coordinates of another dimension: the column stores {axes}{hint}"
     ]
-    if not bulk.HAS_Z:
+    if not COLLECTION.has_z:
         assert loaded(path, force_2d=True).loaded == 1
 
 
@@ -523,14 +516,14 @@ ODD = [
 
 @pytest.mark.parametrize("srid", sorted({WGS84, STORAGE.srid, 3857}))
 def test_all_at_once_are_judged_as_one_by_one(srid: int) -> None:
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     shapes = [
         *shapely.from_wkt(ODD),
         *shapely.transform(shapely.from_wkt(ODD), lambda xy: xy / 100 + (lon, lat)),
         *samples.geometries(GEOMETRY),
         *rows.spread(20),
     ]
-    found = dict(bulk.problems(np.array([None, *shapes]), srid))
+    found = dict(arrays.problems(np.array([None, *shapes]), GEOMETRY, srid))
     assert found.pop(0) == "no geometry"
     for index, shape in enumerate(shapes, 1):
         try:
@@ -589,7 +582,7 @@ def test_all_at_once_are_read_as_one_by_one(shape: dict[str, Any]) -> None:
         wanted = None
     # Beside others of its type: those take the quick way if they can.
     for beside in ([], [each for each in SHAPES if each.get("type") == shape.get("type")]):
-        found = bulk.read([*beside, None, shape])[-2:]
+        found = arrays.read([*beside, None, shape])[-2:]
         assert found[0] is None
         assert found[1] == wanted if wanted is not None else found[1] is None
         if wanted is not None:
@@ -962,7 +955,7 @@ class Interrupted:
     json_as_text = False
 
     def __init__(self, path: Path) -> None:
-        self._source = sources.source(path)
+        self._source = sources.source(path, COLLECTION)
 
     def batches(self) -> Iterator[sources.Batch]:
         yield from self._source.batches()
@@ -1000,11 +993,11 @@ def test_a_table_is_analyzed(
 
 def command(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", schemas.__package__, *map(str, arguments)],
+        [sys.executable, "-m", rows.PACKAGE, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(schemas.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(rows.SOURCES)},
         **options,
     )
 

@@ -6,9 +6,10 @@ from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
+from rows import TABLE
 
-from {{ cookiecutter.package_name }}.api.map import STATIC
-from {{ cookiecutter.package_name }}.queries import TABLE
+from geotables.webmap.page import STATIC
+
 from {{ cookiecutter.package_name }}.settings import Settings
 
 

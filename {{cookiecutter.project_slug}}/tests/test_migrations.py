@@ -7,10 +7,13 @@ import postgis
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from rows import SERVICE
 
-from {{ cookiecutter.package_name }} import checks, migrations
-from {{ cookiecutter.package_name }}.models import Base
+from geotables import checks
+
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.tables import MIGRATIONS
+from {{ cookiecutter.package_name }}.tables.base import Base
 
 
 @pytest.fixture
@@ -31,28 +34,28 @@ def tables(engine: sa.Engine) -> set[str]:
 
 
 def test_they_make_what_the_models_say(settings: Settings) -> None:
-    command.check(migrations.config())
+    command.check(MIGRATIONS.config())
 
 
 def test_they_add_postgis_where_it_is_missing(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("DROP EXTENSION postgis CASCADE"))
-    migrations.upgrade()
+    MIGRATIONS.upgrade(engine.url)
     assert tables(engine) == set(Base.metadata.tables)
 
 
 def test_they_go_down_and_up_again(engine: sa.Engine) -> None:
-    migrations.upgrade()
+    MIGRATIONS.upgrade(engine.url)
     assert tables(engine) == set(Base.metadata.tables)
-    command.downgrade(migrations.config(), "base")
+    command.downgrade(MIGRATIONS.config(), "base")
     assert tables(engine) == set()
-    migrations.upgrade()
-    assert list(checks.check_database(engine)) == []
+    MIGRATIONS.upgrade(engine.url)
+    assert list(checks.check_database(SERVICE, engine)) == []
 
 
 def test_they_can_be_run_again(engine: sa.Engine) -> None:
     for _ in range(2):
-        migrations.upgrade()
+        MIGRATIONS.upgrade(engine.url)
     assert tables(engine) == set(Base.metadata.tables)
 
 
@@ -60,8 +63,8 @@ def test_of_two_processes_one_migrates_and_the_other_waits(engine: sa.Engine) ->
     lock = sa.text(
         "SELECT pg_advisory_xact_lock(hashtext('alembic'), hashtext(current_database()))"
     )
-    other = threading.Thread(target=migrations.upgrade)
-    script = migrations.sql().replace("BEGIN;", "").replace("COMMIT;", "")
+    other = threading.Thread(target=MIGRATIONS.upgrade, args=(engine.url,))
+    script = MIGRATIONS.sql().replace("BEGIN;", "").replace("COMMIT;", "")
     with engine.begin() as connection:
         connection.execute(lock)
         other.start()
@@ -69,10 +72,10 @@ def test_of_two_processes_one_migrates_and_the_other_waits(engine: sa.Engine) ->
         assert other.is_alive(), "it did not wait"
         connection.exec_driver_sql(script)
     other.join()
-    assert list(checks.check_database(engine)) == []
+    assert list(checks.check_database(SERVICE, engine)) == []
 
 
 def test_their_sql_can_be_had_without_a_database() -> None:
-    script = migrations.sql()
+    script = MIGRATIONS.sql()
     for name in Base.metadata.tables:
         assert f"CREATE TABLE {name} " in script

@@ -4,15 +4,11 @@ import pytest
 import rows
 import shapely
 import sqlalchemy as sa
+from rows import COLLECTION, GEOMETRY, STORAGE, TABLE
 
-from {{ cookiecutter.package_name }} import examples, spatial
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-)
+from geotables.geometry import metadata
 
-GIST = next(spatial.gist_indexes(GEOMETRY))
+GIST = next(metadata.gist_indexes(GEOMETRY))
 
 
 def gist_indexes(connection: sa.Connection) -> dict[str, str]:
@@ -35,9 +31,9 @@ def test_the_column_has_its_type_srid_and_dimension(connection: sa.Connection) -
     )
     found = connection.execute(query, {"table": TABLE.name, "column": GEOMETRY.name}).one()
     assert tuple(found) == (
-        spatial.geometry_type(GEOMETRY),
+        metadata.geometry_type(GEOMETRY),
         STORAGE.srid,
-        spatial.dimension(GEOMETRY),
+        metadata.dimension(GEOMETRY),
     )
 
 
@@ -52,7 +48,7 @@ def test_a_geographic_column_has_a_geography_index_too_and_others_have_not(
     connection: sa.Connection,
 ) -> None:
     others = set(gist_indexes(connection)) - {GIST.name}
-    assert others == {index.name for index in spatial.geography_indexes(GEOMETRY)}
+    assert others == {index.name for index in metadata.geography_indexes(GEOMETRY)}
     assert len(others) == STORAGE.geographic
 
 
@@ -61,11 +57,11 @@ def test_the_spatial_indexes_hold_the_same_rows(connection: sa.Connection) -> No
         definition.partition(" WHERE ")[2] for definition in gist_indexes(connection).values()
     }
     assert len(wheres) == 1
-    assert (wheres != {""}) == (spatial.predicate(GIST) is not None)
+    assert (wheres != {""}) == (metadata.predicate(GIST) is not None)
 
 
 def test_the_geometry_is_required(connection: sa.Connection) -> None:
-    row = examples.row(0)
+    row = COLLECTION.example(0)
     with pytest.raises(sa.exc.IntegrityError, match=GEOMETRY.name):
         connection.execute(sa.insert(TABLE).values(row))
 

@@ -7,15 +7,9 @@ import pytest
 import rows
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import PATH, in_sql
+from rows import GEOMETRY, INDEXED_ROWS, PATH, STORAGE, TABLE, in_sql
 
-from {{ cookiecutter.package_name }}.crs import WGS84
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
+from geotables.crs import WGS84
 
 #: A geographic CRS has a spheroid of its own to measure on; for a projected one it is that of WGS 84.
 MEASURED_IN = STORAGE.srid if STORAGE.geographic else WGS84

@@ -19,15 +19,12 @@ from opentelemetry import trace
 from prometheus_client.parser import text_string_to_metric_families
 from rows import PATH
 
-from {{ cookiecutter.package_name }}.context import Context, current
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.observation import (
-    JsonFormatter,
-    logging_config,
-    trace_statements,
-)
+from geotables.context import Context, current
+from geotables.db.database import Database
+from geotables.db.statements import Statement
+from geotables.http.observation import JsonFormatter, logging_config, trace_statements
+
 from {{ cookiecutter.package_name }}.settings import Settings
-from {{ cookiecutter.package_name }}.statements import Statement
 
 Serve = Callable[..., TestClient]
 

@@ -7,11 +7,10 @@ import pytest
 import rows
 from fastapi.testclient import TestClient
 from openapi_spec_validator import OpenAPIV30SpecValidator
-from rows import PATH
+from rows import COLUMNS, PATH, TABLE
 
-from {{ cookiecutter.package_name }}.api import openapi30
-from {{ cookiecutter.package_name }}.api.search import COLUMNS
-from {{ cookiecutter.package_name }}.queries import TABLE
+from geotables.http import openapi30
+
 from {{ cookiecutter.package_name }}.settings import Settings
 
 ITEMS = f"/collections/{TABLE.name}/items"

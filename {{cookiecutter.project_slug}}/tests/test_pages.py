@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rows import PATH
 
-from {{ cookiecutter.package_name }}.database import Database
+from geotables.db.database import Database
+
 from {{ cookiecutter.package_name }}.main import create_app
 from {{ cookiecutter.package_name }}.settings import Settings
 

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from rows import PATH
+from rows import GEOMETRY, PATH, TABLE
 
-from {{ cookiecutter.package_name }}.api import problems
-from {{ cookiecutter.package_name }}.database import Database
+from geotables.db.database import Database
+from geotables.http import problems
+
 from {{ cookiecutter.package_name }}.main import create_app
-from {{ cookiecutter.package_name }}.queries import GEOMETRY, TABLE
 from {{ cookiecutter.package_name }}.settings import Settings
 
 ITEMS = f"/collections/{TABLE.name}/items"

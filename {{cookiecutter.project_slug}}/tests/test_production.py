@@ -6,12 +6,11 @@ import psycopg2.extensions
 import pytest
 import sqlalchemy as sa
 
+from geotables.db.database import Database
+from geotables.settings import UnsafeProduction
+
 from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.settings import (
-    Settings,
-    UnsafeProduction,
-)
+from {{ cookiecutter.package_name }}.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -11,16 +11,12 @@ import rows
 import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import PATH
+from rows import GEOMETRY, PATH, STORAGE
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import samples, spatial
-from {{ cookiecutter.package_name }}.crs import WORLD
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-)
+from geotables.crs import WORLD
+from geotables.geometry import metadata, samples
 
 SAMPLE = samples.geometries(GEOMETRY)[0]
 #: Where a shape of a type crosses itself, or has no length.
@@ -36,9 +32,9 @@ INVALID = {
 
 def placed(wkt: str) -> BaseGeometry:
     """A shape in the middle of the CRS, in the dimension of the column."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     shape = shapely.transform(shapely.from_wkt(wkt), lambda xy: xy / 1000 + (lon, lat))
-    return shapely.force_3d(shape, 10.0) if spatial.dimension(GEOMETRY) == 3 else shape
+    return shapely.force_3d(shape, 10.0) if metadata.dimension(GEOMETRY) == 3 else shape
 
 
 def at(lon: float, lat: float) -> Any:
@@ -54,7 +50,7 @@ def with_first_number(number: Any) -> Any:
 
 def refused_geometries() -> Iterator[Any]:
     """Geometries that the column cannot store, and a word of the reason."""
-    kind = spatial.geometry_type(GEOMETRY)
+    kind = metadata.geometry_type(GEOMETRY)
     another = f"column stores {kind}"
     given = rows.as_json(SAMPLE)
     if kind in INVALID:

@@ -8,25 +8,14 @@ import rows
 import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from rows import NO_ID, PATH
+from rows import COLLECTION, CREATE, GEOMETRY, NO_ID, PATH, STORAGE, TABLE
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.functions import FunctionElement
 
-from {{ cookiecutter.package_name }} import (
-    geometry,
-    samples,
-    schemas,
-)
-from {{ cookiecutter.package_name }}.api import patches
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    STORAGE,
-    TABLE,
-)
-from {{ cookiecutter.package_name }}.schemas import (
-    {{ cookiecutter.__class_name }}In,
-)
+from geotables import geometry
+from geotables.geometry import samples
+from geotables.http import merge_patch
 
 EVERY_GEOMETRY = pytest.mark.parametrize(
     "sample", samples.geometries(GEOMETRY), ids=lambda sample: sample.geom_type
@@ -42,7 +31,7 @@ def created(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
 
 def attributes(row: dict[str, Any]) -> dict[str, Any]:
     """The attributes of a row as Python values, however its JSON spells them."""
-    read = {{ cookiecutter.__class_name }}In.model_validate(row)
+    read = CREATE.model_validate(row)
     return read.model_dump(exclude={GEOMETRY.name})
 
 
@@ -90,7 +79,7 @@ def test_geometry_is_written_in_the_format_of_the_service(
     client: TestClient, sample: BaseGeometry
 ) -> None:
     given = created(client, rows.body(**{GEOMETRY.name: sample}))[GEOMETRY.name]
-    if schemas.GEOMETRY.is_json:
+    if COLLECTION.format.is_json:
         # RFC 7946 has removed the member "crs".
         assert given.keys() <= {"type", "coordinates", "geometries"}
         assert given["type"] == sample.geom_type
@@ -250,7 +239,7 @@ def test_patch_reaches_into_json(unconstrained: TestClient) -> None:
     ],
 )
 def test_merge_patch(target: Any, patch: Any, merged: Any) -> None:
-    assert patches.merge(target, patch) == merged
+    assert merge_patch.merge(target, patch) == merged
 
 
 def test_delete_removes_a_row(client: TestClient, connection: sa.Connection) -> None:

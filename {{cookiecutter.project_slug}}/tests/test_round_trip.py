@@ -15,17 +15,13 @@ from httpx2 import Response
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from rows import PATH
+from rows import GEOMETRY, INDEXED_ROWS, PATH, STORAGE, TABLE
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import cli, samples
-from {{ cookiecutter.package_name }}.crs import WGS84
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
+from geotables.crs import WGS84
+from geotables.geometry import samples
+
+from {{ cookiecutter.package_name }} import cli
 
 ITEMS = f"/collections{PATH}items"
 JSON = {"Content-Type": "application/json"}

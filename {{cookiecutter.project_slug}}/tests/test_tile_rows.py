@@ -13,16 +13,11 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from mvt import BUFFER, GRID
+from rows import GEOMETRY, INDEXED_ROWS, STORAGE, TABLE
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
-from {{ cookiecutter.package_name }}.tiles import Tile
+from geotables.tiles.mvt import Tile
 
 #: How many metres the world of Web Mercator measures along a side.
 WORLD = 2 * math.pi * 6378137

@@ -12,19 +12,15 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from rows import GEOMETRY, INDEXED_ROWS, STORAGE, TABLE
 from sqlalchemy.dialects.postgresql import JSONB
 
-from {{ cookiecutter.package_name }} import samples, spatial
-from {{ cookiecutter.package_name }}.api.tiles import CONFORMANCE
-from {{ cookiecutter.package_name }}.database import Database
-from {{ cookiecutter.package_name }}.queries import (
-    GEOMETRY,
-    INDEXED_ROWS,
-    STORAGE,
-    TABLE,
-)
+from geotables.db.database import Database
+from geotables.geometry import metadata, samples
+from geotables.tiles.mvt import Tile
+from geotables.tiles.routes import CONFORMANCE
+
 from {{ cookiecutter.package_name }}.settings import Settings
-from {{ cookiecutter.package_name }}.tiles import Tile
 
 WHOLE_WORLD = Tile(0, 0, 0)
 
@@ -34,7 +30,7 @@ SIZE, ZOOM = 0.1, 8
 
 def place() -> tuple[float, float]:
     """Longitude and latitude in the middle of the CRS's area, where all of a geometry is in one tile."""
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     while Tile.at(lon + 3 * SIZE, lat, ZOOM).x != Tile.at(lon, lat, ZOOM).x:
         lon += SIZE
     while Tile.at(lon, lat + 3 * SIZE, ZOOM).y != Tile.at(lon, lat, ZOOM).y:
@@ -89,11 +85,13 @@ def test_a_geometry_is_shown_with_all_its_parts(client: TestClient) -> None:
 
 
 @pytest.mark.skipif(
-    not STORAGE.domain.contain(np.array([(lon, samples.middle()[1]) for lon in (-179.95, -179.5)])),
+    not STORAGE.domain.contain(
+        np.array([(lon, samples.middle(GEOMETRY)[1]) for lon in (-179.95, -179.5)])
+    ),
     reason="the CRS does not reach beyond the antimeridian",
 )
 def test_the_tiles_at_the_antimeridian_show_what_is_on_its_other_side(client: TestClient) -> None:
-    lat = samples.middle()[1]
+    lat = samples.middle(GEOMETRY)[1]
     posted = post(client, -179.95, lat)
     for tile, edge in ((Tile.at(-179.95, lat, 4), 0), (Tile.at(179.95, lat, 4), mvt.GRID)):
         features = mvt.features(client, tile)
@@ -125,7 +123,7 @@ def test_a_tile_of_too_many_rows_shows_the_largest_and_says_so(
     assert response.headers.get("Tile-Limit") == (str(limit) if limit else None)
     shown = mvt.ids(mvt.features(client, WHOLE_WORLD))
     assert len(shown) <= limit
-    assert shown <= largest or spatial.geometry_type(GEOMETRY) == "POINT"
+    assert shown <= largest or metadata.geometry_type(GEOMETRY) == "POINT"
     # What one zoom shows is not gone at the next.
     closer = [mvt.features(client, Tile(1, x, y)) for x, y in product(range(2), repeat=2)]
     assert shown <= set().union(*map(mvt.ids, closer))
@@ -181,7 +179,7 @@ def test_a_tile_that_the_matrix_set_does_not_have_is_not_found(
 
 
 def test_the_last_zoom_has_tiles(client: TestClient) -> None:
-    lon, lat = samples.middle()
+    lon, lat = samples.middle(GEOMETRY)
     posted = post(client, lon, lat)
     inside = Tile.at(lon + SIZE / 2, lat + SIZE / 2, 24)
     assert mvt.ids(mvt.features(client, inside)) <= set(posted)

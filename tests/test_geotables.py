@@ -1,0 +1,143 @@
+"""geotables is the same in every project, and knows nothing of the project around it."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from conftest import Bake
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rendering import CACHES, TEMPLATE, Project
+
+#: Copied as they are: no Jinja.
+FOLDERS = ("src/geotables", "tests/geotables")
+SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
+
+#: As far apart as parameters can be, in every one of them.
+APART = (
+    {},
+    {
+        "project_name": "Qbproject",
+        "description": "",
+        "author_name": "Qb",
+        "license": "Proprietary",
+        "resource_name": "qbresource",
+        "table_name": "qbtables",
+        "attributes": "a:text? b:int! c:bigint=1 d:float=0.5 e:numeric(9,2)=1.50 f2:bool=true g:date=today "
+        "h:datetime=now i:uuid!=random j:json={}",
+        "geometry_column": "shape",
+        "geometry_type": "MULTIPOLYGON",
+        "geometry_dimension": "XYZ",
+        "srid": "27700",
+        "index_name": "qb_gist",
+        "index_predicate": "f2 AND c > 0",
+        "primary_key": "uuid",
+        "output_format": "wkt",
+        "pool_size": "1",
+        "max_overflow": "0",
+        "pool_timeout": "1",
+        "pool_recycle": "-1",
+        "work_mem": "64kB",
+        "ci": "none",
+        "deployment": "none",
+        "auth": "oidc",
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def apart(bake_once: Bake) -> list[Project]:
+    return [bake_once(**parameters) for parameters in APART]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """What the folders hold in a project or in the template."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in FOLDERS
+        for path in root.joinpath(folder).rglob("*")
+        if path.is_file() and CACHES.isdisjoint(path.parts)
+    }
+
+
+def test_every_project_has_the_same_bytes(apart: list[Project]) -> None:
+    expected = contents(SOURCE)
+    assert "src/geotables/collection.py" in expected
+    for project in apart:
+        files = contents(project.path)
+        assert files.keys() == expected.keys()
+        assert [file for file in files if files[file] != expected[file]] == []
+
+
+def test_projects_are_as_far_apart_as_parameters_allow(apart: list[Project]) -> None:
+    first, second = (project.context for project in apart)
+    assert [name for name in first if name[0] != "_" and first[name] == second[name]] == []
+
+
+def test_no_file_has_jinja_or_the_name_of_a_project(apart: list[Project]) -> None:
+    jinja = r"cookiecutter\.\w|\{%|%\}|\{#|\{\{ \w"
+    names = {
+        str(project.context[name]) for project in apart for name in ("project_slug", "package_name")
+    }
+    pattern = re.compile("|".join([jinja, *(rf"\b{re.escape(name)}\b" for name in names)]))
+    found = {}
+    for file, content in contents(SOURCE).items():
+        # MapLibre is not ours, and happens to have the signs. What is no text is compressed.
+        if "/maplibre-gl/" not in file and not file.endswith(".gz"):
+            found[file] = set(pattern.findall(content.decode()))
+    assert {file: matches for file, matches in found.items() if matches} == {}
+
+
+def test_it_imports_only_itself_and_what_the_project_requires(apart: list[Project]) -> None:
+    project = tomllib.loads(apart[0].files["pyproject.toml"])["project"]
+    lines = chain(project["dependencies"], *project["optional-dependencies"].values())
+    required = {canonicalize_name(Requirement(line).name) for line in lines}
+    # FastAPI and Pydantic are made of these, and OpenTelemetry's packages share a name.
+    required |= {"anyio", "opentelemetry-api", "pydantic-core", "starlette"}
+    modules = {
+        module
+        for module, names in metadata.packages_distributions().items()
+        if not required.isdisjoint(map(canonicalize_name, names))
+    }
+    known = {"geotables", *sys.stdlib_module_names, *modules}
+    others = {
+        path.relative_to(SOURCE).as_posix(): set(imported(path)) - known
+        for path in SOURCE.joinpath("src/geotables").rglob("*.py")
+    }
+    assert {file: names for file, names in others.items() if names} == {}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level modules that a file imports; its imports are absolute."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path.name} imports relatively"
+            yield node.module.partition(".")[0]
+
+
+def test_it_is_linted_by_its_own_rules(apart: list[Project]) -> None:
+    """Those of the project may be others."""
+    file = "src/geotables/collection.py"
+    command = [sys.executable, "-m", "ruff", "check", "--show-settings", file]
+    run = subprocess.run(command, cwd=apart[0].path, capture_output=True, text=True, check=True)
+    assert str(apart[0].path / "src/geotables/ruff.toml") in run.stdout
+
+
+def test_a_project_can_compare_its_files_with_the_manifest(bake: Bake) -> None:
+    sources = bake().path / "src"
+    check = ["sha256sum", "--check", "--quiet", "--strict", "geotables.sha256"]
+    assert subprocess.run(check, cwd=sources).returncode == 0
+    with (sources / "geotables/collection.py").open("a") as file:
+        file.write("# changed\n")
+    run = subprocess.run(check, cwd=sources, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "geotables/collection.py: FAILED" in run.stdout

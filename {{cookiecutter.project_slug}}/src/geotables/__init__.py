@@ -1,0 +1,30 @@
+"""Tables of PostGIS as REST resources, OGC API collections, vector tiles and files. README.md lists the public names."""
+
+from geotables.collection import EVERY_ROW, Change, Collection, Refused
+from geotables.column_types import BigInt, Date, ExactNumber, Json, RowIn, RowOut, Text, Timestamp
+from geotables.context import Caller
+from geotables.crs import UnknownCRS
+from geotables.db.migrations import Migrations
+from geotables.db.statements import Condition
+from geotables.geometry import WKT, GeoJSON
+
+__all__ = [
+    "EVERY_ROW",
+    "WKT",
+    "BigInt",
+    "Caller",
+    "Change",
+    "Collection",
+    "Condition",
+    "Date",
+    "ExactNumber",
+    "GeoJSON",
+    "Json",
+    "Migrations",
+    "Refused",
+    "RowIn",
+    "RowOut",
+    "Text",
+    "Timestamp",
+    "UnknownCRS",
+]

@@ -1,0 +1,87 @@
+"""Whether models, migrations, schemas, queries and the database say the same.
+
+Each check yields what it finds wrong, a sentence at a time. The checks go over the collections of a service and over the
+metadata of its models, so they hold as well for tables, columns and revisions that are added later. What is not wrong, but
+worth knowing, is logged as a warning.
+"""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from geotables.checks import application, database, ddl, models, plans, rows, schemas
+from geotables.db.database import examine
+from geotables.service import Service
+
+__all__ = ["check_database", "check_ddl", "check_models"]
+
+
+def check_models(service: Service) -> Iterator[str]:
+    """What can be checked without a database."""
+    problems = list(models.check_collections(service))
+    yield from problems
+    yield from models.check_columns(service)
+    yield from ddl.check_first_revision(service.migrations)
+    if problems:
+        # A collection without its key, or without its geometry, can neither be checked further nor served.
+        return
+    for collection in service.collections:
+        yield from schemas.check_formats(service, collection)
+        yield from schemas.check_schemas(service, collection)
+    app = application.create(service)
+    for collection in service.collections:
+        yield from plans.check_predicate(app, collection)
+    yield from application.check_openapi(app)
+
+
+def check_ddl(service: Service, engine: sa.Engine) -> Iterator[str]:
+    """Whether PostGIS takes the tables of the models: they are made in a schema of their own, and rolled back."""
+    with engine.connect() as connection:
+        try:
+            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS postgis"))
+            if problems := list(examine(connection)):
+                yield from problems
+                return
+            connection.execute(sa.text("CREATE SCHEMA tried_by_check"))
+            path = connection.scalar(sa.text("SHOW search_path"))
+            connection.execute(sa.text(f"SET LOCAL search_path TO tried_by_check, {path}"))
+            service.migrations.metadata.create_all(connection, checkfirst=False)
+            for collection in service.collections:
+                yield from ddl.check_new_rows(connection, collection)
+        except sa.exc.DBAPIError as error:
+            yield f"PostGIS refuses the tables of the models: {str(error.orig).strip()}"
+        finally:
+            connection.rollback()
+
+
+def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
+    """What only the database can tell. It is left as it was."""
+
+    def check_statements(connection: sa.Connection) -> Iterator[str]:
+        """See that the service's statements work on the tables."""
+        app = application.create(service)
+        for collection in service.collections:
+            if rows.are_left_out(collection):
+                continue
+            problems = list(rows.check_examples(service, connection, collection))
+            yield from problems
+            if problems:
+                # The others need rows that the table takes.
+                continue
+            yield from plans.check_plans(app, connection, collection)
+            yield from rows.check_round_trip(connection, collection)
+
+    checks = (
+        examine,
+        lambda connection: database.check_revision(service.migrations, connection),
+        lambda connection: database.check_tables(service.migrations, connection),
+        check_statements,
+    )
+    with engine.connect() as connection:
+        for check in checks:
+            problems = list(check(connection))
+            yield from problems
+            if problems:
+                # What follows would fail for the same reasons.
+                break
+        connection.rollback()

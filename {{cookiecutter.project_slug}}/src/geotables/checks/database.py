@@ -1,0 +1,214 @@
+"""Whether the database has the tables, columns, indexes and constraints of the models."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from geotables.db.migrations import Migrations
+from geotables.geometry import metadata
+from geotables.geometry.metadata import GeometryColumn
+
+log = logging.getLogger(__name__)
+
+
+def check_revision(migrations: Migrations, connection: sa.Connection) -> Iterator[str]:
+    """See that the database is at the newest revision."""
+    current = migrations.current(connection)
+    if newer := migrations.unknown(current):
+        yield (
+            f"the database is at revision {', '.join(newer)}, which this version does not have: "
+            "a newer one has migrated it, and can check it"
+        )
+    elif set(current) != {migrations.revisions()[0]}:
+        yield (
+            f"the database is at revision {', '.join(current) or 'none'}, "
+            f"the migrations at {migrations.revisions()[0]}: migrate first"
+        )
+    else:
+        for table in migrations.missing_tables(connection):
+            yield f"the database has no table {table}, though it is migrated: restore it"
+
+
+def check_tables(migrations: Migrations, connection: sa.Connection) -> Iterator[str]:
+    """See that the database has the tables and indexes of the models."""
+    drift = list(_check_drift(migrations, connection))
+    yield from drift
+    for table in migrations.metadata.sorted_tables:
+        for column in metadata.geometry_columns(table):
+            yield from _check_stored_column(connection, column)
+            yield from _check_stored_gist_indexes(connection, column)
+        yield from _check_stored_definitions(connection, table, columns=not drift)
+        yield from _check_behaviour(connection, table)
+        for name in connection.scalars(_INVALID_INDEXES, {"table": table.name}):
+            yield (
+                f"{table.name}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
+                f"DROP INDEX CONCURRENTLY {name}, and build it again"
+            )
+
+
+def _check_drift(migrations: Migrations, connection: sa.Connection) -> Iterator[str]:
+    context = MigrationContext.configure(connection, opts=migrations.comparison(connection))
+    with warnings.catch_warnings():
+        # Of a column that is generated, which _check_stored_definitions finds.
+        warnings.filterwarnings("ignore", "Computed default")
+        differences = compare_metadata(context, migrations.metadata)
+    for difference in differences:
+        yield f"the database differs from the model: {_described(difference)} (if the model is right: make revision)"
+
+
+def _described(difference: Any) -> str:
+    """A difference that Alembic found, in words."""
+    if isinstance(difference, list):
+        return "; ".join(map(_described, difference))
+    verb, *what = difference
+    return f"{verb.replace('_', ' ')} {', '.join(str(each) for each in what if each is not None)}"
+
+
+def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
+    found = connection.execute(
+        sa.text(
+            "SELECT type, srid, coord_dimension FROM geometry_columns"
+            " WHERE f_table_name = :table AND f_geometry_column = :column"
+            " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
+        ),
+        {"table": column.table.name, "column": column.name},
+    ).one_or_none()
+    if found is None:
+        yield f"{column}: geometry_columns does not list it"
+        return
+    wanted = {
+        "geometry type": metadata.geometry_type(column),
+        "SRID": metadata.srid(column),
+        "dimension": metadata.dimension(column),
+    }
+    for (name, ours), theirs in zip(wanted.items(), found, strict=True):
+        if ours != theirs:
+            yield f"{column}: its {name} is {ours} in the model and {theirs} in the database"
+
+
+def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
+    """See that there is no GiST index that the model does not have: it would slow writes down and help no search."""
+    ours = {str(index.name) for index in column.table.indexes}
+    constraints = column.table.constraints
+    ours |= {str(each.name) for each in constraints if isinstance(each, ExcludeConstraint)}
+    found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
+    for name, definition in found:
+        if name not in ours:
+            yield f"{column}: the database has a GiST index that the model does not have: {definition}"
+
+
+_INVALID_INDEXES = sa.text(
+    "SELECT CAST(CAST(indexrelid AS regclass) AS text) FROM pg_index"
+    " WHERE indrelid = CAST(:table AS regclass) AND NOT indisvalid"
+)
+
+_GIST_INDEXES = sa.text(
+    """
+    SELECT c.relname, pg_get_indexdef(c.oid)
+    FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am m ON m.oid = c.relam AND m.amname = 'gist'
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = :column
+    JOIN pg_depend d ON d.objid = c.oid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum
+    WHERE i.indrelid = CAST(:table AS regclass)
+    GROUP BY c.oid, c.relname
+    """
+)
+
+
+def _check_stored_definitions(
+    connection: sa.Connection, table: sa.Table, *, columns: bool
+) -> Iterator[str]:
+    """Compare columns, indexes and constraints with those that the model makes on an empty table.
+
+    That way PostgreSQL spells both. Alembic does not see a changed predicate, check constraint or precision, a column that is
+    generated, nor what is deferrable; the columns that it has found already are left out.
+    """
+    stored = _definitions(connection, table.name)
+    with connection.begin_nested() as savepoint:
+        ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))
+        connection.exec_driver_sql(
+            ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1).replace("%", "%%")
+        )
+        for index in table.indexes:
+            connection.execute(CreateIndex(index))
+        meant = _definitions(connection, f"pg_temp.{table.name}")
+        savepoint.rollback()
+    names = [name for name in meant | stored if columns or not name.startswith("column ")]
+    for name in names:
+        there, wanted = stored.get(name), meant.get(name)
+        if there is None:
+            yield f"{table.name}: the database has no {name}, which the model has (make revision)"
+        elif wanted is None and name.startswith("constraint "):
+            yield f"{table.name}: the model has no {name}, which the database has: `{there}`"
+        elif wanted is not None and there == f"{wanted} NOT VALID":
+            log.warning("%s: %s is not validated yet", table.name, name)
+        elif wanted is not None and there != wanted:
+            yield f"{table.name}: {name} is `{there}` in the database and `{wanted}` in the model"
+
+
+def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
+    rows = connection.execute(_DEFINITIONS, {"table": table})
+    return {row.name: row.definition for row in rows}
+
+
+#: The columns of a table; its indexes, from the method on, and whether they can be used; its constraints, but for foreign
+#: keys, which Alembic compares, and NOT NULL.
+_DEFINITIONS = sa.text(
+    """
+    SELECT 'column ' || a.attname AS name,
+        format_type(a.atttypid, a.atttypmod)
+        || CASE WHEN a.attcollation = t.typcollation THEN '' ELSE ' COLLATE ' || c.collname END
+        || CASE a.attgenerated WHEN '' THEN '' ELSE ' GENERATED ALWAYS AS ' || pg_get_expr(d.adbin, d.adrelid) END
+        AS definition
+    FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = CAST(:table AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'index ' || c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING .*') || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = CAST(:table AS regclass)
+    UNION ALL
+    SELECT 'constraint ' || conname, pg_get_constraintdef(oid)
+    FROM pg_constraint
+    WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'p', 'u', 'x')
+    """
+)
+
+
+def _check_behaviour(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """See what may happen to rows beside what statements say: no model has it."""
+    found = connection.execute(_BEHAVIOUR, {"table": table.name}).one()
+    if found.persistence == "u":
+        yield f"{table.name}: it is UNLOGGED, and empty after a crash: ALTER TABLE {table.name} SET LOGGED"
+    if found.is_secured:
+        log.warning(
+            "%s: row-level security is on: what the service sees and writes depends on its role's policies",
+            table.name,
+        )
+    for name, is_instead in connection.execute(_RULES, {"table": table.name}):
+        if is_instead:
+            yield f"{table.name}: the rule {name} does something else instead of what the service asks: drop it"
+        else:
+            log.warning("%s: the rule %s does more than the service asks", table.name, name)
+
+
+_BEHAVIOUR = sa.text(
+    "SELECT relpersistence AS persistence, relrowsecurity AS is_secured FROM pg_class"
+    " WHERE oid = CAST(:table AS regclass)"
+)
+
+_RULES = sa.text(
+    "SELECT rulename, is_instead FROM pg_rewrite WHERE ev_class = CAST(:table AS regclass)"
+    " AND ev_type <> '1' ORDER BY rulename"
+)

@@ -1,0 +1,78 @@
+"""Whether the first revision makes the tables of the models, and whether these take rows."""
+
+import difflib
+import re
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from geotables.checks.rows import new_row
+from geotables.collection import Collection
+from geotables.db.migrations import Migrations
+from geotables.geometry import metadata, samples
+from geotables.sql import queries, writes
+
+#: What Alembic writes SQL with.
+ALEMBIC: sa.Dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+
+
+def check_first_revision(migrations: Migrations) -> Iterator[str]:
+    """Compare the models with the migration, as long as there is one; later the database is the judge."""
+    if len(migrations.revisions()) > 1:
+        return
+    ours: set[str] = set()
+    for table in migrations.metadata.sorted_tables:
+        ours |= _lines(str(CreateTable(table).compile(dialect=ALEMBIC)))
+        for index in table.indexes:
+            ours |= _lines(str(CreateIndex(index).compile(dialect=ALEMBIC)))
+    not_of_models = _not_of_models(migrations.version_table)
+    theirs = {line for line in _lines(migrations.sql()) if not line.startswith(not_of_models)}
+    for line in sorted(ours - theirs):
+        near = difflib.get_close_matches(line, theirs - ours, 1, cutoff=0.0)
+        stated = f"`{near[0]}`" if near else "nothing of it"
+        yield f"the model says `{line}`, the migrations {stated}: make revision adds one for it"
+    for line in sorted(theirs - ours):
+        if not difflib.get_close_matches(line, ours - theirs, 1, cutoff=0.0):
+            yield f"the migrations say `{line}`, the model does not: put it back, or make revision"
+
+
+def _not_of_models(version_table: str) -> tuple[str, ...]:
+    """How the statements of a migration begin that no model asks for."""
+    return (
+        "BEGIN",
+        "COMMIT",
+        "CREATE EXTENSION",
+        f"CREATE TABLE {version_table}",
+        f"INSERT INTO {version_table}",
+        "version_num",
+        f"CONSTRAINT {version_table}",
+        f"UPDATE {version_table}",
+        "--",
+    )
+
+
+def _lines(ddl: str) -> set[str]:
+    """The lines of some DDL, each a column, a constraint or a statement."""
+    lines = (re.sub(r"\s+", " ", line).strip(" ,;") for line in ddl.splitlines())
+    return {line for line in lines if line not in ("", "(", ")")}
+
+
+def check_new_rows(connection: sa.Connection, collection: Collection) -> Iterator[str]:
+    """See that the conditions of the indexes can be worked out, for rows that are in them and for others."""
+    shapes = samples.geometries(collection.geometry)
+    for number in range(32):
+        with connection.begin_nested() as savepoint:
+            row = new_row(collection, number, shapes[number % len(shapes)])
+            try:
+                writes.insert_all(connection, queries.record(collection), [row])
+            except sa.exc.IntegrityError:
+                # What a row refers to is not there; constraints are for the check of the database.
+                pass
+            except sa.exc.DBAPIError as error:
+                conditions = metadata.conditions(collection.table) or "none"
+                yield f"a row is refused: {str(error.orig).strip()} (conditions of indexes: {conditions})"
+                return
+            finally:
+                savepoint.rollback()

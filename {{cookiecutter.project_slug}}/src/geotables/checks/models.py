@@ -1,0 +1,84 @@
+"""Whether the models are what geotables can serve."""
+
+import importlib.util
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from geotables.collection import Collection
+from geotables.geometry import GEOJSON_TYPES, GeometryFormat, metadata
+from geotables.geometry.metadata import GeometryColumn
+from geotables.service import Service
+
+
+def file_of(service: Service, collection: Collection) -> str:
+    """The file that states a collection's model, such as ``tables/facilities.py`` in the project's package."""
+    module = sys.modules[collection.model.__module__]
+    file, spec = Path(str(module.__file__)), importlib.util.find_spec(service.package)
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        if file.is_relative_to(package):
+            file = file.relative_to(package)
+    return file.as_posix()
+
+
+def check_collections(service: Service) -> Iterator[str]:
+    """See that each collection has what it is served by."""
+    names = Counter(collection.name for collection in service.collections)
+    for name, number in names.items():
+        if number > 1:
+            yield f"COLLECTIONS: {number} collections are of the table {name}: each needs one of its own"
+    for collection in service.collections:
+        if collection.table.metadata is not service.migrations.metadata:
+            yield f"COLLECTIONS: {collection.name} is not in the metadata of MIGRATIONS: no revision would make it"
+        for problem in _lacking(collection):
+            yield f"{file_of(service, collection)}: {problem}"
+
+
+def _lacking(collection: Collection) -> Iterator[str]:
+    returned, name = collection.read.model_fields, collection.read.__name__
+    keys = [column.name for column in collection.table.primary_key]
+    if len(keys) != 1:
+        yield f"{collection.name} has {len(keys)} columns in its primary key, not one"
+    elif keys[0] not in returned:
+        yield f"{name} has no {keys[0]}, the primary key of {collection.name}"
+    geometry = collection.geometry.name
+    if geometry not in returned:
+        yield f"{name} has no {geometry}, the geometry of {collection.name}"
+    elif not any(isinstance(each, GeometryFormat) for each in returned[geometry].metadata):
+        yield f"{name}.{geometry} does not say how it is written: Annotated[BaseGeometry, GeoJSON(…)], or WKT(…)"
+
+
+def check_columns(service: Service) -> Iterator[str]:
+    """See that every geometry column has a type, a CRS and indexes, whether it is served or not."""
+    served = {collection.geometry: collection for collection in service.collections}
+    for table in service.migrations.metadata.sorted_tables:
+        for column in metadata.geometry_columns(table):
+            yield from _check_type(column)
+            yield from _check_indexes(column, served.get(column))
+
+
+def _check_type(column: GeometryColumn) -> Iterator[str]:
+    if metadata.geometry_type(column) not in (*GEOJSON_TYPES, "GEOMETRY"):
+        yield f"{column}: its geometry type is {metadata.geometry_type(column)}, which GeoJSON does not have"
+    if metadata.srid(column) <= 0:
+        yield f"{column}: its SRID is {metadata.srid(column)}: PostGIS would store 0, an unknown CRS"
+
+
+def _check_indexes(column: GeometryColumn, collection: Collection | None) -> Iterator[str]:
+    names = [str(index.name) for index in metadata.gist_indexes(column)]
+    if metadata.has_automatic_index(column):
+        names.append("the one that spatial_index=True has GeoAlchemy2 make")
+    if len(names) != 1:
+        listed = " and ".join(names) or "none"
+        yield f"{column}: it has {len(names)} GiST indexes in the model, not one: {listed}"
+    geography = list(metadata.geography_indexes(column))
+    if collection is not None and len(geography) != collection.crs.geographic:
+        wanted = int(collection.crs.geographic)
+        yield f"{column}: it has {len(geography)} geography indexes in the model, not {wanted}"
+    predicates = {
+        str(metadata.predicate(index)) for index in (*metadata.gist_indexes(column), *geography)
+    }
+    if len(predicates) > 1:
+        yield f"{column}: its spatial indexes are of different rows: {' and '.join(sorted(predicates))}"

@@ -1,0 +1,89 @@
+"""Whether the searches of the faces can use the indexes that are meant for them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex
+
+from geotables.checks.rows import make_copy, new_row
+from geotables.collection import Collection
+from geotables.db.statements import Statement
+from geotables.geometry import metadata, samples
+from geotables.http.faces import Search, faces_of
+from geotables.sql import queries, writes
+
+#: Parameters as PostgreSQL's own statements have them, so that the check can PREPARE what the service sends.
+DIALECT: sa.Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+def _searches(app: FastAPI, collection: Collection) -> Iterator[Search]:
+    """Each kind of spatial query that the faces of an application send of a collection."""
+    if next(metadata.gist_indexes(collection.geometry), None) is None:
+        # There is no index to search; the models are found wrong for it.
+        return
+    for face in faces_of(app):
+        yield from face.searches(collection)
+
+
+def check_predicate(app: FastAPI, collection: Collection) -> Iterator[str]:
+    """See that queries repeat the predicate to the letter: bound values would keep the index from being used."""
+    if not collection.is_partial:
+        return
+    predicate = str(collection.indexed_rows)
+    for search in _searches(app, collection):
+        # Not in the driver's text, which doubles percent signs.
+        if predicate not in str(search.statement.query.compile(dialect=DIALECT)):
+            yield f"queries: {search.name} of {collection.name} does not have the predicate {predicate} as the index spells it"
+
+
+def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection) -> Iterator[str]:
+    """See that PostgreSQL can use the indexes meant for each search, also where it plans without the values.
+
+    This is tried on a thousand equal rows with one index at a time: on the real rows it would depend on what they are
+    which index PostgreSQL prefers, if any.
+    """
+    table = collection.table
+    with connection.begin_nested() as savepoint:
+        make_copy(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY")
+        row = new_row(collection, 0, samples.geometries(collection.geometry)[0])
+        writes.insert_all(connection, queries.record(collection), [row])
+        multiply = f"INSERT INTO {table.name} SELECT {table.name}.* FROM {table.name}, generate_series(1, 1000)"
+        connection.execute(sa.text(multiply))
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        for search in _searches(app, collection):
+            for index in search.indexes:
+                with connection.begin_nested() as alone:
+                    connection.execute(CreateIndex(index))
+                    if index.name not in _indexes_used(connection, search.statement, search.values):
+                        yield f"plans: {search.name} of {collection.name} cannot use {index.name}"
+                    alone.rollback()
+        savepoint.rollback()
+
+
+def _indexes_used(
+    connection: sa.Connection, statement: Statement, values: Mapping[str, Any]
+) -> set[str]:
+    compiled = statement.query.params(values).compile(dialect=DIALECT)
+    bound = [compiled.params[name] for name in compiled.positiontup or ()]
+    given = f"({', '.join(['%s'] * len(bound))})" if bound else ""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(f"PREPARE checked AS {str(compiled).replace('%', '%%')}", ())
+        try:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE checked {given}", bound)
+            (plan,) = cursor.fetchall()[0]
+        finally:
+            cursor.execute("DEALLOCATE checked")
+    return set(_index_names(plan[0]["Plan"]))
+
+
+def _index_names(node: dict[str, Any]) -> Iterator[str]:
+    """The indexes that are searched or give an order; one that is read from end to end is of no use."""
+    if "Index Cond" in node or "Order By" in node:
+        yield node["Index Name"]
+    for child in node.get("Plans", ()):
+        yield from _index_names(child)

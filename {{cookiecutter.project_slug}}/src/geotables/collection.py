@@ -1,0 +1,201 @@
+"""The seam between a project and geotables: all that geotables knows about a table."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.orm import DeclarativeBase
+
+from geotables.context import Caller, current
+from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
+from geotables.db.statements import Condition, together
+from geotables.geometry import GeometryFormat, metadata
+from geotables.geometry.metadata import GeometryColumn
+
+if TYPE_CHECKING:
+    from fastapi.params import Depends
+
+#: Which rows a caller may see. The expression must be the same object for every caller, with parameters
+#: (``sa.bindparam``) for what differs: statements are built once for each expression.
+Where = Callable[[Caller], Condition]
+
+#: Called inside of the transaction before a row is written, with the connection, the caller, the stored row (None: it is
+#: new) and the new one (None: it is deleted), whose values it may set. It refuses by raising ``Refused``.
+BeforeWrite = Callable[
+    [sa.Connection, Caller, Mapping[str, Any] | None, dict[str, Any] | None], None
+]
+
+
+class Refused(ValueError):
+    """A row that ``before_write`` does not let be written; the message says why, to the client."""
+
+
+class Change(NamedTuple):
+    """A row that was written: what it was (None: it is new), and what it is (None: it is gone)."""
+
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
+
+
+#: Called after a transaction is committed, with the caller and the rows that it wrote.
+AfterCommit = Callable[[Caller, Sequence[Change]], None]
+
+#: Every row, whoever asks.
+EVERY_ROW = Condition(sa.true())
+
+
+class Collection:
+    """A table with a geometry column, as it is served.
+
+    What is not stated here comes from the model's metadata: key, geometry column, type, SRID, dimension, predicate.
+
+    Attributes:
+        model: The mapped class.
+        create: The schema of a row as a client sends it.
+        read: The schema of a row as the service returns it: a column that it does not have is hidden.
+        example: Makes rows that the table takes, by their number: the values of every column in ``create`` but the geometry.
+        title: For people.
+        description: For people.
+        readers: Dependencies of the routes that read, beside those of the whole service.
+        writers: Dependencies of the routes that write, likewise.
+    """
+
+    def __init__(
+        self,
+        model: type[DeclarativeBase],
+        *,
+        create: type[BaseModel],
+        read: type[BaseModel],
+        example: Callable[[int], dict[str, Any]],
+        title: str | None = None,
+        description: str | None = None,
+        readers: Sequence["Depends"] = (),
+        writers: Sequence["Depends"] = (),
+        where: Where | None = None,
+        before_write: BeforeWrite | None = None,
+        after_commit: AfterCommit | None = None,
+    ) -> None:
+        """State how a table is served.
+
+        Raises:
+            LookupError: The table has no geometry column, or several.
+            UnknownCRS: Its SRID is not one that a table can store.
+        """
+        self.model, self.create, self.read, self.example = model, create, read, example
+        self.readers, self.writers = list(readers), list(writers)
+        self.where, self.before_write, self.after_commit = where, before_write, after_commit
+        self.table = cast(sa.Table, model.__table__)
+        self.geometry: GeometryColumn = metadata.geometry_column(self.table)
+        self.crs: CRS = metadata.crs(self.geometry)
+        self.title = title or self.name.replace("_", " ").capitalize()
+        self.description = description or self._description()
+        self._rows = Condition(self.indexed_rows)
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.name}>"
+
+    def _description(self) -> str:
+        if self.is_partial:
+            return f"The rows of the table where {self.indexed_rows}."
+        return "Every row of the table."
+
+    @property
+    def name(self) -> str:
+        """The name of the table, and of the collection in URLs."""
+        return str(self.table.name)
+
+    @cached_property
+    def key(self) -> sa.Column[Any]:
+        """The primary key."""
+        (key,) = self.table.primary_key
+        return key
+
+    @cached_property
+    def columns(self) -> list[sa.Column[Any]]:
+        """The columns that are shown, in the order of the model."""
+        return [column for column in self.table.columns if column.name in self.read.model_fields]
+
+    @cached_property
+    def properties(self) -> list[sa.Column[Any]]:
+        """Those that are properties of a feature: neither the key nor the geometry."""
+        return [
+            column
+            for column in self.columns
+            if column is not self.geometry and column is not self.key
+        ]
+
+    @cached_property
+    def read_only(self) -> frozenset[str]:
+        """The columns that the database sets; what a client sends for them is ignored."""
+        return frozenset(getattr(self.create, "READ_ONLY", ()))
+
+    @cached_property
+    def format(self) -> GeometryFormat:
+        """How the REST resource writes the geometry, as the schema ``read`` says."""
+        found = self.read.model_fields[self.geometry.name].metadata
+        return next(each for each in found if isinstance(each, GeometryFormat))
+
+    @cached_property
+    def geometry_type(self) -> str:
+        """``POINT``, ``MULTIPOLYGON``, …: the type of the geometries, without their dimension."""
+        return metadata.geometry_type(self.geometry)
+
+    @cached_property
+    def has_z(self) -> bool:
+        """Whether the geometries have heights."""
+        return metadata.dimension(self.geometry) == 3
+
+    @cached_property
+    def storage_crs(self) -> Reference:
+        """The CRS of the table, as the OGC names it."""
+        return stored(self.crs)
+
+    @cached_property
+    def default_crs(self) -> Reference:
+        """The CRS of requests and answers that do not say otherwise: longitude, latitude in WGS 84, and a height."""
+        return CRS84H if self.has_z else CRS84
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """The CRSs that requests and answers may be in, by their URIs."""
+        offered = (self.default_crs, CRS84, self.storage_crs, LATLON, MERCATOR)
+        return {each.uri: each for each in offered}
+
+    @cached_property
+    def indexed_rows(self) -> sa.ColumnElement[bool]:
+        """The rows that the geometry's index holds: what every answer over many rows is about."""
+        return metadata.indexed_rows(self.geometry)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the geometry's index leaves rows out."""
+        return not isinstance(self.indexed_rows, sa.True_)
+
+    @cached_property
+    def version(self) -> sa.ColumnElement[str]:
+        """The version of a row: PostgreSQL's number of the transaction that wrote it."""
+        return sa.cast(sa.literal_column(f"{self.name}.xmin"), sa.Text())
+
+    @cached_property
+    def time(self) -> sa.Column[datetime.datetime] | None:
+        """The column that ``datetime`` asks about: the one attribute that is a time or a date, else ``created_at``."""
+        times = [
+            column for column in self.columns if isinstance(column.type, sa.DateTime | sa.Date)
+        ]
+        attributes = [column for column in times if column.name not in self.read_only]
+        if len(attributes) == 1:
+            return attributes[0]
+        return next((column for column in times if column.name == "created_at"), None)
+
+    def visible(self) -> Condition:
+        """The rows that the caller of the request may see, inside or outside of the index."""
+        return EVERY_ROW if self.where is None else self.where(current.get().caller)
+
+    def rows(self) -> Condition:
+        """The rows of answers over many: those that the index holds and that the caller may see."""
+        if self.where is None:
+            return self._rows
+        return together([self._rows, self.visible()])

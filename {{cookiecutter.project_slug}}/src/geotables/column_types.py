@@ -1,0 +1,94 @@
+"""Pydantic types for the columns of a table, and the base of the schemas of its rows."""
+
+import datetime
+import json
+import re
+from decimal import Decimal
+from numbers import Number
+from typing import Annotated, Any, ClassVar
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from geotables import json_numbers
+
+#: PostgreSQL's bigint.
+BigInt = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+
+#: PostgreSQL stores every character but NUL.
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+#: A number with all its decimals, as PostgreSQL writes it; Pydantic would write a string.
+ExactNumber = Annotated[Decimal, Field(json_schema_extra={"type": "number"})]
+
+
+def _storable(value: Any) -> Any:
+    """Refuse numbers that no double is near to, NaN among them, and NUL characters, which PostgreSQL cannot store."""
+    try:
+        text = orjson.dumps(value, default=json_numbers.write)
+        # It writes NaN as null, and a Decimal however large.
+        json.dumps(value, allow_nan=False, default=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(str(error)) from error
+    if re.search(rb"(?<!\\)(\\\\)*\\u0000", text):
+        raise ValueError("a NUL character")
+    return value
+
+
+#: Any JSON value that PostgreSQL's jsonb stores.
+Json = Annotated[Any, AfterValidator(_storable)]
+
+
+def _not_a_number(value: Any) -> Any:
+    """Refuse a number, which Pydantic would take for the seconds or the milliseconds since 1970, as it sees fit."""
+    if isinstance(value, Number) or re.fullmatch(r"\s*[-+]?[\d.]+\s*", str(value)):
+        reason = "a number is neither a date nor a time: write it like 2020-01-31T12:00:00Z"
+        raise PydanticCustomError("time", "{reason}", {"reason": reason})
+    return value
+
+
+def _in_utc(moment: datetime.datetime) -> datetime.datetime:
+    """Refuse a time that Python's calendar does not have in UTC. PostgreSQL takes offsets below 16 hours only."""
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError:
+        reason = "in UTC it is before the year 1 or after the year 9999"
+        raise PydanticCustomError("time", "{reason}", {"reason": reason}) from None
+
+
+#: A date, written as RFC 3339 has it.
+Date = Annotated[datetime.date, BeforeValidator(_not_a_number)]
+
+#: A time with its offset from UTC.
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_not_a_number), AfterValidator(_in_utc)]
+
+
+class RowIn(BaseModel):
+    """A row as a client sends it: what has a default, or may be null, may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    #: The columns that the database sets; what a client sends for them is ignored, so that it can send back what it got.
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "created_at", "updated_at"})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_read_only(cls, members: Any) -> Any:
+        if not isinstance(members, dict):
+            return members
+        return {name: members[name] for name in members if name not in cls.READ_ONLY}
+
+
+class RowOut(BaseModel):
+    """A row as the service returns it."""
+
+    model_config = ConfigDict(from_attributes=True)

@@ -1,0 +1,222 @@
+"""The schema's revisions, which Alembic keeps in the folder ``migrations``."""
+
+import importlib.util
+import io
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from geotables.db.database import examine
+
+# Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to
+# serve need not wait for it.
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+log = logging.getLogger(__name__)
+
+#: Where it was kept before, as by every project that does not name a table.
+SHARED_VERSION_TABLE = "alembic_version"
+
+#: Alembic's names of the newest revision.
+NEWEST = frozenset({"head", "heads"})
+
+
+class Migrations:
+    """The revisions of a project, and the tables that they make.
+
+    Attributes:
+        metadata: That of the models.
+        version_table: Where the project keeps its revision: another in the same database has a table of its own.
+    """
+
+    def __init__(self, metadata: sa.MetaData, *, package: str, version_table: str) -> None:
+        """Know a project's revisions.
+
+        Args:
+            metadata: That of the models.
+            package: The name of the project's package. A wheel has the revisions in its folder ``_migrations``; the sources
+                have them in ``migrations``, beside ``src``.
+            version_table: Where to keep the revision.
+        """
+        self.metadata, self.version_table = metadata, version_table
+        self._package = package
+
+    def config(self) -> "Config":
+        """Alembic's configuration for the revisions that belong to this package.
+
+        Raises:
+            FileNotFoundError: The package was installed without them.
+        """
+        from alembic.config import Config
+
+        spec = importlib.util.find_spec(self._package)
+        assert spec is not None and spec.origin is not None
+        package = Path(spec.origin).parent
+        # A wheel has them inside; the sources have them beside ``src``. The working directory may be another project's.
+        for folder in (package / "_migrations", package.parents[1] / "migrations"):
+            if (folder / "env.py").is_file():
+                alembic = Config()
+                alembic.set_main_option("script_location", str(folder).replace("%", "%%"))
+                return alembic
+        raise FileNotFoundError(
+            f"{package.name} was installed without its migrations: build its wheel from the project's folder"
+        )
+
+    def upgrade(self, url: sa.URL, revision: str = "head") -> None:
+        """Bring the database at a URL to a revision; Alembic reads the same from the settings. "head" leaves one as it is that a newer version has migrated.
+
+        Raises:
+            alembic.util.CommandError: The database cannot be brought there, or lacks a table afterwards.
+        """
+        from alembic import command
+        from alembic.util import CommandError
+
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            # The first revision adds PostGIS.
+            if problems := list(examine(connection, installed=False)):
+                raise CommandError("\n".join(problems))
+        try:
+            command.upgrade(self.config(), revision)
+        except CommandError as error:
+            with engine.connect() as connection:
+                newer = ", ".join(self.unknown(self.current(connection)))
+            if not newer:
+                raise
+            if revision not in NEWEST:
+                raise CommandError(
+                    f"the database is at revision {newer}, to which a newer version has migrated it: this one cannot"
+                    f" bring it to {revision}, and has changed nothing"
+                ) from error
+            log.warning(
+                "a newer version has migrated the database to revision %s, which this one leaves as it is",
+                newer,
+            )
+        else:
+            with engine.connect() as connection:
+                self._check_reached(connection, revision)
+        with engine.connect() as connection:
+            if revision in NEWEST and (missing := self.missing_tables(connection)):
+                raise CommandError(
+                    f"the database is migrated, but has no table {', '.join(missing)}: restore it from a backup; "
+                    f"or, to make everything anew, drop {self.version_table} and migrate again"
+                )
+
+    def _check_reached(self, connection: sa.Connection, revision: str) -> None:
+        """See that the database is not beyond a revision: to upgrade to it has done nothing."""
+        from alembic.util import CommandError
+
+        if {"+", "-"} & set(revision):
+            # It is relative, such as 0001+1: Alembic itself refuses to go down.
+            return
+        script, reached = self._scripts(), self.current(connection)
+        wanted = {found.revision for found in script.get_revisions(revision) if found is not None}
+        # None is that of "base": a database without tables.
+        if reached and (wanted or {revision}) - set(reached):
+            raise CommandError(
+                f"the database is at revision {', '.join(reached)}, beyond {revision}: nothing was changed. An older version "
+                f"of the service runs on it as it is. `alembic downgrade {revision}` in the project's folder undoes the "
+                "later revisions, and loses what is stored in their columns and tables"
+            )
+
+    def current(self, connection: sa.Connection) -> tuple[str, ...]:
+        """The revisions that the database is at: one, unless there are branches; none before the first migration."""
+        from alembic.runtime.migration import MigrationContext
+
+        return MigrationContext.configure(
+            connection, opts={"version_table": self.version_table}
+        ).get_current_heads()
+
+    def unknown(self, recorded: Iterable[str]) -> list[str]:
+        """Those of some revisions that this version does not have: a newer one has made them."""
+        return sorted(set(recorded) - set(self.revisions()))
+
+    def revisions(self) -> list[str]:
+        """The revisions, newest first."""
+        return [script.revision for script in self._scripts().walk_revisions()]
+
+    def _scripts(self) -> "ScriptDirectory":
+        from alembic.script import ScriptDirectory
+
+        return ScriptDirectory.from_config(self.config())
+
+    def missing_tables(self, connection: sa.Connection) -> list[str]:
+        """The tables of the models that the database does not have."""
+        inspector = sa.inspect(connection)
+        return [
+            table.fullname
+            for table in self.metadata.sorted_tables
+            if not inspector.has_table(table.name, schema=table.schema)
+        ]
+
+    def sql(self) -> str:
+        """The SQL of all revisions."""
+        from alembic import command
+
+        alembic = self.config()
+        alembic.output_buffer = io.StringIO()
+        command.upgrade(alembic, "head", sql=True)
+        return alembic.output_buffer.getvalue()
+
+    def take_over(self, connection: sa.Connection) -> None:
+        """Copy this project's revision from the table that projects shared.
+
+        A revision there is this project's if the project has it and one of the tables that it and the earlier ones make
+        is there: every project begins with 0001.
+        """
+        from alembic.runtime.migration import MigrationContext
+
+        from geotables.db.comparison import tables_made
+
+        schema = connection.dialect.default_schema_name
+        inspector = sa.inspect(connection)
+        context = MigrationContext.configure(
+            connection, opts={"version_table": self.version_table, "version_table_schema": schema}
+        )
+        if context.get_current_heads() or not inspector.has_table(
+            SHARED_VERSION_TABLE, schema=schema
+        ):
+            return
+        quoted = connection.dialect.identifier_preparer.format_table(
+            sa.table(SHARED_VERSION_TABLE, schema=schema)
+        )
+        recorded = set(connection.scalars(sa.text(f"SELECT version_num FROM {quoted}")))
+        script = self._scripts()
+        ours = tuple(recorded & set(self.revisions()))
+        made = tables_made(script.iterate_revisions(ours, "base")) or {*self.metadata.tables}
+        if ours and any(inspector.has_table(name, schema=schema) for name in made):
+            log.warning(
+                "%s takes over revision %s of %s", self.version_table, ", ".join(ours), quoted
+            )
+            # Its type is said to be of a single revision.
+            context.stamp(script, ours)  # type: ignore[arg-type]
+
+    def comparison(self, connection: sa.Connection) -> dict[str, Any]:
+        """How Alembic compares the database with the models, and writes what it finds.
+
+        A table is this project's if a model has it or a revision makes it. Others are left alone, such as those of QGIS, of
+        extensions, and of other services, and so are the partitions of a table.
+        """
+        from geoalchemy2 import alembic_helpers
+
+        from geotables.db.comparison import tables_made
+
+        made = tables_made(self._scripts().walk_revisions())
+        ours = {table.name for table in self.metadata.sorted_tables} | made
+        ours -= set(connection.scalars(_PARTITIONS))
+        return {
+            "version_table": self.version_table,
+            # Where CREATE TABLE puts the project's tables, too, whatever else the search path has.
+            "version_table_schema": connection.dialect.default_schema_name,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _parents: kind != "table" or name in ours,
+            "render_item": alembic_helpers.render_item,
+        }
+
+
+_PARTITIONS = sa.text("SELECT relname FROM pg_class WHERE relispartition")

@@ -1,0 +1,98 @@
+"""Statements that are built and compiled once, and sent without SQLAlchemy."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.sql.dml import ReturningInsert
+
+from geotables import json_numbers
+
+#: A row as the driver has it.
+Row: TypeAlias = tuple[Any, ...]
+
+
+def json_text(value: Any) -> str:
+    """Serialize a JSON value for PostgreSQL."""
+    return orjson.dumps(value, default=json_numbers.write).decode()
+
+
+_DIALECT: sa.Dialect = PGDialect_psycopg2(json_serializer=json_text)  # type: ignore[no-untyped-call]
+
+
+class Condition(NamedTuple):
+    """Which rows are asked for.
+
+    Attributes:
+        expression: The condition in SQL: the same object for all conditions of its kind, which differ in values alone.
+        values: The values of its parameters, by their names.
+        indexed: Whether an index may find the rows.
+    """
+
+    expression: sa.ColumnElement[bool]
+    values: Mapping[str, Any] = {}
+    indexed: bool = False
+
+
+def together(conditions: Iterable[Condition]) -> Condition:
+    """One condition of several, all of which rows must meet."""
+    values: dict[str, Any] = {}
+    expressions = []
+    for condition in conditions:
+        expressions.append(condition.expression)
+        values |= condition.values
+    return Condition(_all(tuple(expressions)), values)
+
+
+@lru_cache(maxsize=256)
+def _all(expressions: tuple[sa.ColumnElement[bool], ...]) -> sa.ColumnElement[bool]:
+    """The same object for the same conditions, for which statements are kept."""
+    return sa.and_(*expressions)
+
+
+class Statement:
+    """A SELECT or an INSERT whose parameters that differ from use to use have names.
+
+    To build one takes SQLAlchemy several times as long as PostgreSQL takes to find a row by its id, and to send one about
+    as long. So this is for what clients ask for all the time: its rows are the driver's, in which PostgreSQL must have
+    written what Python has no type for.
+
+    Attributes:
+        query: The statement as SQLAlchemy has it.
+        text: The same as the driver takes it.
+        sorting: Whether it needs ``work_mem`` for a sort.
+        alone: Whether other processes shall not help: PostgreSQL takes some 20 ms to start them, and where clients send many
+            such statements at once, they only take turns with each other.
+    """
+
+    def __init__(
+        self,
+        query: sa.Select[Any] | ReturningInsert[Any],
+        *,
+        sorting: bool = False,
+        alone: bool = False,
+        explained: bool = False,
+    ) -> None:
+        """Compile a statement; ``explained``, it returns its plan instead of its rows."""
+        self.query, self.sorting, self.alone = query, sorting, alone
+        compiled = query.compile(dialect=_DIALECT)
+        self.text = f"EXPLAIN (FORMAT JSON) {compiled}" if explained else str(compiled)
+        # What the driver does not write by itself, such as JSON.
+        self._writers = {
+            name: write
+            for bound, name in compiled.bind_names.items()
+            if (write := bound.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+        }
+        self._always = compiled.params | self._written(compiled.params)
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of all the parameters, of which those that differ are given."""
+        return {**self._always, **given, **self._written(given)}
+
+    def _written(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: write(values[name]) for name, write in self._writers.items() if name in values
+        }

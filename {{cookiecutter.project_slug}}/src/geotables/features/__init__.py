@@ -1,0 +1,39 @@
+"""OGC API - Features: collections as GeoJSON, filtered, sorted, in CRSs of the client's choice, and edited."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI, params
+
+from geotables.collection import Collection
+from geotables.features import edits, queryables, routes
+from geotables.features.searches import searches
+from geotables.http.faces import Face, register
+from geotables.http.json_schemas import feature_schemas
+from geotables.http.routing import CollectionRoute
+
+CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *queryables.CONFORMANCE)
+
+
+def install(
+    app: FastAPI,
+    collections: Sequence[Collection],
+    *,
+    readers: Sequence[params.Depends] = (),
+    writers: Sequence[params.Depends] = (),
+) -> None:
+    """Serve collections by OGC API - Features.
+
+    Args:
+        app: The application.
+        collections: The collections.
+        readers: Dependencies of every route.
+        writers: Dependencies of the routes that write, besides.
+    """
+    for collection in collections:
+        router = APIRouter(tags=["Features"], route_class=CollectionRoute)
+        items = routes.Items(collection)
+        items.add_to(router)
+        queryables.add_to(router, collection)
+        edits.Edits(items).add_to(router, [*writers, *collection.writers])
+        app.include_router(router, dependencies=[*readers, *collection.readers])
+    register(app, Face("features", CONFORMANCE, searches, feature_schemas))

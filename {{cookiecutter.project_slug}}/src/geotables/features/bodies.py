@@ -1,0 +1,241 @@
+"""Features as clients send them: GeoJSON in a CRS of their choice, that the table can store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import numpy as np
+import shapely
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError, create_model
+from shapely.geometry.base import BaseGeometry
+from starlette.exceptions import HTTPException
+
+from geotables import geometry
+from geotables.collection import Collection
+from geotables.crs import MERCATOR, WGS84, Reference, lonlat_of_mercator
+from geotables.geometry import arrays
+from geotables.http.bodies import JSON, bodies_of, parsed_stored, refused
+from geotables.http.merge_patch import merge
+from geotables.http.parameters import located
+
+#: The media types of a feature, and of a patch of one.
+FEATURES = ("application/geo+json", JSON)
+PATCHES = ("application/merge-patch+json", *FEATURES)
+
+#: What a feature has besides members that nobody knows, which are ignored (RFC 7946, section 6.1).
+FEATURE_MEMBERS = frozenset({"type", "id", "bbox", "geometry", "properties", "links"})
+
+
+class FeatureBodies:
+    """How features in bodies become rows of a collection.
+
+    Attributes:
+        feature_body: The type of an endpoint's parameter for the JSON of a feature or a collection of them.
+        patch_body: The same for a patch of a feature.
+        content_crs: The same for the CRS of the request's coordinates.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.rows = bodies_of(collection)
+        self._geometry = collection.geometry.name
+        placed: Any = {self._geometry: (Any, ...)}
+        # The model of a row whose geometry has been looked at together with many others.
+        self._placed_row: type[BaseModel] = create_model(
+            "PlacedRow", __base__=self.rows.model, **placed
+        )
+        # Dependencies, not parameters of the type of a body: FastAPI would parse those before it asks who calls.
+        self.feature_body: Any = Annotated[Any, Depends(self._json_of(*FEATURES))]
+        self.patch_body: Any = Annotated[Any, Depends(self._json_of(*PATCHES))]
+        self.content_crs: Any = Annotated[Reference, Depends(self._content_crs)]
+
+    def _json_of(self, *media_types: str) -> Callable[..., Any]:
+        """A dependency that reads the request's JSON, if it is of one of the types."""
+
+        async def read(request: Request) -> Any:
+            header = request.headers.get("content-type", media_types[0])
+            media_type = header.partition(";")[0].strip()
+            if media_type.lower() not in media_types:
+                expected = f"the body is {media_type}, not one of {', '.join(media_types)}"
+                raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, expected)
+            return await self.rows.read(request)
+
+        return read
+
+    async def _content_crs(self, request: Request) -> Reference:
+        """The CRS of the request's coordinates; its URI may lack the brackets."""
+        references = self.collection.references
+        header = request.headers.get("content-crs", self.collection.default_crs.uri)
+        uri = header.strip().removeprefix("<").removesuffix(">")
+        if uri not in references:
+            reason = f"Content-Crs is not one of {', '.join(references)}"
+            raise HTTPException(HTTPStatus.BAD_REQUEST, reason)
+        return references[uri]
+
+    def row_of(self, feature: Any, crs: Reference, *place: str | int) -> BaseModel:
+        """The row that a feature is to become.
+
+        Args:
+            feature: GeoJSON, as a client sent it.
+            crs: The CRS of its coordinates.
+            place: Where it is in the body.
+
+        Raises:
+            RequestValidationError: It is no feature, or one that the table cannot store.
+        """
+        members = self._members(feature, *place)
+        try:
+            shape = self._shape(feature.get("geometry"), crs)
+        except ValueError as error:
+            raise refused(str(error), *place, "geometry") from error
+        return self._validated(self.rows.model, members, shape, *place)
+
+    def rows_of(
+        self, features: Sequence[Any], crs: Reference, *place: str | int
+    ) -> list[BaseModel]:
+        """The rows that features are to become.
+
+        Args:
+            features: GeoJSON, as a client sent it.
+            crs: The CRS of their coordinates.
+            place: Where the array of them is in the body.
+
+        Raises:
+            RequestValidationError: One is no feature, or the table cannot store it.
+        """
+        shapes = self._shapes(features, crs)
+        storable = arrays.storable(shapes, self.collection.geometry, self._placed_srid(crs))
+        rows = []
+        for number, feature in enumerate(features):
+            if storable[number]:
+                members = self._members(feature, *place, number)
+                shape = shapes[number]
+                rows.append(self._validated(self._placed_row, members, shape, *place, number))
+            else:
+                # Why it cannot be stored is for ``row_of`` to say.
+                rows.append(self.row_of(feature, crs, *place, number))
+        return rows
+
+    def change_of(
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference
+    ) -> tuple[BaseModel, frozenset[str] | None]:
+        """The new values of the members that a patch of a feature changes, and their names; None if it changes none.
+
+        Args:
+            patch: The feature's members.
+            stored: The feature as the service has written it, in the CRS of the patch where that has a geometry.
+            crs: The CRS of the patch.
+
+        Raises:
+            RequestValidationError: It is no patch of a feature, or the table cannot store it.
+        """
+        if patch.get("type", "Feature") != "Feature":
+            raise refused("not a patch of a GeoJSON object of the type Feature")
+        for name in patch:
+            if name in self.rows.model.model_fields and name not in FEATURE_MEMBERS:
+                inner = "geometry" if name == self._geometry else f"properties.{name}"
+                raise refused(f"a feature has this as {inner}", name)
+        members = dict(self.rows.patch_of(patch.get("properties", {}), "properties"))
+        if self._geometry in members:
+            raise refused("the geometry is no property", "properties", self._geometry)
+        shape = stored["geometry"]
+        if "geometry" in patch:
+            try:
+                shape = merge(parsed_stored(shape), patch["geometry"])
+                members[self._geometry] = self._shape(shape, crs)
+            except ValueError as error:
+                raise refused(str(error), "geometry") from error
+        row = stored["properties"] | {self._geometry: stored["geometry"]}
+        try:
+            new, names = self.rows.change(members, row)
+        except RequestValidationError as error:
+            errors = [self._in_feature(each, 0) for each in error.errors()]
+            raise RequestValidationError(errors) from error
+        if names is None:
+            return new, None
+        return new, names & self.rows.replaced(shape, stored["geometry"])
+
+    def _members(self, feature: Any, *place: str | int) -> dict[str, Any]:
+        """The properties of a feature that a row is to have."""
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            raise refused("not a GeoJSON object of the type Feature", *place)
+        properties = feature.get("properties")
+        if properties is None:
+            properties = {}
+        if not isinstance(properties, dict):
+            raise refused("the properties of a feature are an object", *place, "properties")
+        self.rows.check_number(properties, *place, "properties")
+        if self._geometry in properties:
+            raise refused("the geometry is no property", *place, "properties", self._geometry)
+        return {
+            name: value for name, value in properties.items() if not self._is_unset(name, value)
+        }
+
+    def _validated(
+        self,
+        model: type[BaseModel],
+        members: dict[str, Any],
+        shape: BaseGeometry,
+        *place: str | int,
+    ) -> BaseModel:
+        """A row of the properties and the geometry of a feature."""
+        try:
+            return model.model_validate(members | {self._geometry: shape})
+        except ValidationError as error:
+            errors = [self._in_feature(each, len(place)) for each in located(error, "body", *place)]
+            raise RequestValidationError(errors) from error
+
+    def _shape(self, shape: Any, crs: Reference) -> BaseGeometry:
+        """The geometry of a feature, x before y in the CRS of the table or in WGS 84.
+
+        Raises:
+            ValueError: It is no GeoJSON geometry.
+        """
+        if not isinstance(shape, dict):
+            raise ValueError("not a GeoJSON geometry, which every feature of this collection has")
+        return self._placed(geometry.read(shape, default_srid=WGS84), crs)
+
+    def _shapes(self, features: Sequence[Any], crs: Reference) -> arrays.Geometries:
+        """The geometries of all the features at once; None where there is none, or where it is malformed."""
+        shapes = [each.get("geometry") if isinstance(each, dict) else None for each in features]
+        read = arrays.read([shape if isinstance(shape, dict) else None for shape in shapes])
+        placed: arrays.Geometries = self._placed(read, crs)
+        return placed
+
+    def _placed(self, shapes: Any, crs: Reference) -> Any:
+        """A geometry as a client sent it, or an array of them, x before y in the CRS of the table or in WGS 84."""
+        has_z = bool(np.any(shapely.has_z(shapes)))
+        srid = self._placed_srid(crs)
+        if crs.swapped:
+            shapes = shapely.transform(shapes, _swapped, include_z=has_z)
+        if srid != crs.srid:
+            shapes = shapely.transform(shapes, lonlat_of_mercator, include_z=has_z)
+        return shapely.set_srid(shapes, srid)
+
+    def _placed_srid(self, crs: Reference) -> int:
+        """The SRID for coordinates of a CRS: Web Mercator becomes WGS 84 here, unless it is what the table stores."""
+        return WGS84 if crs.srid == MERCATOR.srid != self.collection.crs.srid else crs.srid
+
+    def _is_unset(self, name: str, value: Any) -> bool:
+        """Whether a member is null whose column cannot be: that is how clients write what they leave to its default."""
+        columns = self.collection.table.columns
+        return value is None and name in columns and not columns[name].nullable
+
+    def _in_feature(self, error: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """An error of a row, at its place in the feature."""
+        body, member = error["loc"][: depth + 1], error["loc"][depth + 1 :]
+        inner = ("geometry",) if member[:1] == (self._geometry,) else ("properties", *member)
+        return {**error, "loc": (*body, *inner)}
+
+
+def _swapped(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return coordinates[:, [1, 0, *range(2, coordinates.shape[1])]]
+
+
+@cache
+def feature_bodies_of(collection: Collection) -> FeatureBodies:
+    """How features in bodies become rows of a collection; made once."""
+    return FeatureBodies(collection)

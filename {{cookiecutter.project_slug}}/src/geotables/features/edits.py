@@ -1,0 +1,172 @@
+"""OGC API - Features, part 4: features are created, replaced, updated and deleted, and no change undoes another."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request, params
+from starlette.responses import Response
+
+from geotables.crs import Reference
+from geotables.features.bodies import FEATURES, PATCHES, feature_bodies_of
+from geotables.features.routes import Items, described, missing
+from geotables.http import etags, formats, openapi
+from geotables.http.bodies import documented, refused
+from geotables.http.formats import GEOJSON
+from geotables.http.json_schemas import name_of
+from geotables.http.openapi import answers, reference
+from geotables.http.parameters import database_of
+from geotables.http.routing import typed
+from geotables.sql import writes
+from geotables.sql.writes import Writing
+
+CONFORMANCE = tuple(
+    f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
+    for name in ("create-replace-delete", "update", "features", "optimistic-locking-etags")
+)
+
+#: Why a change may be refused, apart from what every route may answer.
+REFUSED = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+class Edits:
+    """Changes of the features of a collection."""
+
+    def __init__(self, items: Items) -> None:
+        self._collection, self._items = items.collection, items
+        self._bodies = feature_bodies_of(items.collection)
+        #: What answers are made of, whatever CRS the request is in.
+        self._record = items.geojson[items.collection.default_crs.uri]
+
+    def add_to(self, router: APIRouter, dependencies: Sequence[params.Depends]) -> None:
+        """Add the routes that change features to a router.
+
+        Args:
+            router: The router.
+            dependencies: Those of routes that write.
+        """
+        collection, bodies, item = self._collection, self._bodies, self._items.item
+        typed_body = {"body": bodies.feature_body, "crs": bodies.content_crs}
+        typed_patch = {"body": bodies.patch_body, "crs": bodies.content_crs}
+        feature, new = name_of(collection, "Feature"), name_of(collection, "NewFeature")
+        news = name_of(collection, "NewFeatureOrCollection")
+        router.post(
+            self._items.items,
+            operation_id=f"create_features_{collection.name}",
+            response_class=Response,
+            status_code=HTTPStatus.CREATED,
+            responses=answers(
+                *REFUSED,
+                success=HTTPStatus.CREATED,
+                formats=[GEOJSON],
+                schema=name_of(collection, "FeatureOrCollection"),
+            ),
+            openapi_extra=documented(reference(news), FEATURES, "Content-Crs"),
+            dependencies=dependencies,
+        )(typed(self.create_features, **typed_body))
+        router.put(
+            item,
+            operation_id=f"replace_feature_{collection.name}",
+            response_class=Response,
+            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
+            openapi_extra=documented(reference(new), FEATURES, "Content-Crs", "If-Match"),
+            dependencies=dependencies,
+        )(typed(self.replace_feature, **typed_body))
+        router.patch(
+            item,
+            operation_id=f"change_feature_{collection.name}",
+            response_class=Response,
+            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
+            openapi_extra=documented(reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match"),
+            dependencies=dependencies,
+        )(typed(self.change_feature, **typed_patch))
+        router.delete(
+            item,
+            operation_id=f"delete_feature_{collection.name}",
+            response_class=Response,
+            status_code=HTTPStatus.NO_CONTENT,
+            openapi_extra={"parameters": openapi.headers("If-Match")},
+            responses=answers(
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.CONFLICT,
+                HTTPStatus.PRECONDITION_FAILED,
+                success=HTTPStatus.NO_CONTENT,
+            ),
+            dependencies=dependencies,
+        )(self.delete_feature)
+
+    def create_features(self, request: Request, body: Any, crs: Reference) -> Response:
+        """Add a feature, or all the features of a collection: every one, or none if one is refused."""
+        record, default = self._record, self._collection.default_crs
+        if not (isinstance(body, dict) and body.get("type") == "FeatureCollection"):
+            new = self._bodies.row_of(body, crs)
+            row = writes.insert(database_of(request), record, new)
+            created = record.encode_one(row)
+            headers = described(row, GEOJSON, default)
+            headers["Location"] = formats.url(request, f"{self._items.items}/{created['id']}")
+            return formats.json(created, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+        features = body.get("features")
+        if not isinstance(features, list):
+            raise refused("the features of a FeatureCollection are an array", "features")
+        news = self._bodies.rows_of(features, crs, "features")
+        with writes.transaction(database_of(request), self._collection) as writing:
+            rows = writing.insert(record, news)
+        collection = {"type": "FeatureCollection", "features": record.encode(rows)}
+        headers = {"Content-Crs": f"<{default.uri}>"}
+        return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+
+    def replace_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
+        """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
+        before = self._items.geojson[crs.uri]
+        new = self._bodies.row_of(body, crs)
+        with writes.transaction(database_of(request), self._collection) as writing:
+            key = self._lock(writing, request, id)
+            stored = writing.connection.execute(before.by_id.query, {"id": key}).one()
+            shape = before.encode_one(stored)["geometry"]
+            names = self._bodies.rows.replaced(body["geometry"], shape)
+            row = writing.update(self._record, key, new, names)
+        return self._changed(row)
+
+    def change_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
+        """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
+        if not isinstance(body, dict):
+            raise refused("a patch of a feature is an object")
+        # A patch of the geometry applies to it in the CRS of the request.
+        before = self._items.geojson[crs.uri] if "geometry" in body else self._record
+        with writes.transaction(database_of(request), self._collection) as writing:
+            key = self._lock(writing, request, id)
+            row = writing.connection.execute(before.by_id.query, {"id": key}).one()
+            new, names = self._bodies.change_of(body, before.encode_one(row), crs)
+            if names is not None:
+                row = writing.update(self._record, key, new, names)
+        return self._changed(row)
+
+    def delete_feature(self, request: Request, id: str) -> Response:
+        """Remove a feature."""
+        with writes.transaction(database_of(request), self._collection) as writing:
+            writing.delete(self._lock(writing, request, id))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _lock(self, writing: Writing, request: Request, id: str) -> Any:
+        """Keep others from changing a feature until the transaction ends; its id as the column has it.
+
+        Raises:
+            HTTPException: There is none, or it is not as the client knows it (If-Match).
+        """
+        key = self._items.known(id)
+        version = writing.lock(key)
+        etags.check(request, version)
+        if version is None:
+            raise missing(id)
+        return key
+
+    def _changed(self, row: sa.Row[Any]) -> Response:
+        headers = described(row, GEOJSON, self._collection.default_crs)
+        return formats.json(self._record.encode_one(row), GEOJSON.media_type, headers=headers)

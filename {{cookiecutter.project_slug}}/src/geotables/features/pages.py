@@ -1,0 +1,38 @@
+"""Features as pages for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from starlette.responses import Response
+
+from geotables.collection import Collection
+from geotables.features.sequences import names, plain
+from geotables.ogc import html
+from geotables.sql.queries import Feature
+
+
+def feature(
+    collection: Collection, content: Mapping[str, Any], headers: dict[str, str]
+) -> Response:
+    """One feature: its properties and its geometry."""
+    members = {**content["properties"], collection.geometry.name: content["geometry"]}
+    title = f"{collection.name} {content['id']}"
+    return html.page(title, html.members(members), content["links"], headers)
+
+
+def features(
+    record: Feature,
+    rows: Iterable[Sequence[Any]],
+    links: Sequence[Mapping[str, Any]],
+    headers: dict[str, str],
+) -> Response:
+    """A page of features: a line for each."""
+    collection = record.collection
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names(record))
+    lines = [f"<tr>{head}</tr>"]
+    for id, geometry, *values in rows:
+        own = f'<a href="items/{id}">{id}</a>'
+        cells = map(html.text, [geometry, *map(plain, collection.properties, values)])
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in [own, *cells]) + "</tr>")
+    return html.page(collection.name, html.table(lines), links, headers)

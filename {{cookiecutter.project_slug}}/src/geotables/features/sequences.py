@@ -1,0 +1,79 @@
+"""Features as CSV and as GeoJSON text sequences."""
+
+import re
+from collections.abc import Generator, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import anyio
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from geotables.http.formats import CSV, SEQUENCE
+from geotables.sql.queries import Feature
+from geotables.sql.stream import RECORD_SEPARATOR
+
+
+def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]) -> Response:
+    """A line for each feature; the geometry is WKT."""
+    properties = record.collection.properties
+    lines = [names(record)]
+    for id, geometry, *values in rows:
+        lines.append([id, geometry, *map(plain, properties, values)])
+    text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
+    return Response(text, headers=headers, media_type=CSV.media_type)
+
+
+def names(record: Feature) -> list[Any]:
+    """The heads of the columns of a table of features."""
+    collection = record.collection
+    properties = [column.name for column in collection.properties]
+    return [collection.key.name, collection.geometry.name, *properties]
+
+
+def _cell(value: Any) -> str:
+    """A value as RFC 4180 has it. NULL is empty and an empty text is in quotes, as PostgreSQL's COPY writes them."""
+    if value is None:
+        return ""
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if not text or _QUOTED.search(text) else text
+
+
+_QUOTED = re.compile(r'[",\r\n]')
+
+
+def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
+    """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
+    texts = b"".join([RECORD_SEPARATOR + orjson.dumps(feature) + b"\n" for feature in features])
+    return Response(texts, headers=headers, media_type=SEQUENCE.media_type)
+
+
+class Stream(StreamingResponse):
+    """A GeoJSON text sequence of any length, which nobody has as a whole."""
+
+    def __init__(self, texts: Generator[bytes, None, None], headers: dict[str, str]) -> None:
+        # Before anything is answered: what fails here is answered as any other error.
+        first = next(texts, b"")
+        super().__init__(chain([first], texts), headers=headers, media_type=SEQUENCE.media_type)
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Whatever has ended it, such as a client that leaves: the connection is for others again.
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._texts.close)
+
+
+def plain(column: sa.Column[Any], value: Any) -> Any:
+    """A value without the quotes that a time has as JSON, as has a number that is infinite; true and false as in JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and not isinstance(column.type, sa.String | JSONB):
+        return value.strip('"')
+    return value

@@ -1,0 +1,270 @@
+"""The commands ``load`` and ``export``."""
+
+import argparse
+import codecs
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+
+from geotables.collection import Collection
+from geotables.crs import Bounds
+from geotables.db.statements import Condition, json_text, together
+
+if TYPE_CHECKING:
+    from geotables.service import Service
+
+# What reads and writes files is imported by the command that does: the others need not wait for it.
+
+
+def add_commands(commands: Any, service: "Service") -> None:
+    """Add ``load`` and ``export`` to the command line."""
+    _add_load(commands.add_parser("load", help="make rows of the features of a file"), service)
+    _add_export(
+        commands.add_parser("export", help="write rows to a file or to standard output"), service
+    )
+
+
+def _add_load(load: argparse.ArgumentParser, service: "Service") -> None:
+    load.add_argument(
+        "file",
+        type=Path,
+        help="GeoJSON, a sequence of it, CSV, GeoPackage, FlatGeobuf, Shapefile, XLSX, …",
+    )
+    _add_table(load, service.collections)
+    load.add_argument(
+        "--key",
+        metavar="ATTRIBUTE",
+        help="a unique attribute: change the row that has a feature's value, if there is one",
+    )
+    load.add_argument(
+        "--map",
+        type=_renamed,
+        action="append",
+        default=[],
+        metavar="PROPERTY=ATTRIBUTE",
+        help="where a property is not called as its attribute; may be repeated",
+    )
+    load.add_argument("--layer", help="which one, of a file that has several")
+    load.add_argument(
+        "--source-crs", type=_srid, metavar="EPSG:n", help="the CRS, whatever the file says"
+    )
+    load.add_argument(
+        "--x", metavar="COLUMN", help="of a table without geometries: longitude or easting"
+    )
+    load.add_argument("--y", metavar="COLUMN", help="latitude or northing")
+    load.add_argument("--z", metavar="COLUMN", help="height")
+    load.add_argument(
+        "--encoding",
+        type=_encoding,
+        help="of the texts, such as latin1 (default: as the file says)",
+    )
+    load.add_argument(
+        "--empty",
+        choices=["null", "default", "text"],
+        help="what an empty text or cell stands for in a text attribute (default: an empty cell of"
+        " CSV for NULL, an empty text in quotes or of another format for itself)",
+    )
+    load.add_argument("--id-to", metavar="ATTRIBUTE", help="takes the features' own ids")
+    load.add_argument("--force-2d", action="store_true", help="drop z and m")
+    load.add_argument("--linearize", action="store_true", help="make lines of curves")
+    load.add_argument("--make-valid", action="store_true", help="repair invalid geometries")
+    load.add_argument(
+        "--skip-invalid", action="store_true", help="load the others where features are refused"
+    )
+    load.add_argument(
+        "--rejects",
+        type=Path,
+        metavar="FILE",
+        help="for the features that are refused, with the reasons (default: NAME.rejects.geojsonl)",
+    )
+    load.set_defaults(run=partial(_load, service))
+
+
+def _add_export(export: argparse.ArgumentParser, service: "Service") -> None:
+    export.add_argument("file", type=Path, nargs="?", help="default: standard output")
+    _add_table(export, service.collections)
+    export.add_argument(
+        "--format",
+        choices=["geojsonseq", "geojson", "flatgeobuf", "geopackage", "csv", "shapefile"],
+        help="default: by the name of the file, else geojsonseq, a feature to a line",
+    )
+    export.add_argument(
+        "--bbox",
+        type=_box,
+        metavar="W,S,E,N",
+        help="what intersects a box, in degrees of WGS 84, such as --bbox=-1,50,2,52",
+    )
+    export.add_argument(
+        "--all", action="store_true", help="also the rows that a partial index leaves out"
+    )
+    export.add_argument(
+        "--for-spreadsheets",
+        action="store_true",
+        help="write ' before texts in CSV that a spreadsheet would take for a formula, such as =1+1",
+    )
+    export.set_defaults(run=partial(_export, service))
+
+
+def _add_table(parser: argparse.ArgumentParser, collections: Sequence[Collection]) -> None:
+    parser.add_argument(
+        "--table",
+        type=partial(_named, collections),
+        # A text, which argparse converts like any other value.
+        default="",
+        metavar="NAME",
+        help="which one, of a service that has several",
+    )
+
+
+def _named(collections: Sequence[Collection], name: str) -> Collection:
+    """The collection of a name; of none, the only one."""
+    for collection in collections:
+        if collection.name == name or (not name and len(collections) == 1):
+            return collection
+    names = ", ".join(collection.name for collection in collections)
+    if not name:
+        raise argparse.ArgumentTypeError(f"say which of the tables: {names}")
+    raise argparse.ArgumentTypeError(f"{name!r} is none of the tables: {names}")
+
+
+def _box(text: str) -> Bounds:
+    from geotables.http.parameters import BBox
+
+    try:
+        box: Bounds = TypeAdapter(BBox).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+    return box
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    source, _, attribute = text.rpartition("=")
+    if not source:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like PROPERTY=ATTRIBUTE")
+    return source, attribute
+
+
+def _encoding(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"no encoding is called {text!r}") from None
+
+
+def _srid(text: str) -> int:
+    from geotables.files.sources import srid_of
+
+    try:
+        return srid_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _engine(service: "Service") -> sa.Engine:
+    url = service.settings().database_url
+    return sa.create_engine(url, poolclass=sa.NullPool, json_serializer=json_text)
+
+
+def _load(service: "Service", options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from geotables.files.load import LoadError, Options, Rejects, announce, load
+    from geotables.files.sources import Coordinates, SourceError, source
+
+    # A batch is free when nobody refers to it; to look for cycles in it would take a third of the time.
+    gc.disable()
+    # SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    collection: Collection = options.table
+    how = Options(
+        key=options.key,
+        renamed=dict(options.map),
+        skip_invalid=options.skip_invalid,
+        force_2d=options.force_2d,
+        make_valid=options.make_valid,
+        id_to=options.id_to,
+        empty=options.empty,
+    )
+    rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
+    engine = _engine(service)
+    try:
+        if rejects.path.resolve() == options.file.resolve():
+            raise SourceError(f"{options.file} cannot be read and take the refused features")
+        file = source(
+            options.file,
+            collection,
+            options.source_crs,
+            options.layer,
+            encoding=options.encoding,
+            linearize=options.linearize,
+            coordinates=Coordinates(options.x, options.y, options.z),
+        )
+        # Silent where standard error is no terminal.
+        bar = tqdm(total=file.size, unit=file.unit, unit_scale=True, disable=None)
+
+        def watch(progress: int) -> None:
+            bar.update(progress - bar.n)
+
+        with rejects, bar, engine.begin() as connection:
+            result = load(connection, collection, file, how, rejects, watch)
+    except (LoadError, SourceError, OSError) as error:
+        print(f"{rejects}{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was loaded", file=sys.stderr)
+        return 130
+    print(f"{rejects}{result}", file=sys.stderr)
+    announce(collection, result)
+    return 0
+
+
+def _export(service: "Service", options: argparse.Namespace) -> int:
+    from geotables.files.export import KINDS, SUFFIXES, ExportError, export
+    from geotables.sql import bbox
+
+    # No chunk has cycles; to look for them would take a quarter of the time.
+    gc.disable()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    collection: Collection = options.table
+    # Whoever has the database sees every row: ``where`` of the collection is about callers of the service.
+    conditions = [Condition(sa.true() if options.all else collection.indexed_rows)]
+    if options.bbox is not None:
+        conditions.append(bbox.within(collection.geometry, options.bbox))
+    suffix = options.file.suffix.lower() if options.file else ""
+    kind = options.format or SUFFIXES.get(suffix, "" if suffix else "geojsonseq")
+    if not kind:
+        endings = ", ".join(SUFFIXES)
+        print(
+            f"{options.file}: no format has names that end with {suffix}: {endings} do."
+            f" --format is one of {', '.join(KINDS)}",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        with _engine(service).connect() as connection:
+            export(
+                connection,
+                collection,
+                together(conditions),
+                kind,
+                options.file,
+                for_spreadsheets=options.for_spreadsheets,
+            )
+    except KeyboardInterrupt:
+        print("interrupted: no file was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever reads has read enough; what is still to be written at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ExportError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,346 @@
+"""The bulk way out: rows as a file. It takes the same memory for a table of any size."""
+
+import functools
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from geotables.collection import Collection
+from geotables.db.statements import Condition, Statement
+from geotables.geometry import GEOJSON_TYPES
+from geotables.sql.stream import DIGITS, chunks, exact_feature, sequence
+
+
+class ExportError(ValueError):
+    """Nothing was written; the message says why."""
+
+
+class Rows(NamedTuple):
+    """Rows to be written.
+
+    Attributes:
+        connection: In a transaction, whose time zone is UTC.
+        collection: What they are of. A column that it does not show is not written.
+        condition: Which ones.
+    """
+
+    connection: sa.Connection
+    collection: Collection
+    condition: Condition
+
+    def chunks(self, query: sa.Select[Any]) -> Iterator[Any]:
+        """What a query over the table selects of them."""
+        chosen = query.where(self.condition.expression)
+        return chunks(self.connection, chosen, self.condition)
+
+    def refuse(
+        self, column: sa.Column[Any], condition: sa.ColumnElement[bool], reason: str, kind: str
+    ) -> None:
+        """Refuse to write rows that a format would change.
+
+        Raises:
+            ExportError: There is one; the message names it.
+        """
+        wanted = sa.select(self.collection.key).where(self.condition.expression, condition)
+        id = self.connection.scalar(wanted.limit(1), self.condition.values)
+        if id is not None:
+            raise ExportError(
+                f"{column.name} of the row {id} {reason}, which {kind} cannot hold: export geojsonseq or CSV"
+            )
+
+
+def export(
+    connection: sa.Connection,
+    collection: Collection,
+    condition: Condition,
+    kind: str,
+    path: Path | None,
+    *,
+    for_spreadsheets: bool = False,
+) -> None:
+    """Write rows to a file, which is there as a whole or not at all.
+
+    Args:
+        connection: In a transaction.
+        collection: What the rows are of.
+        condition: Which rows.
+        kind: The format, one of ``KINDS``.
+        path: The file; None: standard output.
+        for_spreadsheets: Have CSV begin no text as a formula.
+
+    Raises:
+        ExportError: The format cannot hold a row, or needs a package that is not installed.
+    """
+    # It takes as long as it takes.
+    connection.execute(
+        sa.text(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
+            " SET LOCAL TimeZone = 'UTC'"
+        )
+    )
+    rows = Rows(connection, collection, condition)
+    if kind == "shapefile":
+        _write_shapefile(rows, path)
+        return
+    write = WRITERS[kind]
+    if for_spreadsheets:
+        if kind != "csv":
+            raise ExportError(f"{kind} has no formulas: only CSV is written for spreadsheets")
+        write = functools.partial(_write_csv, for_spreadsheets=True)
+    if path is None:
+        write(rows, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    with _replaced(path) as fresh, fresh.open("wb") as file:
+        write(rows, file)
+
+
+def _write_geojsonseq(rows: Rows, file: BinaryIO) -> None:
+    # One to a line, which more programs read than know of the separator.
+    feature = exact_feature(rows.collection)
+    file.writelines(sequence(rows.connection, rows.condition, feature=feature, separator=b""))
+
+
+def _write_geojson(rows: Rows, file: BinaryIO) -> None:
+    feature = exact_feature(rows.collection)
+    file.write(b'{"type":"FeatureCollection","features":[')
+    before = b"\n"
+    for chunk in rows.chunks(sa.select(*feature.columns)):
+        file.write(before + b",\n".join(map(orjson.dumps, feature.encode(chunk))))
+        before = b",\n"
+    file.write(b"\n]}\n")
+
+
+def _write_csv(rows: Rows, file: BinaryIO, *, for_spreadsheets: bool = False) -> None:
+    """CSV with the geometry as WKT, in the table's CRS; NULL is empty, an empty text is quoted."""
+    collection, condition = rows.collection, rows.condition
+    query = sa.select(
+        *(_for_csv(collection, each, for_spreadsheets) for each in collection.columns)
+    )
+    statement = Statement(query.where(condition.expression))
+    driver: Any = rows.connection.connection
+    with driver.cursor() as cursor:
+        text = cursor.mogrify(statement.text, statement.values(condition.values)).decode()
+        try:
+            cursor.copy_expert(
+                f"COPY ({text}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')", file
+            )
+        except driver.Error as error:
+            raise ExportError(f"database: {str(error).strip()}") from error
+
+
+def _for_csv(
+    collection: Collection, column: sa.Column[Any], for_spreadsheets: bool
+) -> sa.ColumnElement[Any]:
+    if column is collection.geometry:
+        return sa.func.ST_AsText(column, DIGITS).label(column.name)
+    if for_spreadsheets and isinstance(column.type, sa.String):
+        # https://owasp.org/www-community/attacks/CSV_Injection
+        is_formula = column.op("~")(sa.literal("^[-=+@\t\r]"))
+        return sa.case((is_formula, sa.literal("'") + column), else_=column).label(column.name)
+    return column
+
+
+def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
+    if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
+        raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
+    _copy_written(rows, "FlatGeobuf", "fgb", file)
+
+
+def _write_geopackage(rows: Rows, file: BinaryIO) -> None:
+    names = {column.name for column in rows.collection.columns}
+    # GDAL's own key; a column may have its name.
+    key = next(name for name in ("fid", "ogc_fid", "gdal_fid") if name not in names)
+    _copy_written(rows, "GPKG", "gpkg", file, layer_options={"FID": key})
+
+
+def _copy_written(rows: Rows, driver: str, suffix: str, file: BinaryIO, **options: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        # GDAL writes files only.
+        path = Path(folder, f"{rows.collection.name}.{suffix}")
+        _write_by_gdal(rows, driver, path, **options)
+        with path.open("rb") as written:
+            shutil.copyfileobj(written, file)
+
+
+def _write_shapefile(rows: Rows, path: Path | None) -> None:
+    """A Shapefile: several files, which have names of ten characters and texts of 254 bytes."""
+    if path is None or path.suffix.lower() != ".shp":
+        raise ExportError("a Shapefile is of several files: give a name that ends with .shp")
+    if rows.collection.geometry_type in ("GEOMETRY", "GEOMETRYCOLLECTION"):
+        raise ExportError("a Shapefile has geometries of one type only: export GeoPackage")
+    for column in rows.collection.columns:
+        if isinstance(column.type, sa.String | JSONB):
+            size = sa.func.octet_length(sa.cast(column, sa.Text()))
+            rows.refuse(column, size > 254, "is longer than 254 bytes", "a Shapefile")
+        if isinstance(column.type, sa.BigInteger):
+            # What has more digits is read as a double.
+            large = sa.not_(column.between(1 - 10**17, 10**17 - 1))
+            rows.refuse(column, large, "has more than 17 digits", "a Shapefile")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        _write_by_gdal(rows, "ESRI Shapefile", Path(folder, path.name), encoding="UTF-8")
+        for written in sorted(Path(folder).iterdir()):
+            written.replace(path.with_name(written.name))
+
+
+def _write_by_gdal(rows: Rows, driver: str, path: Path, **options: Any) -> None:
+    """A file of a format of GDAL's, in the table's CRS.
+
+    Raises:
+        ExportError: A package is missing, or the format cannot hold a value.
+    """
+    try:
+        import pyarrow
+        import pyogrio
+    except ImportError as error:
+        raise ExportError(
+            f"{driver} needs the packages pyogrio and pyarrow: install this project with its"
+            f" extra, formats ({error})"
+        ) from error
+    collection = rows.collection
+    for column in collection.columns:
+        if isinstance(column.type, sa.Date | sa.DateTime):
+            beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
+            infinite = sa.not_(sa.func.isfinite(column))
+            reason = "is infinite, or not of the years 1 to 9999"
+            rows.refuse(column, sa.or_(infinite, beyond), reason, driver)
+    short = driver == "ESRI Shapefile"
+    types = {
+        column.name: pyarrow.string()
+        # A Shapefile has dates, but no times.
+        if short and isinstance(column.type, sa.DateTime)
+        else _arrow_type(pyarrow, collection, column)
+        for column in collection.columns
+    }
+    names = _short_names(types) if short else list(types)
+    schema = pyarrow.schema(list(zip(names, types.values(), strict=True)))
+    query = sa.select(
+        *(
+            _for_arrow(collection, column, types[column.name] == pyarrow.string())
+            for column in collection.columns
+        )
+    )
+    failures = []
+
+    def batches() -> Iterator[Any]:
+        try:
+            for chunk in rows.chunks(query):
+                columns = zip(*chunk, strict=True)
+                yield pyarrow.record_batch(
+                    [
+                        pyarrow.array(values, each.type)
+                        for values, each in zip(columns, schema, strict=True)
+                    ],
+                    schema,
+                )
+        except BaseException as error:
+            # GDAL says only that there was one.
+            failures.append(error)
+            raise
+
+    kind = GEOJSON_TYPES.get(collection.geometry_type, "Unknown")
+    if collection.has_z and kind != "Unknown":
+        kind += " Z"
+    try:
+        with warnings.catch_warnings():
+            # GDAL warns of what it cuts.
+            warnings.simplefilter("error", RuntimeWarning)
+            pyogrio.raw.write_arrow(
+                pyarrow.RecordBatchReader.from_batches(schema, batches()),
+                path,
+                layer=path.stem,
+                driver=driver,
+                geometry_name=names[list(types).index(collection.geometry.name)],
+                geometry_type=kind,
+                crs=f"EPSG:{collection.crs.srid}",
+                **options,
+            )
+    except (RuntimeError, RuntimeWarning, pyogrio.errors.DataSourceError) as error:
+        for failure in failures:
+            raise failure from None
+        raise ExportError(f"{driver} cannot be written: {error}") from error
+
+
+def _short_names(names: Iterable[str]) -> list[str]:
+    """Names of ten characters at the most, which differ; ``load`` knows an attribute by the first ten of its name."""
+    short: list[str] = []
+    for name in names:
+        candidates = chain([name[:10]], (f"{name[:8]}_{number}" for number in range(1, 10)))
+        taken = {each.lower() for each in short}
+        short.append(next((each for each in candidates if each.lower() not in taken), name))
+    return short
+
+
+def _arrow_type(pyarrow: Any, collection: Collection, column: sa.Column[Any]) -> Any:
+    """The type of a column in GDAL's formats, which have no numbers that are exact and no ids: these are texts."""
+    if column is collection.geometry:
+        return pyarrow.binary()
+    match column.type:
+        case sa.Boolean():
+            return pyarrow.bool_()
+        case sa.BigInteger():
+            return pyarrow.int64()
+        case sa.Integer():
+            return pyarrow.int32()
+        case sa.Float():
+            return pyarrow.float64()
+        case sa.Date():
+            return pyarrow.date32()
+        case sa.DateTime():
+            return pyarrow.timestamp("ms", tz="UTC")
+    return pyarrow.string()
+
+
+def _for_arrow(
+    collection: Collection, column: sa.Column[Any], is_text: bool
+) -> sa.ColumnElement[Any]:
+    if column is collection.geometry:
+        return sa.func.ST_AsBinary(column, type_=sa.LargeBinary())
+    return sa.cast(column, sa.Text()) if is_text else column
+
+
+#: The formats of one file, by their names.
+WRITERS: dict[str, Callable[[Rows, BinaryIO], None]] = {
+    "geojsonseq": _write_geojsonseq,
+    "geojson": _write_geojson,
+    "flatgeobuf": _write_flatgeobuf,
+    "geopackage": _write_geopackage,
+    "csv": _write_csv,
+}
+KINDS = (*WRITERS, "shapefile")
+
+#: The formats that the names of files end with.
+SUFFIXES = {
+    ".geojson": "geojson",
+    ".json": "geojson",
+    ".geojsonl": "geojsonseq",
+    ".geojsons": "geojsonseq",
+    ".ndjson": "geojsonseq",
+    ".fgb": "flatgeobuf",
+    ".gpkg": "geopackage",
+    ".shp": "shapefile",
+    ".csv": "csv",
+}
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of another once it is written."""
+    if path.exists() and not path.is_file():
+        # A device or a pipe is no file to be replaced.
+        yield path
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        fresh = Path(folder, path.name)
+        yield fresh
+        fresh.replace(path)

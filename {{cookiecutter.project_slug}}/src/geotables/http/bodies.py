@@ -1,0 +1,250 @@
+"""Rows as clients send them: JSON that the table can store."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+import sqlalchemy as sa
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy.dialects.postgresql import JSONB
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from geotables import geometry, json_numbers
+from geotables.collection import Collection
+from geotables.http.merge_patch import merge
+from geotables.http.openapi import headers
+from geotables.http.parameters import located
+
+JSON = "application/json"
+
+#: Application/json, or any other JSON, for rows that are not features.
+IS_JSON = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
+
+#: Bytes of a body that are parsed on the event loop; a longer one would keep it from other requests.
+SHORT = 50_000
+
+#: Members that an object may have beyond a row's columns before its members are looked at one by one.
+SPARE_MEMBERS = 20
+
+
+def documented(
+    schema: dict[str, Any], media_types: Sequence[str], *names: str, required: bool = True
+) -> dict[str, Any]:
+    """A request's body and its headers as the OpenAPI document has them."""
+    return {
+        "parameters": headers(*names),
+        "requestBody": {
+            "required": required,
+            "content": {media_type: {"schema": schema} for media_type in media_types},
+        },
+    }
+
+
+def refused(reason: str, *place: str | int) -> RequestValidationError:
+    """The error for a body that cannot be used, and the place in it that is wrong."""
+    return RequestValidationError([{"loc": ("body", *place), "msg": reason, "type": "feature"}])
+
+
+def parsed_stored(value: Any) -> Any:
+    """A member that the service has written, with all the digits of its numbers."""
+    return json_numbers.loads_stored(orjson.dumps(value))
+
+
+class Bodies:
+    """How bodies become rows of a collection.
+
+    Attributes:
+        model: The model that a row must fit before it is written.
+        validates_whole: Whether the model has validators of several members at once (``model_validator``): a change is then
+            validated together with what it leaves out.
+        has_exact_numbers: Whether a row has numbers that a double may change. To look for long ones in the text takes as
+            long as to parse it.
+        row_body: The type of an endpoint's parameter for the JSON of a row. It is a dependency, not the type of a body:
+            FastAPI would parse that before it asks who calls.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.model = collection.create
+        fields = self.model.model_fields
+        changed: Any = {
+            name: (Annotated[field.annotation, Field(), *field.metadata], None)
+            for name, field in fields.items()
+        }
+        # The same of a change: what is left out stays as it is.
+        self._changed: type[BaseModel] = create_model("ChangedRow", __base__=self.model, **changed)
+        self.validates_whole = any(
+            validator.info.mode != "before"
+            for validator in self.model.__pydantic_decorators__.model_validators.values()
+        )
+        self.has_exact_numbers = any(
+            isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
+            for column in collection.table.columns
+            if column.name in fields
+        )
+        self.row_body: Any = Annotated[Any, Depends(self._row_json)]
+
+    def parsed_json(self, text: bytes) -> Any:
+        """Parse the JSON of a body. Every body of the service comes through here."""
+        if self.has_exact_numbers:
+            return json_numbers.loads(text)
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            # It takes NaN, single surrogates and longer numbers, so that what is wrong is said of the member.
+            return json_numbers.loads(text)
+
+    async def read(self, request: Request) -> Any:
+        """The JSON of a request's body.
+
+        Raises:
+            HTTPException: It is not JSON.
+        """
+        text = await request.body()
+        try:
+            if len(text) <= SHORT:
+                return self.parsed_json(text)
+            return await run_in_threadpool(self.parsed_json, text)
+        except ValueError as error:
+            reason = f"the body is not JSON: {error}"
+            raise HTTPException(HTTPStatus.BAD_REQUEST, reason) from error
+
+    async def _row_json(self, request: Request) -> Any:
+        """The JSON of a row; None if there is no body.
+
+        Its type must be stated: browsers let any page send a body without one.
+        """
+        if not await request.body():
+            return None
+        media_type = request.headers.get("content-type", "")
+        if not IS_JSON.fullmatch(media_type.partition(";")[0].strip()):
+            reason = f"the body is {media_type or 'of a type that is not said'}, not {JSON}"
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
+        members = await self.read(request)
+        if members is None:
+            raise refused("null, where a JSON object is expected")
+        return members
+
+    def row(self, members: Any) -> BaseModel:
+        """The row that a JSON object is to become.
+
+        Raises:
+            RequestValidationError: It is no object, or one that the table cannot store.
+        """
+        self.check_number(members)
+        try:
+            return self.model.model_validate(members)
+        except ValidationError as error:
+            raise RequestValidationError(located(error, "body")) from error
+
+    def patch_of(self, body: Any, *place: str | int) -> dict[str, Any]:
+        """The members that a JSON merge patch changes.
+
+        Raises:
+            RequestValidationError: It is no object, or one that fits no row.
+        """
+        if not isinstance(body, dict):
+            raise refused("a patch is an object", *place)
+        self.check_number(body, *place)
+        return body
+
+    def change(
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> tuple[BaseModel, frozenset[str] | None]:
+        """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; None if it names none.
+
+        The members that it leaves out are validated only if the model ``validates_whole``: the stored row may break a newer
+        rule.
+
+        Args:
+            patch: The members; null takes one back to its default.
+            stored: The row as the service has written it, whose geometry and JSON a patch may reach into. A hidden column
+                is not in it: the patch replaces its JSON, and validators of the whole row see its default.
+
+        Raises:
+            RequestValidationError: The table cannot store one, or needs one that is taken away.
+        """
+        fields, place = self.model.model_fields, self.collection.geometry.name
+        required = {name for name in fields if fields[name].is_required()}
+        errors: list[dict[str, Any]] = [
+            {"loc": ("body", name), "msg": "Field required", "type": "missing"}
+            for name, value in patch.items()
+            if value is None and name in required and not self.validates_whole
+        ]
+        members = {name: value for name, value in patch.items() if value is not None}
+        if isinstance(members.get(place), dict):
+            members[place] = merge(parsed_stored(stored[place]), members[place])
+        try:
+            if self.validates_whole:
+                kept = fields.keys() & stored.keys() - patch.keys()
+                new = self.model.model_validate(
+                    {name: parsed_stored(stored[name]) for name in kept} | members
+                )
+            else:
+                new = self._changed.model_validate(members)
+        except ValidationError as error:
+            raise RequestValidationError([*errors, *located(error, "body")]) from error
+        if errors:
+            raise RequestValidationError(errors)
+        columns = self.collection.table.columns
+        for name, value in members.items():
+            # Merged after it is validated: what is stored need not be what a client may send.
+            if name in fields and isinstance(columns[name].type, JSONB) and isinstance(value, dict):
+                setattr(new, name, merge(parsed_stored(stored.get(name)), value))
+        # Members that the service sets itself change nothing, nor does a null for what no row has.
+        names = frozenset(fields.keys() & patch.keys())
+        if not names:
+            return new, None
+        shape = members.get(place)
+        if shape is None or isinstance(shape, BaseGeometry):
+            # A geometry of a feature may be in another CRS than the stored one: the face that read it compares them.
+            return new, names
+        return new, names & self.replaced(shape, stored[place])
+
+    def replaced(self, given: Any, stored: Any) -> frozenset[str]:
+        """The members that another row in the place of one changes.
+
+        Args:
+            given: Its geometry, which can be stored.
+            stored: The geometry of the row as the service has written it, in the CRS of ``given``.
+        """
+        names = frozenset(self.model.model_fields)
+        is_unmoved = self._is_unmoved(given, stored)
+        return names - {self.collection.geometry.name} if is_unmoved else names
+
+    def _is_unmoved(self, given: Any, stored: Any) -> bool:
+        """Whether a geometry comes back as the service has written it.
+
+        It then stays as it is stored: rounded, or transformed there and back, it would move a little with every change.
+        """
+        srid = self.collection.crs.srid
+        try:
+            ours, theirs = (
+                geometry.read(shape, default_srid=srid) for shape in (parsed_stored(stored), given)
+            )
+        except ValueError:
+            return False
+        return geometry.ewkb(ours) == geometry.ewkb(theirs)
+
+    def check_number(self, members: Any, *place: str | int) -> None:
+        """Refuse an object with far more members than a row has, each of which would be an error of its own.
+
+        Raises:
+            RequestValidationError: It has too many.
+        """
+        number = len(self.collection.table.columns)
+        if isinstance(members, dict) and len(members) > number + SPARE_MEMBERS:
+            raise refused(f"{len(members):,} members, where a row has {number}", *place)
+
+
+@cache
+def bodies_of(collection: Collection) -> Bodies:
+    """How bodies become rows of a collection; made once."""
+    return Bodies(collection)

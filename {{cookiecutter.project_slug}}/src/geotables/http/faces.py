@@ -1,0 +1,57 @@
+"""What the faces of an application tell the rest of it: each is one line of the project's main.py, which a team may delete."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from geotables.collection import Collection
+from geotables.db.statements import Statement
+
+
+class Search(NamedTuple):
+    """A spatial query that a face sends: its name, the statement with its values, and the indexes meant for it."""
+
+    name: str
+    statement: Statement
+    values: Mapping[str, Any]
+    indexes: list[sa.Index]
+
+
+def _none(_collection: Collection) -> Iterable[Search]:
+    return ()
+
+
+class Face(NamedTuple):
+    """A way to use the collections.
+
+    Attributes:
+        name: ``rest``, ``features``, …
+        conformance: The conformance classes of the OGC's standards that it meets.
+        searches: The spatial queries that it sends of a collection, for the checks.
+        schemas: The JSON Schemas of a collection that its routes refer to in the OpenAPI document, by their names.
+    """
+
+    name: str
+    conformance: tuple[str, ...] = ()
+    searches: Callable[[Collection], Iterable[Search]] = _none
+    schemas: Callable[[Collection], Mapping[str, Any]] = lambda _collection: {}
+
+
+def register(app: FastAPI, face: Face) -> None:
+    """Have an application know a face."""
+    faces_of(app).append(face)
+
+
+def faces_of(app: FastAPI) -> list[Face]:
+    """The faces of an application, in the order of main.py."""
+    if not hasattr(app.state, "faces"):
+        app.state.faces = []
+    faces: list[Face] = app.state.faces
+    return faces
+
+
+def has_face(app: FastAPI, name: str) -> bool:
+    """Whether an application has a face."""
+    return any(face.name == name for face in faces_of(app))

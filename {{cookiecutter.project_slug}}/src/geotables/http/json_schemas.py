@@ -1,0 +1,204 @@
+"""JSON Schemas of what the service takes and returns, made from the columns of a table."""
+
+from typing import Any
+
+import orjson
+import shapely
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from geotables.collection import Collection
+from geotables.geometry import GEOJSON_TYPES, GeoJSON, samples
+
+#: How the OpenAPI document refers to a schema by its name.
+REFERENCE = "#/components/schemas/{model}"
+
+LINKS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["href", "rel"],
+        "properties": {
+            name: {"type": "string"} for name in ("href", "rel", "type", "title", "hreflang")
+        },
+    },
+}
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "What is wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["location", "detail"],
+                "properties": {"location": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+#: A name of its own: generated clients would make one of each media type that it is sent in, by the same name.
+PATCH: dict[str, Any] = {
+    "type": "object",
+    "description": "The members of a feature that change (RFC 7396).",
+    "properties": {"geometry": {"type": "object"}, "properties": {"type": "object"}},
+}
+
+
+def of_column(column: sa.Column[Any]) -> dict[str, Any]:
+    """JSON Schema of a column's values."""
+    match column.type:
+        case sa.String(length=int(length)):
+            return {"type": "string", "maxLength": length}
+        case sa.String():
+            return {"type": "string"}
+        case sa.Boolean():
+            return {"type": "boolean"}
+        case sa.Integer():
+            return {"type": "integer"}
+        case sa.Numeric() | sa.Float():
+            return {"type": "number"}
+        case sa.DateTime():
+            return {"type": "string", "format": "date-time"}
+        case sa.Date():
+            return {"type": "string", "format": "date"}
+        case sa.Uuid():
+            return {"type": "string", "format": "uuid"}
+        case JSONB():
+            return {}
+    raise NotImplementedError(f"JSON Schema has no type for {column}")
+
+
+def queryables(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of what conditions may ask about (part 3, 6.2)."""
+    kind, geometry = collection.geometry_type, collection.geometry.name
+    name = "any" if kind == "GEOMETRY" else GEOJSON_TYPES[kind].lower()
+    properties = {
+        column.name: {"title": column.name} | of_column(column)
+        for column in collection.columns
+        if column is not collection.geometry
+    }
+    properties[collection.key.name]["x-ogc-role"] = "id"
+    # A geometry has no type: its format says what it is.
+    properties[geometry] = {
+        "title": geometry,
+        "format": f"geometry-{name}",
+        "x-ogc-role": "primary-geometry",
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def feature(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of a feature as the service returns it."""
+    properties = {}
+    for column in collection.properties:
+        properties[column.name] = of_column(column)
+        if column.nullable:
+            properties[column.name]["nullable"] = True
+    return _geojson(
+        "Feature",
+        id=of_column(collection.key),
+        geometry=GeoJSON(collection.geometry).schema(),
+        properties={"type": "object", "required": list(properties), "properties": properties},
+    )
+
+
+def new_feature(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of a feature as a client sends it: what has a default, or may be null, may be left out."""
+    properties, required = {}, []
+    for column in collection.table.columns:
+        if column.name not in collection.create.model_fields or column is collection.geometry:
+            continue
+        properties[column.name] = of_column(column)
+        if isinstance(column.type, sa.Numeric):
+            # As the schema of a row has it: many a client has doubles only.
+            properties[column.name] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+        if column.nullable or column.server_default is not None:
+            properties[column.name]["nullable"] = True
+        else:
+            required.append(column.name)
+    members = {"type": "object", "properties": properties}
+    return _geojson(
+        "Feature",
+        geometry=GeoJSON(collection.geometry).schema(),
+        properties=members | ({"required": required} if required else {}),
+    )
+
+
+def row_example(collection: Collection) -> dict[str, Any]:
+    """A row that the table takes, as a client sends it: the documentation's first request works as it stands."""
+    place = orjson.loads(shapely.to_geojson(samples.geometries(collection.geometry)[0]))
+    row = collection.example(1) | {collection.geometry.name: place}
+    example: dict[str, Any] = orjson.loads(orjson.dumps(row, default=str))
+    return example
+
+
+def feature_example(collection: Collection) -> dict[str, Any]:
+    """The same row as a feature."""
+    properties = row_example(collection)
+    geometry = properties.pop(collection.geometry.name)
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def collection_of(feature: str, **members: dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema of a FeatureCollection."""
+    features = {"type": "array", "items": {"$ref": REFERENCE.format(model=feature)}}
+    schema = _geojson("FeatureCollection", features=features)
+    schema["properties"] |= members
+    return schema
+
+
+def _geojson(type: str, **members: dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema of a GeoJSON object that has a type and some members."""
+    return {
+        "type": "object",
+        "required": ["type", *members],
+        "properties": {"type": {"type": "string", "enum": [type]}, **members},
+    }
+
+
+def either(*names: str) -> dict[str, Any]:
+    """JSON Schema of what fits one of several schemas."""
+    return {"oneOf": [{"$ref": REFERENCE.format(model=name)} for name in names]}
+
+
+def name_of(collection: Collection, schema: str) -> str:
+    """The name that a schema of features has in the OpenAPI document: ``NewFacilityFeature`` for ``NewFeature``."""
+    return schema.replace("Feature", f"{collection.model.__name__}Feature")
+
+
+def row_schemas(collection: Collection) -> dict[str, Any]:
+    """The schema of a row as a client sends it, by its name, and those that it refers to."""
+    schema = collection.create.model_json_schema(ref_template=REFERENCE)
+    return {**schema.pop("$defs", {}), collection.create.__name__: schema}
+
+
+def feature_schemas(collection: Collection) -> dict[str, Any]:
+    """The schemas of features, by their names."""
+    one, many, new, new_many = (
+        name_of(collection, schema)
+        for schema in ("Feature", "FeatureCollection", "NewFeature", "NewFeatureCollection")
+    )
+    return {
+        one: feature(collection),
+        many: collection_of(
+            one,
+            links=LINKS,
+            timeStamp={"type": "string", "format": "date-time"},
+            numberReturned={"type": "integer", "minimum": 0},
+            numberMatched={"type": "integer", "minimum": 0},
+            numberEstimated={"type": "integer", "minimum": 0},
+        ),
+        new: new_feature(collection),
+        new_many: collection_of(new),
+        "FeaturePatch": PATCH,
+        name_of(collection, "FeatureOrCollection"): either(one, many),
+        name_of(collection, "NewFeatureOrCollection"): either(new, new_many),
+    }

@@ -1,0 +1,190 @@
+"""What routes share: their database and settings, and the types of parameters."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Uuid
+from starlette.convertors import StringConvertor, UUIDConvertor, register_url_convertor
+
+from geotables.collection import Collection
+from geotables.column_types import BigInt
+from geotables.context import current
+from geotables.crs import WORLD, Bounds
+from geotables.db.database import Database
+from geotables.http.problems import ParameterError
+from geotables.settings import ServiceSettings
+from geotables.sql.extent import Extents
+
+Query = TypeVar("Query", bound=BaseModel)
+
+# What looks like an id in a path. Other words are left to other routes, wherever those are declared.
+
+
+class IntegerIdConvertor(StringConvertor):
+    """The id of a table whose key is a number."""
+
+    regex = "-?[0-9]+"
+
+
+class UuidIdConvertor(StringConvertor):
+    """The id of a table whose key is a UUID, in either case and with or without hyphens."""
+
+    regex = UUIDConvertor.regex
+
+
+register_url_convertor("integer_id", IntegerIdConvertor())
+register_url_convertor("uuid_id", UuidIdConvertor())
+
+
+def id_convertor(collection: Collection) -> str:
+    """The name of the convertor for ids of a collection, as in ``/{id:uuid_id}``."""
+    return "uuid_id" if isinstance(collection.key.type, Uuid) else "integer_id"
+
+
+def id_type(collection: Collection) -> Any:
+    """The type of an id, for Pydantic."""
+    return UUID if isinstance(collection.key.type, Uuid) else BigInt
+
+
+# Functions, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
+
+
+def database_of(request: Request) -> Database:
+    """The database of the application that serves a request."""
+    database: Database = request.app.state.database
+    return database
+
+
+def settings_of(request: Request) -> ServiceSettings:
+    """The settings of the application that serves a request."""
+    settings: ServiceSettings = request.app.state.settings
+    return settings
+
+
+def extents_of(request: Request, collection: Collection) -> Extents:
+    """The extent of a collection, as the application that serves a request keeps it."""
+    extents: Extents = request.app.state.extents[collection.name]
+    return extents
+
+
+def parsed(request: Request, model: type[Query]) -> Query:
+    """The query parameters of a request as a model, which has to forbid others.
+
+    Raises:
+        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have. The OGC wants 400
+            for it (17-069r4, requirements query-param-unknown and query-param-invalid), FastAPI would answer 422.
+    """
+    parameters: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in parameters:
+            raise ParameterError([{"loc": ("query", name), "msg": "it is given twice"}])
+        parameters[name] = value
+    try:
+        return model.model_validate(parameters)
+    except ValidationError as error:
+        raise ParameterError(located(error, "query")) from error
+
+
+def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
+    """What Pydantic found wrong, with its place in the request."""
+    return [{**each, "loc": (*place, *each["loc"])} for each in error.errors(include_context=False)]
+
+
+def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters of a model, as the OpenAPI document has them. Each states its style, which clients look for."""
+    parameters = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        # A parameter is there or not; it is never null.
+        schema |= next(iter(schema.pop("anyOf", [])), {})
+        schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+        description = {"description": schema.pop("description")} if "description" in schema else {}
+        where = {"name": name, "in": "query", "required": False, "style": "form", "explode": False}
+        parameters.append(where | description | {"schema": schema})
+    return parameters
+
+
+def numbers(value: Any) -> list[float]:
+    """Read the four numbers of a box, or the six of one with heights.
+
+    Raises:
+        ValueError: They are not that; the message has the reason.
+    """
+    parts = ",".join(value if isinstance(value, list) else [str(value)]).split(",")
+    try:
+        box = [float(part) for part in parts]
+    except ValueError:
+        raise ValueError("it is not made of numbers") from None
+    if len(box) not in (4, 6):
+        raise ValueError(f"it has {len(box)} numbers")
+    if not all(map(math.isfinite, box)):
+        raise ValueError("a number is not finite")
+    return box
+
+
+def flat(box: Sequence[float]) -> Bounds:
+    """A box without its heights, if it has any."""
+    half = len(box) // 2
+    return Bounds(*box[:2], *box[half : half + 2])
+
+
+def in_degrees(bounds: Bounds) -> Bounds:
+    """Check that a box is one of longitude and latitude, and not too wide; returns it.
+
+    Raises:
+        ValueError: It is not; the message has the reason.
+    """
+    west, south, east, north = bounds
+    for longitude in (west, east):
+        if not WORLD.xmin <= longitude <= WORLD.xmax:
+            raise ValueError(f"the longitude {longitude:.10g} is beyond -180 to 180")
+    for latitude in (south, north):
+        if not WORLD.ymin <= latitude <= WORLD.ymax:
+            raise ValueError(f"the latitude {latitude:.10g} is beyond -90 to 90")
+    if south > north:
+        edges = f"its southern edge, {south:.10g}, is north of its northern edge, {north:.10g}"
+        raise ValueError(edges)
+    if east - west + 360 * (west > east) > (widest := current.get().max_bbox_width):
+        raise ValueError(f"it is wider than {widest:g} degrees")
+    return bounds
+
+
+def no_box(reason: str, form: str = "west,south,east,north in degrees") -> PydanticCustomError:
+    """The error for a box that cannot be used, and what one looks like."""
+    return PydanticCustomError(
+        "bbox", "not a box {form}: {reason}", {"form": form, "reason": reason}
+    )
+
+
+def _bbox(value: Any) -> Bounds:
+    try:
+        return in_degrees(flat(numbers(value)))
+    except ValueError as error:
+        raise no_box(str(error)) from error
+
+
+#: The schema of a box: six numbers if it has heights.
+BOX = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6})
+
+#: A box in WGS 84; it crosses the antimeridian where west > east.
+BBox = Annotated[Any, PlainValidator(_bbox), BOX]
+
+Longitude = Annotated[float, Field(ge=WORLD.xmin, le=WORLD.xmax, description="Degrees east.")]
+Latitude = Annotated[float, Field(ge=WORLD.ymin, le=WORLD.ymax, description="Degrees north.")]
+
+Limit = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="Rows of the answer, at the most; above the service's own maximum it is lowered to that.",
+    ),
+]
+
+
+def clamped(limit: int | None, settings: ServiceSettings) -> int:
+    """The number of rows to answer with: a limit above the maximum is lowered, not refused."""
+    return min(limit or settings.page_size, settings.max_page_size)

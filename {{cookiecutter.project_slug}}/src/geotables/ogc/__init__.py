@@ -1,0 +1,35 @@
+"""OGC API, what its standards have in common: the landing page, the conformance classes and the collections."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI, params
+
+from geotables.collection import Collection
+from geotables.http.faces import Face, register
+from geotables.http.routing import CollectionRoute
+from geotables.ogc.landing import Landing, add_collection_to
+
+
+def install(
+    app: FastAPI,
+    collections: Sequence[Collection],
+    *,
+    readers: Sequence[params.Depends] = (),
+    writers: Sequence[params.Depends] = (),
+) -> None:
+    """Serve what leads to the collections.
+
+    Args:
+        app: The application.
+        collections: The collections.
+        readers: Dependencies of every route.
+        writers: Ignored: nothing is written here.
+    """
+    router = APIRouter(tags=["Features"])
+    Landing(collections).add_to(router)
+    app.include_router(router, dependencies=readers)
+    for collection in collections:
+        router = APIRouter(tags=["Features"], route_class=CollectionRoute)
+        add_collection_to(router, collection)
+        app.include_router(router, dependencies=[*readers, *collection.readers])
+    register(app, Face("ogc"))

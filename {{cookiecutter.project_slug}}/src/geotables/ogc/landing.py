@@ -1,0 +1,150 @@
+"""OGC API: the landing page, the conformance classes and the collections. What they link to depends on the faces."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from geotables.collection import Collection
+from geotables.crs import CRS84
+from geotables.http import formats, openapi
+from geotables.http.faces import faces_of, has_face
+from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, link, url
+from geotables.http.openapi import answers
+from geotables.http.parameters import documented, extents_of, parsed, settings_of
+from geotables.ogc import html
+from geotables.ogc.html import PageQuery
+from geotables.sql.extent import Extent
+
+#: Relations of links, by their URIs.
+QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+VECTOR_TILESETS = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector"
+TILING_SCHEMES = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes"
+
+#: The calendar of times.
+GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
+
+OPTIONS: dict[str, Any] = {
+    "response_class": Response,
+    "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
+    "openapi_extra": {"parameters": documented(PageQuery)},
+}
+
+
+class Landing:
+    """What leads to the collections."""
+
+    def __init__(self, collections: Sequence[Collection]) -> None:
+        self._collections = list(collections)
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes to a router."""
+        for path, endpoint in (
+            ("/", self.read_landing_page),
+            ("/conformance", self.read_conformance),
+            ("/collections", self.read_collections),
+        ):
+            router.get(path, operation_id=endpoint.__name__, **OPTIONS)(endpoint)
+
+    async def read_landing_page(self, request: Request) -> Response:
+        """What the service is, and where to go from here."""
+        settings, app = settings_of(request), request.app
+        paths = [
+            ("/openapi.json", "service-desc", openapi.MEDIA_TYPE, "The API, for programs"),
+            ("/docs", "service-doc", HTML.media_type, "API documentation"),
+            ("/conformance", "conformance", JSON.media_type, "What the API conforms to"),
+            ("/collections", "data", JSON.media_type, "The collections"),
+        ]
+        if has_face(app, "webmap"):
+            paths.append(("/map", "related", HTML.media_type, "The map"))
+        if has_face(app, "tiles"):
+            sets = ("/tileMatrixSets", TILING_SCHEMES, JSON.media_type, "Tile matrix sets")
+            paths.append(sets)
+        links = [link(url(request, path), *described) for path, *described in paths]
+        landing = {"title": settings.title, "description": settings.description, "links": links}
+        return _written(request, landing)
+
+    async def read_conformance(self, request: Request) -> Response:
+        """The conformance classes of the OGC's standards that the service meets."""
+        classes = [name for face in faces_of(request.app) for name in face.conformance]
+        return _written(request, {"title": "Conformance", "conformsTo": classes})
+
+    def read_collections(self, request: Request) -> Response:
+        """The collections of the service."""
+        listed = []
+        for collection in self._collections:
+            # Whether the caller may read the rows is for the collection's own routes to ask.
+            content = _content(request, collection, has_extent=not collection.readers)
+            here = url(request, path_of(collection))
+            content["links"].append(link(here, "self", JSON.media_type, collection.title))
+            listed.append(content)
+        crs = dict.fromkeys(uri for each in self._collections for uri in each.references)
+        content = {"title": "Collections", "crs": list(crs), "collections": listed}
+        return _written(request, content)
+
+
+def add_collection_to(router: APIRouter, collection: Collection) -> None:
+    """Add the route of a collection to a router."""
+
+    def read_collection(request: Request) -> Response:
+        """The collection: what it is, where its features are, and in which CRSs they can be had."""
+        return _written(request, _content(request, collection))
+
+    operation_id = f"read_collection_{collection.name}"
+    router.get(path_of(collection), operation_id=operation_id, **OPTIONS)(read_collection)
+
+
+def path_of(collection: Collection) -> str:
+    """The path of a collection."""
+    return f"/collections/{collection.name}"
+
+
+def _content(
+    request: Request, collection: Collection, *, has_extent: bool = True
+) -> dict[str, Any]:
+    """A collection; its extent holds every feature that it has."""
+    extent = extents_of(request, collection).get() if has_extent else None
+    return {
+        "id": collection.name,
+        "title": collection.title,
+        "description": collection.description,
+        "links": _links(request, collection),
+        **({"extent": _extent(collection, extent)} if extent else {}),
+        "itemType": "feature",
+        "crs": list(collection.references),
+        "storageCrs": collection.storage_crs.uri,
+    }
+
+
+def _links(request: Request, collection: Collection) -> list[dict[str, Any]]:
+    """The links of a collection to what the faces serve of it."""
+    here, links = url(request, path_of(collection)), []
+    if has_face(request.app, "features"):
+        # Programs read the first, and add parameters of their own to it.
+        links.append(link(f"{here}/items", "items", GEOJSON.media_type, "The features"))
+        for each in formats.FEATURES[1:]:
+            title = f"The features as {each.name}"
+            links.append(link(f"{here}/items?f={each.name}", "items", each.media_type, title))
+        for rel in (QUERYABLES, "queryables", "describedby"):
+            title = "What conditions may ask about"
+            links.append(link(f"{here}/queryables", rel, SCHEMA.media_type, title))
+    if has_face(request.app, "tiles"):
+        links.append(link(f"{here}/tiles", VECTOR_TILESETS, JSON.media_type, "Vector tiles"))
+    return links
+
+
+def _extent(collection: Collection, extent: Extent) -> dict[str, Any]:
+    content: dict[str, Any] = {"spatial": {"bbox": [list(extent.box)], "crs": CRS84.uri}}
+    if collection.time is not None:
+        content["temporal"] = {"interval": [list(extent.interval)], "trs": GREGORIAN}
+    return content
+
+
+def _written(request: Request, content: dict[str, Any]) -> Response:
+    """A resource in the format that the client wants, with links to itself and its other formats."""
+    chosen = formats.negotiated(request, parsed(request, PageQuery).f, PAGES)
+    own = formats.own_links(request, chosen, PAGES)
+    content = content | {"links": [*own, *content.get("links", ())]}
+    return html.resource(content) if chosen is HTML else formats.json(content)

@@ -1,0 +1,154 @@
+"""The rows nearest to a place, in metres on the spheroid.
+
+On longitude and latitude a geography index finds the rows within a distance. On any other CRS, whose units are not metres on
+the ground or not everywhere, distances are measured on the rows' longitude and latitude (ST_Distance on geography), and the
+index is asked in the table's CRS for the rows to measure.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import shapely
+import sqlalchemy as sa
+from shapely import Point
+
+from geotables.collection import Collection
+from geotables.crs import WGS84, WORLD, Bounds
+from geotables.db.database import Database
+from geotables.db.statements import Row, Statement
+from geotables.geometry import ewkb, in_srid, parameter
+from geotables.sql.bbox import candidates
+from geotables.sql.queries import RowFormat, select
+
+#: Metres by which ST_DWithin may find two places farther apart than ST_Distance does.
+SLACK = 1.0
+
+#: The least radius by which the spheroid curves, in metres: it makes a circle's box too large, never too small.
+LEAST_CURVATURE = 6_335_439.0
+
+
+class Query(NamedTuple):
+    """What a search sends: its name, the statement, and the values of its parameters."""
+
+    name: str
+    statement: Statement
+    values: dict[str, Any]
+
+
+def search(
+    database: Database, record: RowFormat, place: Point, radius: float, limit: int
+) -> list[Row]:
+    """The rows within a radius, nearest first, each with its distance at the end, both in metres."""
+    crs = record.collection.crs
+    if not crs.geographic and crs.domain.contain(shapely.get_coordinates(place)):
+        farthest = _how_far(record.collection, place, limit)
+        ((reach,),) = database.fetch(farthest.statement, farthest.values)
+        radius = radius if reach is None else min(radius, reach)
+    within = _within(record, place, radius, limit)
+    return database.fetch(within.statement, within.values)
+
+
+def queries(record: RowFormat, place: Point, radius: float, limit: int) -> Iterator[Query]:
+    """All that a search may send."""
+    if not record.collection.crs.geographic:
+        yield _how_far(record.collection, place, limit)
+    yield _within(record, place, radius, limit)
+
+
+def _how_far(collection: Collection, place: Point, limit: int) -> Query:
+    """How far the first rows are in the index's order."""
+    rows = collection.rows()
+    values = {**rows.values, "place": ewkb(place), "limit": limit}
+    return Query("how far the nearest rows are", _farthest(collection, rows.expression), values)
+
+
+def _within(record: RowFormat, place: Point, radius: float, limit: int) -> Query:
+    """The rows within a radius, nearest first."""
+    collection = record.collection
+    rows = collection.rows()
+    values = {**rows.values, "place": ewkb(place), "radius": radius, "limit": limit}
+    if collection.crs.geographic:
+        statement = _nearest_by_geography(record, rows.expression)
+    else:
+        near = candidates(collection.geometry, around(place, radius))
+        statement = _nearest(record, rows.expression, near.expression)
+        values |= near.values
+    return Query("the nearest rows", statement, values)
+
+
+@lru_cache(maxsize=64)
+def _nearest_by_geography(record: RowFormat, visible: sa.ColumnElement[bool]) -> Statement:
+    """The search as one statement, on longitude and latitude.
+
+    The geometry's index orders by distance in degrees (``<->``), so its first rows only tell how far to look; those up
+    to there, which the geography index finds, are sorted by the distance reported. It could not order them itself: on
+    a spheroid smaller than that of WGS 84, PostGIS ends with "index returned tuples in wrong order".
+    """
+    collection = record.collection
+    rows = select(record, visible)
+    limit = sa.bindparam("limit", type_=sa.Integer())
+    radius: sa.BindParameter[float] = sa.bindparam("radius", type_=sa.Double())
+    # The cast as the index spells it: any other keeps PostgreSQL from using the index.
+    there = sa.func.geography(collection.geometry)
+    point = in_srid(parameter("place", WGS84), collection.crs.srid)
+    here = sa.func.geography(point)
+    distance: sa.Label[float] = sa.func.ST_Distance(there, here, type_=sa.Double()).label(
+        "distance"
+    )
+    nearness = collection.geometry.op("<->")(point)
+    first = rows.with_only_columns(distance).order_by(nearness).limit(limit).subquery()
+    reach = sa.select(sa.func.max(first.c.distance) + SLACK).scalar_subquery()
+    return Statement(
+        rows.add_columns(distance)
+        .where(sa.func.ST_DWithin(there, here, sa.func.least(radius, reach)))
+        .order_by(distance, collection.key)
+        .limit(limit),
+        sorting=True,
+    )
+
+
+@lru_cache(maxsize=64)
+def _farthest(collection: Collection, visible: sa.ColumnElement[bool]) -> Statement:
+    """How far in metres the first rows are in the index's order: no others that are as near lie farther."""
+    point = in_srid(parameter("place", WGS84), collection.crs.srid)
+    nearness = collection.geometry.op("<->")(point)
+    limit = sa.bindparam("limit", type_=sa.Integer())
+    nearest = sa.select(_distance(collection)).where(visible).order_by(nearness).limit(limit)
+    first = nearest.subquery()
+    return Statement(sa.select(sa.func.max(first.c.distance)), sorting=True)
+
+
+@lru_cache(maxsize=64)
+def _nearest(
+    record: RowFormat, visible: sa.ColumnElement[bool], near: sa.ColumnElement[bool]
+) -> Statement:
+    metres = _distance(record.collection)
+    return Statement(
+        select(record, visible)
+        .add_columns(metres)
+        .where(near, metres.element <= sa.bindparam("radius", type_=sa.Double()))
+        .order_by(metres, record.collection.key)
+        .limit(sa.bindparam("limit", type_=sa.Integer())),
+        sorting=True,
+    )
+
+
+def _distance(collection: Collection) -> sa.Label[float]:
+    """Metres on the spheroid of WGS 84 between a row and a place."""
+    there = sa.func.geography(in_srid(collection.geometry, WGS84))
+    here = sa.func.geography(parameter("place", WGS84))
+    return sa.func.ST_Distance(there, here, type_=sa.Double()).label("distance")
+
+
+def around(place: Point, radius: float) -> Bounds:
+    """A box in WGS 84 that holds the circle around a place."""
+    angle = radius / LEAST_CURVATURE
+    south, north = (place.y + sign * math.degrees(angle) for sign in (-1, 1))
+    if south <= WORLD.ymin or north >= WORLD.ymax:
+        # The circle holds a pole, and so every longitude.
+        return Bounds(WORLD.xmin, max(south, WORLD.ymin), WORLD.xmax, min(north, WORLD.ymax))
+    width = math.degrees(math.asin(min(1.0, math.sin(angle) / math.cos(math.radians(place.y)))))
+    west, east = place.x - width, place.x + width
+    return Bounds(west + 360 * (west < -180), south, east - 360 * (east > 180), north)

@@ -1,0 +1,321 @@
+"""The routes of the plain REST resource: rows as flat JSON objects."""
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+import shapely
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.params import Depends
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from geotables.collection import Collection
+from geotables.crs import WGS84, Bounds
+from geotables.geometry import metadata, samples
+from geotables.http import etags, json_schemas
+from geotables.http.bodies import JSON, bodies_of, documented
+from geotables.http.faces import Face, Search, register
+from geotables.http.formats import url
+from geotables.http.openapi import reference, refusals
+from geotables.http.parameters import (
+    BBox,
+    Latitude,
+    Limit,
+    Longitude,
+    clamped,
+    database_of,
+    id_convertor,
+    id_type,
+    settings_of,
+)
+from geotables.http.problems import too_large
+from geotables.http.routing import CollectionRoute, typed
+from geotables.rest import nearby
+from geotables.rest.point import QueryRow
+from geotables.sql import bbox, keyset, paging, queries, writes
+
+#: Why a change may be refused, apart from what is wrong with its members.
+REFUSED = refusals(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+)
+
+
+class PageQuery(BaseModel):
+    """Which rows to list, in the order of their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = None
+    after: Any = None
+    bbox: BBox = Field(default=None, description="West, south, east, north in degrees.")
+
+
+class NearbyQuery(BaseModel):
+    """Where to look for rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: Longitude
+    lat: Latitude
+    radius: float = Field(ge=0, allow_inf_nan=False, description="Metres on the spheroid.")
+    limit: Limit = None
+
+
+def install(
+    app: FastAPI,
+    collections: Sequence[Collection],
+    *,
+    readers: Sequence[Depends] = (),
+    writers: Sequence[Depends] = (),
+) -> None:
+    """Serve each collection as ``/<name>/``."""
+    for collection in collections:
+        router = Resource(collection).router([*writers, *collection.writers])
+        app.include_router(router, dependencies=[*readers, *collection.readers])
+    register(app, Face("rest", searches=searches, schemas=json_schemas.row_schemas))
+
+
+class Resource:
+    """The rows of a collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._record = queries.record(collection)
+        self._bodies = bodies_of(collection)
+        self._path = f"/{collection.name}"
+        self._key = collection.key.name
+        self._geometry = collection.geometry.name
+        self._query_row = QueryRow(collection) if collection.geometry_type == "POINT" else None
+
+    def router(self, writers: Sequence[Depends]) -> APIRouter:
+        """The routes, those that write with dependencies of their own."""
+        collection, name = self._collection, self._collection.name
+        one_path = "/{id:" + id_convertor(collection) + "}"
+        id, body = id_type(collection), self._bodies.row_body
+        row, page, neighbours = _models(collection)
+        new = reference(self._bodies.model.__name__)
+        taken: dict[str, Any] = documented(new, [JSON])
+        add = "Add a row."
+        if self._query_row:
+            taken = documented(new, [JSON], required=False)
+            taken["parameters"] = self._query_row.documented
+            add = "Add a row, of a JSON body or of query parameters."
+        listed, near = (
+            "Rows in the order of their ids",
+            "Rows within a radius of a place, nearest first",
+        )
+        if collection.is_partial:
+            listed += ": those that the spatial indexes hold, unless ``all`` is true"
+            near += ": those that the spatial indexes hold"
+        router = APIRouter(prefix=self._path, tags=[name], route_class=CollectionRoute)
+        router.post(
+            "/",
+            status_code=HTTPStatus.CREATED,
+            response_model=row,
+            description=add,
+            responses=refusals(
+                HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+            ),
+            openapi_extra=taken,
+            operation_id=f"create_{name}",
+            dependencies=writers,
+        )(typed(self.create, body=body))
+        router.get(
+            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
+        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
+        router.get(
+            "/nearby",
+            response_model=neighbours,
+            description=f"{near}.",
+            operation_id=f"read_nearby_{name}",
+        )(self.read_nearby)
+        router.get(
+            one_path,
+            response_model=row,
+            responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
+            operation_id=f"read_{name}",
+        )(typed(self.read, id=id))
+        router.put(
+            one_path,
+            response_model=row,
+            responses=REFUSED,
+            openapi_extra=documented(new, [JSON]),
+            operation_id=f"replace_{name}",
+            dependencies=writers,
+        )(typed(self.replace, id=id, body=body))
+        router.patch(
+            one_path,
+            response_model=row,
+            responses=REFUSED,
+            openapi_extra=documented({"type": "object"}, [JSON]),
+            operation_id=f"change_{name}",
+            dependencies=writers,
+        )(typed(self.change, id=id, body=body))
+        router.delete(
+            one_path,
+            status_code=HTTPStatus.NO_CONTENT,
+            responses=REFUSED,
+            operation_id=f"delete_{name}",
+            dependencies=writers,
+        )(typed(self.delete, id=id))
+        return router
+
+    def create(self, request: Request, body: Any) -> Response:
+        """Add a row."""
+        if self._query_row:
+            new = self._query_row.of_body_or_query(request, body)
+        else:
+            new = self._bodies.row(body)
+        row = writes.insert(database_of(request), self._record, new)
+        created = self._record.encode_one(row)
+        location = url(request, f"{self._path}/{created[self._key]}")
+        return _json(created, HTTPStatus.CREATED, _tagged(row) | {"Location": location})
+
+    def read_page(self, request: Request, query: PageQuery) -> Response:
+        """Rows in the order of their ids."""
+        # The query has this only where the spatial indexes leave rows out.
+        every = getattr(query, "all", False)
+        conditions = [self._collection.visible() if every else self._collection.rows()]
+        if query.bbox is not None:
+            conditions.append(bbox.within(self._collection.geometry, query.bbox))
+        after = None
+        if query.after is not None:
+            after = keyset.by_id(self._collection).after([str(query.after)])
+        limit = clamped(query.limit, settings_of(request))
+        # One row more than asked for tells whether there is a next page.
+        rows = paging.find(
+            database_of(request), self._record, conditions, after=after, limit=limit + 1
+        )
+        items, following = self._record.encode(rows[:limit]), None
+        if len(rows) > limit:
+            following = str(request.url.include_query_params(after=items[-1][self._key]))
+        return _json({"items": items, "next": following})
+
+    def read_nearby(self, request: Request, query: Annotated[NearbyQuery, Query()]) -> Response:
+        """Rows within a radius of a place, nearest first."""
+        settings = settings_of(request)
+        if settings.max_radius is not None and query.radius > settings.max_radius:
+            raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
+        place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
+        limit = clamped(query.limit, settings)
+        rows = nearby.search(database_of(request), self._record, place, query.radius, limit)
+        items = self._record.encode(rows)
+        for item, row in zip(items, rows, strict=True):
+            item["distance"] = row[-1]
+        return _json({"items": items})
+
+    def read(self, request: Request, id: Any) -> Response:
+        """One row."""
+        row = queries.find(database_of(request), self._record, id)
+        if row is None:
+            raise _missing(id)
+        headers = _tagged(row)
+        if etags.is_known(request, headers["ETag"]):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return _json(self._record.encode_one(row), headers=headers)
+
+    def replace(self, request: Request, id: Any, body: Any) -> Response:
+        """Put another row in the place of one: what is left out goes back to its default."""
+        new = self._bodies.row(body)
+        with writes.transaction(database_of(request), self._collection) as writing:
+            stored = self._record.encode_one(self._locked(request, writing, id))
+            names = self._bodies.replaced(body[self._geometry], stored[self._geometry])
+            row = writing.update(self._record, id, new, names)
+        return _json(self._record.encode_one(row), headers=_tagged(row))
+
+    def change(self, request: Request, id: Any, body: Any) -> Response:
+        """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
+        patch = self._bodies.patch_of(body)
+        with writes.transaction(database_of(request), self._collection) as writing:
+            row = self._locked(request, writing, id)
+            new, names = self._bodies.change(patch, self._record.encode_one(row))
+            if names is not None:
+                row = writing.update(self._record, id, new, names)
+        return _json(self._record.encode_one(row), headers=_tagged(row))
+
+    def delete(self, request: Request, id: Any) -> None:
+        """Remove a row."""
+        with writes.transaction(database_of(request), self._collection) as writing:
+            self._lock(request, writing, id)
+            writing.delete(id)
+
+    def _locked(self, request: Request, writing: writes.Writing, id: Any) -> sa.Row[Any]:
+        """A row as it is stored, which nobody else changes until the transaction ends."""
+        self._lock(request, writing, id)
+        return writing.connection.execute(self._record.by_id.query, {"id": id}).one()
+
+    def _lock(self, request: Request, writing: writes.Writing, id: Any) -> None:
+        version = writing.lock(id)
+        etags.check(request, version)
+        if version is None:
+            raise _missing(id)
+
+
+def _page_query(collection: Collection) -> type[PageQuery]:
+    """The parameters of a page: with a partial index, ``all`` asks for the rows beyond it."""
+    after = Field(default=None, description="The last id of the page before.")
+    fields: dict[str, Any] = {"after": (id_type(collection) | None, after)}
+    if collection.is_partial:
+        described = f"Every row, not only those where {collection.indexed_rows}."
+        fields["all"] = (bool, Field(default=False, description=described))
+    return create_model("PageQuery", __base__=PageQuery, **fields)
+
+
+def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel]]:
+    """A row, a page of rows and the rows nearest to a place, as the OpenAPI document describes them."""
+    name, row = collection.model.__name__, collection.read
+    following = Field(description="The URL of the next page; null on the last.")
+    page: Any = {"items": (list[row], ...), "next": (str | None, following)}  # type: ignore[valid-type]
+    distance: Any = {"distance": (float, Field(description="Metres on the spheroid."))}
+    neighbour = create_model(
+        f"{name}Neighbour",
+        __base__=row,
+        __doc__="A row with its distance from the place that was asked for.",
+        **distance,
+    )
+    neighbours: Any = {"items": (list[neighbour], ...)}
+    return (
+        row,
+        create_model(f"{name}Page", __doc__="Rows in the order of their ids.", **page),
+        create_model(f"{name}Neighbours", __doc__="Rows, nearest first.", **neighbours),
+    )
+
+
+def searches(collection: Collection) -> Iterator[Search]:
+    """The spatial queries of a collection: a page of the rows in a box, and the nearest rows."""
+    record, geometry = queries.record(collection), collection.geometry
+    lon, lat = samples.middle(geometry)
+    gist = next(metadata.gist_indexes(geometry))
+    box = bbox.within(geometry, Bounds(lon, lat, lon + 0.001, lat + 0.001))
+    rows = collection.rows()
+    expressions = [rows.expression, box.expression]
+    pages = paging.Pages(record, keyset.by_id(collection), expressions, sa.true())
+    values = {**rows.values, **box.values, "limit": 10, "offset": 0, "size": 1000}
+    for statement in (pages.sorted_few, pages.sorted_all):
+        yield Search("a page in a box", statement, values, [gist])
+    place = shapely.set_srid(shapely.Point(lon, lat), WGS84)
+    indexes = [gist, *metadata.geography_indexes(geometry)]
+    for query in nearby.queries(record, place, 100.0, 10):
+        yield Search(*query, indexes)
+
+
+def _missing(id: Any) -> HTTPException:
+    return HTTPException(HTTPStatus.NOT_FOUND, f"there is no row {id}")
+
+
+def _tagged(row: Sequence[Any]) -> dict[str, str]:
+    """The header with the row's version, which is its last column."""
+    return {"ETag": etags.etag(row[-1], "json")}
+
+
+def _json(
+    content: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -1,0 +1,72 @@
+"""Where and when the rows of a collection are: kept for a while, since finding out takes a pass over the table."""
+
+import math
+import threading
+import time
+from typing import NamedTuple
+
+import orjson
+
+from geotables.collection import Collection
+from geotables.crs import CRS84, Bounds
+from geotables.db.database import Database
+from geotables.sql import queries
+
+
+class Extent(NamedTuple):
+    """The box in WGS 84 that holds the rows, and the first and the last of their times."""
+
+    box: Bounds
+    interval: tuple[str | None, str | None]
+
+
+class Extents:
+    """The extent, asked of the database when it is older than ``lifetime`` seconds.
+
+    Rows that this process writes are in it at once (``Database.writes``). Those that others write may be missing for
+    up to ``lifetime`` seconds.
+    """
+
+    def __init__(self, database: Database, collection: Collection, lifetime: float) -> None:
+        self._database = database
+        self._collection = collection
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._extent: Extent | None = None
+        self._writes = -1
+        self._until = 0.0
+
+    def get(self) -> Extent | None:
+        """The extent of the rows that the caller may see; none if there are none."""
+        if self._collection.where is not None:
+            # Callers see different rows.
+            return self._read()
+        # One request asks the database, the others wait for what it finds.
+        with self._lock:
+            # Counted before the database is asked: what is written meanwhile may not be in the answer.
+            writes = self._database.writes
+            if writes != self._writes or time.monotonic() > self._until:
+                self._extent = self._read()
+                self._writes, self._until = writes, time.monotonic() + self._lifetime
+            return self._extent
+
+    def _read(self) -> Extent | None:
+        rows = self._collection.rows()
+        statement = queries.extent(self._collection, rows.expression)
+        with self._database.read() as connection:
+            xmin, ymin, xmax, ymax, first, last = connection.execute(statement, rows.values).one()
+        if xmin is None:
+            return None
+        # Outwards: answers round coordinates, and none may lie outside.
+        unit = 10**CRS84.decimals
+        low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
+        high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
+        return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
+
+
+def _moment(text: str | None) -> str | None:
+    """A time as the OGC writes it; none for an infinite one."""
+    value: str | None = orjson.loads(text) if text else None
+    if value is None or value.endswith("infinity"):
+        return None
+    return value if "T" in value else f"{value}T00:00:00Z"

@@ -1,0 +1,175 @@
+"""Pages of rows: which statements find one, whatever is asked for and wherever the rows lie."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from geotables.db.database import Database
+from geotables.db.statements import Condition, Row, Statement
+from geotables.sql.keyset import Order, by_id
+from geotables.sql.queries import RowFormat, plan
+
+#: At most this many rows of an index, sorting is cheaper than planning.
+SORT_LIMIT = 1_000
+
+#: Rows that are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
+#: more where they are not.
+ID_WALK_RATIO = 20
+
+#: How many times as many ids are read as should fill a page, before they are given up.
+OVERSCAN = 2
+
+
+def find(
+    database: Database,
+    record: RowFormat,
+    conditions: Sequence[Condition],
+    *,
+    order: Order | None = None,
+    after: Condition | None = None,
+    limit: int,
+    offset: int = 0,
+) -> Sequence[Row]:
+    """The first rows in an order.
+
+    Args:
+        database: Where to look.
+        record: What to select of the rows.
+        conditions: What they have to meet.
+        order: Their order; None: that of the primary key.
+        after: Where in it to begin (a keyset), so that a deep page costs what the first one does.
+        limit: How many rows, at the most.
+        offset: How many to pass over.
+
+    Returns:
+        Rows that begin with the columns of the record, and then those of the order.
+    """
+    order = order or by_id(record.collection)
+    begin = after or Condition(sa.true())
+    values: dict[str, Any] = {"limit": limit, "offset": offset}
+    for condition in (*conditions, begin):
+        values |= condition.values
+    expressions = tuple(condition.expression for condition in conditions)
+    pages = _pages(record, order, expressions, begin.expression)
+    if order.is_by_id and any(condition.indexed for condition in conditions):
+        return _find_either_way(database, pages, values)
+    return database.fetch(pages.as_planned, values)
+
+
+def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
+    """The first rows by id, where an index may find them.
+
+    Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
+    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once, and of
+    many, ids are walked no further than should fill the page.
+    """
+    rows = database.fetch(pages.sorted_few, values | {"size": SORT_LIMIT + 1})
+    # Without rows, no more were found than are passed over.
+    found = rows[0][-1] if rows else values["offset"]
+    if found <= SORT_LIMIT:
+        return rows
+    expected, every = _expected(database, pages, values)
+    ids = ids_to_walk(values["offset"] + values["limit"], max(expected, found), every)
+    if ids:
+        rows = database.fetch(pages.walked_ids, values | {"size": ids})
+        if len(rows) == values["limit"]:
+            return rows
+    return database.fetch(pages.sorted_all, values)
+
+
+def ids_to_walk(wanted: int, expected: int, every: int) -> int:
+    """How many rows to read in the order of their ids for a page; none where to sort all that an index finds is cheaper.
+
+    Args:
+        wanted: The rows of the page, and those passed over.
+        expected: How many rows meet the condition, by the planner's estimate.
+        every: How many rows the table has, likewise.
+    """
+    ids = OVERSCAN * wanted * every // expected
+    return ids if ids <= ID_WALK_RATIO * expected else 0
+
+
+def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
+    """How many rows the planner expects, of a page's condition and of the table."""
+    search = plan(database, pages.explained, values)
+    (counting,) = (each for each in search["Plans"] if each["Parent Relationship"] == "InitPlan")
+    return search["Plan Rows"], counting["Plans"][0]["Plan Rows"]
+
+
+class Pages:
+    """The statements for pages that differ in values alone."""
+
+    def __init__(
+        self,
+        record: RowFormat,
+        order: Order,
+        conditions: Iterable[sa.ColumnElement[bool]],
+        after: sa.ColumnElement[bool],
+    ) -> None:
+        self._table, self._key = record.collection.table, record.collection.key
+        self._columns = [*record.columns, *order.columns]
+        self._order = order.by()
+        self._wanted = sa.and_(*conditions)
+        self._after = after
+        self._rows = sa.select(*self._columns).where(self._wanted, after)
+
+    @cached_property
+    def as_planned(self) -> Statement:
+        """The page, found as PostgreSQL sees fit."""
+        return Statement(_cut(self._rows.order_by(*self._order)))
+
+    @cached_property
+    def sorted_few(self) -> Statement:
+        """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
+        found = self._first(sa.select(self._table).where(self._wanted, self._after))
+        columns = (_of(found, column) for column in self._columns)
+        rows = sa.select(*columns, sa.func.count().over()).order_by(found.c[self._key.name])
+        return Statement(_cut(rows), alone=True)
+
+    @cached_property
+    def explained(self) -> Statement:
+        """The plan of a search for all the rows that are wanted, with one for all rows within."""
+        every = sa.select(sa.func.count()).select_from(self._table.alias()).scalar_subquery()
+        rows = sa.select(every).select_from(self._table).where(self._wanted, self._after)
+        return Statement(rows, explained=True, alone=True)
+
+    @cached_property
+    def walked_ids(self) -> Statement:
+        """The page, as far as the first ``size`` rows in the order of their ids hold it."""
+        first = self._first(sa.select(self._table).where(self._after).order_by(self._key))
+        columns = (_of(first, column) for column in self._columns)
+        rows = sa.select(*columns).where(_of(first, self._wanted))
+        return Statement(_cut(rows.order_by(first.c[self._key.name])), alone=True)
+
+    @cached_property
+    def sorted_all(self) -> Statement:
+        """The page, of all the rows that an index finds."""
+        # An expression has no index that PostgreSQL could walk.
+        return Statement(_cut(self._rows.order_by(sa.func.greatest(self._key))), alone=True)
+
+    def _first(self, rows: sa.Select[Any]) -> sa.Subquery:
+        """The first ``size`` of some rows, in the place of the table."""
+        limit = sa.bindparam("size", type_=sa.BigInteger())
+        return rows.limit(limit).subquery(self._table.name)
+
+
+#: To build and to compile the statements takes longer than to send them.
+_pages = lru_cache(maxsize=256)(Pages)
+
+
+def _cut(rows: sa.Select[Any]) -> sa.Select[Any]:
+    limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("limit", "offset"))
+    return rows.limit(limit).offset(offset)
+
+
+def _of(rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """An expression about the table as one about some of its rows."""
+
+    def replace(element: Any, **_: Any) -> Any:
+        return rows.c.get(element.name) if isinstance(element, sa.Column) else None
+
+    replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
+    return replaced

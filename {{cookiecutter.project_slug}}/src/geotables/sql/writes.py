@@ -1,0 +1,251 @@
+"""Every INSERT, UPDATE and DELETE that the faces send. The first two return the row as it was stored, and its version.
+
+They are built once, with parameters for what differs: to build one takes as long as to send it. The hooks of a collection
+(``before_write``, ``after_commit``) are called here, so that no face can forget them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from geotables.collection import Change, Collection
+from geotables.context import current
+from geotables.crs import WGS84
+from geotables.db.database import Database
+from geotables.db.statements import Row, Statement
+from geotables.geometry import ewkb, metadata, parameter, read
+from geotables.sql.queries import RowFormat
+
+#: The parameters that are no columns; no column has a name that begins like this.
+ID, PLACE = "_id", "_place"
+
+#: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.
+Values = dict[str, Any]
+
+
+def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
+    """Add a row, in a transaction of its own; what ``new`` leaves out gets the database's default.
+
+    Raises:
+        Refused: ``before_write`` of the collection does not let it be written.
+    """
+    collection = record.collection
+    if collection.before_write or collection.after_commit:
+        with transaction(database, collection) as writing:
+            (written,) = writing.insert(record, [new])
+        return tuple(written)
+    values = _parameters(collection, values_of(new))
+    (row,) = database.change(_insert_one(record, frozenset(values)), values)
+    return row
+
+
+@contextmanager
+def transaction(database: Database, collection: Collection) -> Iterator["Writing"]:
+    """Writes to a collection in one transaction, committed at the end unless an exception leaves it."""
+    with database.write() as connection:
+        writing = Writing(connection, collection)
+        yield writing
+    writing.committed()
+
+
+class Writing:
+    """Rows of a collection on their way into the table, within a transaction."""
+
+    def __init__(self, connection: sa.Connection, collection: Collection) -> None:
+        self.connection = connection
+        self._collection = collection
+        self._has_hooks = bool(collection.before_write or collection.after_commit)
+        self._changes: list[Change] = []
+
+    def lock(self, id: Any) -> str | None:
+        """Keep others from changing a row until the transaction ends; its version, None if the caller sees no such row."""
+        visible = self._collection.visible()
+        lock = _lock(self._collection, visible.expression)
+        version: str | None = self.connection.scalar(lock, {**visible.values, ID: id})
+        return version
+
+    def insert(self, record: RowFormat, news: Sequence[BaseModel]) -> list[sa.Row[Any]]:
+        """Add rows, which are returned in the order given; what they leave out gets the database's default."""
+        values = [values_of(new) for new in news]
+        for each in values:
+            self._ask(None, each)
+        rows = insert_all(self.connection, record, values)
+        for row in rows if self._has_hooks else ():
+            self._changes.append(Change(None, self._stored(_id_of(record, row))))
+        return rows
+
+    def update(
+        self, record: RowFormat, id: Any, new: BaseModel, names: Iterable[str]
+    ) -> sa.Row[Any]:
+        """Set the columns named to the values of ``new``; what it leaves out goes back to the database's default."""
+        collection, names = self._collection, frozenset(names)
+        given = {name: value for name, value in values_of(new).items() if name in names}
+        left_out = names - given.keys()
+        old: Mapping[str, Any] | None = None
+        if self._has_hooks:
+            old = self._stored(id)
+            whole = {name: value for name, value in old.items() if name not in left_out} | given
+            asked = dict(whole)
+            self._ask(old, asked)
+            changed = {name for name in asked if asked[name] is not whole.get(name, _NOTHING)}
+            given |= {name: asked[name] for name in changed}
+            left_out -= changed
+        has_place = collection.geometry.name in given
+        if not (given or left_out or _has_onupdate(collection)):
+            return self.connection.execute(record.by_id.query, {"id": id}).one()
+        statement = _update(record, frozenset(left_out), has_place=has_place)
+        row = self.connection.execute(statement, _parameters(collection, given) | {ID: id}).one()
+        if old is not None:
+            self._changes.append(Change(old, self._stored(id)))
+        return row
+
+    def delete(self, id: Any) -> None:
+        """Remove a row."""
+        if self._has_hooks:
+            old = self._stored(id)
+            self._ask(old, None)
+            self._changes.append(Change(old, None))
+        self.connection.execute(_delete(self._collection), {ID: id})
+
+    def committed(self) -> None:
+        """Tell ``after_commit`` what was written."""
+        if self._collection.after_commit and self._changes:
+            self._collection.after_commit(current.get().caller, self._changes)
+
+    def _ask(self, old: Mapping[str, Any] | None, new: Values | None) -> None:
+        if self._collection.before_write:
+            self._collection.before_write(self.connection, current.get().caller, old, new)
+
+    def _stored(self, id: Any) -> Values:
+        """A row as the table has it, with its hidden columns."""
+        collection = self._collection
+        row = self.connection.execute(_whole(collection), {ID: id}).mappings().one()
+        values = dict(row)
+        place, srid = collection.geometry.name, metadata.srid(collection.geometry)
+        if values[place] is not None:
+            values[place] = read(values[place], default_srid=srid)
+        return values
+
+
+_NOTHING: Any = object()
+
+
+def insert_all(
+    connection: sa.Connection, record: RowFormat, news: Sequence[Values]
+) -> list[sa.Row[Any]]:
+    """Add rows in the transaction of a connection, without asking the hooks; they are returned in the order given."""
+    collection = record.collection
+    values = [_parameters(collection, new) for new in news]
+    new_ids = _new_ids(collection)
+    if new_ids is not None:
+        # PostgreSQL returns them in any order: their ids, made before, tell them apart.
+        ids = connection.scalars(new_ids, {"number": len(news)}).all()
+        name = collection.key.name
+        values = [{name: id} | each for each, id in zip(values, ids, strict=True)]
+    alike: dict[frozenset[str], list[int]] = defaultdict(list)
+    for number, each in enumerate(values):
+        alike[frozenset(each)].append(number)
+    rows: dict[int, sa.Row[Any]] = {}
+    for numbers in alike.values():
+        found = connection.execute(_insert_many(record), [values[number] for number in numbers])
+        rows |= zip(numbers, found, strict=True)
+    return [rows[number] for number in range(len(news))]
+
+
+def values_of(new: BaseModel) -> Values:
+    """The values that a row of a schema was given."""
+    return {name: getattr(new, name) for name in new.model_fields_set}
+
+
+def _id_of(record: RowFormat, row: sa.Row[Any]) -> Any:
+    return row._mapping[record.collection.key.name]
+
+
+@cache
+def _placed(collection: Collection) -> sa.ColumnElement[Any]:
+    """A geometry of EWKB, in the table's CRS. Where it has that already, ST_Transform leaves it as it is."""
+    return sa.func.ST_Transform(parameter(PLACE, WGS84), metadata.srid(collection.geometry))
+
+
+def _same(collection: Collection) -> sa.ColumnElement[bool]:
+    return collection.key == sa.bindparam(ID)
+
+
+@lru_cache(maxsize=64)
+def _lock(collection: Collection, visible: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(collection.version).where(_same(collection), visible).with_for_update()
+
+
+@cache
+def _has_onupdate(collection: Collection) -> bool:
+    """Whether a change without values changes something: a time, say."""
+    return any(column.onupdate is not None for column in collection.table.columns)
+
+
+@cache
+def _delete(collection: Collection) -> sa.Delete:
+    return sa.delete(collection.table).where(_same(collection))
+
+
+@cache
+def _whole(collection: Collection) -> sa.Select[Any]:
+    return sa.select(collection.table).where(_same(collection))
+
+
+@cache
+def _new_ids(collection: Collection) -> sa.Select[Any] | None:
+    """A number of ids, made as the column's default makes one; None where PostgreSQL numbers the rows as they come."""
+    default = collection.key.server_default
+    if not isinstance(default, sa.DefaultClause):
+        return None
+    series = sa.func.generate_series(1, sa.bindparam("number"))
+    return sa.select(sa.type_coerce(default.arg, collection.key.type)).select_from(series)
+
+
+@lru_cache(maxsize=256)
+def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
+    """A row with the columns that have parameters of these names."""
+    collection, table = record.collection, record.collection.table
+    values: dict[str, Any] = {collection.geometry.name: _placed(collection)}
+    values |= {name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}}
+    new = sa.insert(table).values(values)
+    return Statement(new.returning(*record.columns, collection.version))
+
+
+@cache
+def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
+    """Rows with the columns that there are parameters for, returned in their order.
+
+    That SQLAlchemy sees to, by ids that are given or that grow. To draw numbers for them takes a right to the sequence, which
+    an INSERT does not.
+    """
+    collection = record.collection
+    rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})
+    return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
+
+
+@lru_cache(maxsize=256)
+def _update(
+    record: RowFormat, left_out: frozenset[str], *, has_place: bool
+) -> ReturningUpdate[Any]:
+    """A change of the columns that there are parameters for, and of those left out."""
+    collection = record.collection
+    values: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in left_out}
+    if has_place:
+        values[collection.geometry.name] = _placed(collection)
+    statement = sa.update(collection.table).where(_same(collection)).values(values)
+    return statement.returning(*record.columns, collection.version)
+
+
+def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
+    """The values of a row, by the names of the parameters."""
+    parameters = dict(values)
+    if collection.geometry.name in parameters:
+        parameters[PLACE] = ewkb(parameters.pop(collection.geometry.name))
+    return parameters

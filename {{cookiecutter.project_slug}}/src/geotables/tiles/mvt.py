@@ -1,0 +1,239 @@
+"""Vector tiles: which rows a tile shows, and how PostGIS makes them a Mapbox Vector Tile, in one statement."""
+
+import math
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from geotables.collection import Collection
+from geotables.crs import MERCATOR, RADIUS, WORLD, Bounds
+from geotables.db.database import Database
+from geotables.db.statements import Statement
+from geotables.geometry import in_srid
+from geotables.sql import bbox
+
+#: The side of the world in metres of Web Mercator, the CRS of the tiles.
+WORLD_SIZE = 2 * math.pi * RADIUS
+
+#: The zooms of the tile matrix set, and the last one that a map has to fetch: its grid is 2 mm wide at the equator.
+ZOOMS = range(25)
+LAST_ZOOM = 22
+
+#: The side of a tile, in units of its own grid.
+EXTENT = 4096
+
+#: How far beyond its edges a tile shows features, in the same units: without it, outlines would follow the edges.
+BUFFER = 64
+
+#: Names that no column of the table can have: of the subquery of the features, and of its column with their ids.
+FEATURES = "the features"
+FEATURE_ID = "feature id"
+
+#: The dimension of points, lines and areas. A column of another type may mix them, a feature of a tile may not.
+DIMENSIONS = {
+    "POINT": 0,
+    "MULTIPOINT": 0,
+    "LINESTRING": 1,
+    "MULTILINESTRING": 1,
+    "POLYGON": 2,
+    "MULTIPOLYGON": 2,
+}
+
+
+class Tile(NamedTuple):
+    """A tile of the tile matrix set WebMercatorQuad: column x from the west, row y from the north."""
+
+    z: int
+    x: int
+    y: int
+
+    @classmethod
+    def at(cls, lon: float, lat: float, z: int) -> "Tile":
+        """The tile of a place."""
+        y = 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
+        return cls(z, math.floor((lon + 180) / 360 * 2**z), math.floor(y * 2**z))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the tile matrix set has it."""
+        return self.z in ZOOMS and 0 <= self.x < 2**self.z and 0 <= self.y < 2**self.z
+
+    @property
+    def box(self) -> Bounds:
+        """What the tile and its buffer show, in WGS 84."""
+        margin = BUFFER / EXTENT
+        west, east = self._longitude(self.x - margin), self._longitude(self.x + 1 + margin)
+        north, south = self._latitude(self.y - margin), self._latitude(self.y + 1 + margin)
+        if self.z == 0:
+            return Bounds(-180, south, 180, north)
+        return Bounds(west + 360 * (west < -180), south, east - 360 * (east > 180), north)
+
+    @property
+    def is_at_edge(self) -> bool:
+        """Whether the tile ends at the antimeridian."""
+        return self.x in (0, 2**self.z - 1)
+
+    def _longitude(self, x: float) -> float:
+        return x / float(2**self.z) * 360 - 180
+
+    def _latitude(self, y: float) -> float:
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / 2**self.z))))
+
+
+class Content(NamedTuple):
+    """A tile as a Mapbox Vector Tile, empty where no row lies in it, and whether there are more rows than it may show."""
+
+    content: bytes
+    is_full: bool
+
+
+def find(database: Database, collection: Collection, tile: Tile, limit: int) -> Content:
+    """What a tile holds, of ``limit`` rows at the most.
+
+    Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
+    is the same in all tiles, so what one tile shows is also shown at every further zoom.
+    """
+    content, is_full = database.fetch_bytes(*statement(collection, tile, limit))
+    return Content(content or b"", is_full == b"\1")
+
+
+def statement(collection: Collection, tile: Tile, limit: int) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds a tile, and the values of its parameters."""
+    rows, inside = collection.rows(), bbox.overlapping(collection.geometry, tile.box)
+    return _statement(collection, rows.expression, inside.expression), {
+        **rows.values,
+        **inside.values,
+        **tile._asdict(),
+        "worlds": _worlds(collection, tile),
+        "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
+        "limit": limit,
+    }
+
+
+def _worlds(collection: Collection, tile: Tile) -> list[int]:
+    """By how many worlds to the east a feature is moved to be seen: the next ones begin at the antimeridian."""
+    return [-1, 0, 1] if tile.is_at_edge or _crosses_antimeridian(collection) else [0]
+
+
+@cache
+def _crosses_antimeridian(collection: Collection) -> bool:
+    """Whether a geometry of the table can lie across the antimeridian or around a pole.
+
+    In degrees, and in projections of the whole world, the antimeridian is where the coordinates end.
+    """
+    domain = collection.crs.domain
+    return not collection.crs.geographic and (
+        domain.xmin > domain.xmax or (domain.ymin == WORLD.ymin) != (domain.ymax == WORLD.ymax)
+    )
+
+
+@lru_cache(maxsize=256)
+def _statement(
+    collection: Collection, rows: sa.ColumnElement[bool], inside: sa.ColumnElement[bool]
+) -> Statement:
+    geometry = collection.geometry
+    limit = sa.bindparam("limit", type_=sa.Integer())
+    attributes = [column for column in collection.columns if column is not geometry]
+    found = (
+        sa.select(*attributes, _mercator(collection).label(geometry.name))
+        .where(rows, inside)
+        .order_by(*_largest_first(collection))
+        .limit(limit)
+        .cte("found")
+    )
+    features = _features(collection, found).subquery(FEATURES)
+    names = [collection.name, EXTENT, geometry.name]
+    if FEATURE_ID in features.c:
+        names.append(FEATURE_ID)
+    mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
+    number = sa.select(sa.func.count()).select_from(found).scalar_subquery()
+    columns: list[sa.ColumnElement[Any]] = [
+        mvt.label("content"),
+        (number == limit).label("is_full"),
+    ]
+    # A map asks for several tiles at once.
+    return Statement(sa.select(*columns), sorting=True, alone=True)
+
+
+def _largest_first(collection: Collection) -> list[sa.ColumnElement[Any]]:
+    # Has nothing to do with where the rows lie.
+    is_uuid = isinstance(collection.key.type, sa.Uuid)
+    shuffle = sa.func.uuid_hash_extended if is_uuid else sa.func.hashint8extended
+    shuffled: sa.ColumnElement[Any] = shuffle(collection.key, 0)
+    if collection.geometry_type == "POINT":
+        return [shuffled]
+    size = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(collection.geometry))
+    return [size.desc(), shuffled]
+
+
+def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
+    """The rows in the tile's own grid: one for each world that shows it and each dimension that it has."""
+    z, x, y = (sa.bindparam(name, type_=sa.Integer()) for name in Tile._fields)
+    envelope = sa.func.ST_TileEnvelope(z, x, y)
+    margin: sa.BindParameter[float] = sa.bindparam("margin", type_=sa.Double())
+    worlds = _values("worlds", "world", sa.bindparam("worlds"))
+    to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
+    geometry_name, key = collection.geometry.name, collection.key
+    geometry: sa.ColumnElement[Any] = found.c[geometry_name]
+    shown = sa.func.ST_Translate(sa.func.ST_Expand(envelope, margin), -to_the_east, 0)
+    features = found.join(worlds, geometry.bool_op("&&")(shown))
+    geometry = sa.func.ST_Translate(geometry, to_the_east, 0)
+    if collection.geometry_type not in DIMENSIONS:
+        # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
+        parts = _values("parts", "dimension", [1, 2, 3])
+        geometry = sa.func.ST_CollectionExtract(geometry, parts.c.dimension)
+        features = features.join(parts, sa.true())
+    columns = [
+        # As plain text: SQLAlchemy would shorten a name of more than 57 letters.
+        _property(column).label(str(column.name))
+        for column in found.columns
+        if column.name != geometry_name
+    ]
+    if isinstance(key.type, sa.Integer):
+        columns.append(found.c[key.name].label(FEATURE_ID))
+    in_tile = sa.func.ST_AsMVTGeom(geometry, envelope, EXTENT, BUFFER)
+    return sa.select(in_tile.label(geometry_name), *columns).select_from(features)
+
+
+def _mercator(collection: Collection) -> sa.ColumnElement[Any]:
+    """The geometry in the CRS of the tiles.
+
+    What crosses the antimeridian comes out torn, each vertex on its own side. To mend that, the western vertices are
+    moved behind the eastern ones, beyond the edge of the world.
+    """
+    torn = in_srid(collection.geometry, MERCATOR.srid)
+    if collection.has_z:
+        # A tile has no heights, and of some lines with heights PostGIS cannot clip one that leaves the tile and comes back.
+        torn = sa.func.ST_Force2D(torn)
+    if not _crosses_antimeridian(collection):
+        return torn
+    degrees = 360 / WORLD_SIZE
+    mended = sa.func.ST_Scale(
+        sa.func.ST_ShiftLongitude(sa.func.ST_Scale(torn, degrees, 1)), 1 / degrees, 1
+    )
+    width = sa.func.ST_XMax(torn) - sa.func.ST_XMin(torn)
+    return sa.case((width > WORLD_SIZE / 2, mended), else_=torn)
+
+
+def _values(name: str, column: str, values: Any) -> sa.TableValuedAlias:
+    """Numbers as a table."""
+    array = sa.cast(values, sa.ARRAY(sa.Integer()))
+    return sa.func.unnest(array).table_valued(column, name=name).render_derived()
+
+
+def _property(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column as tiles can have it: a text, a number or a boolean.
+
+    Without the casts an exact number would become a text, a time would have PostgreSQL's own spelling, and the members
+    of a JSON object would become properties.
+    """
+    match column.type:
+        case sa.Numeric():
+            return sa.cast(column, sa.Double())
+        case sa.Date() | sa.DateTime():
+            return sa.func.to_json(column).op("#>>")(sa.literal_column("'{}'"))
+        case JSONB() | sa.Uuid():
+            return sa.cast(column, sa.Text())
+    return column

@@ -1,0 +1,284 @@
+"""The routes of OGC API - Tiles: tile matrix sets, tile sets and tiles."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.params import Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from geotables.collection import Collection
+from geotables.crs import MERCATOR
+from geotables.geometry import metadata, samples
+from geotables.http import etags, formats, json_schemas
+from geotables.http.faces import Face, Search, register
+from geotables.http.formats import FORMAT, JSON, TILEJSON, Format, link, url
+from geotables.http.openapi import answers, in_path
+from geotables.http.parameters import (
+    database_of,
+    documented,
+    extents_of,
+    parsed,
+    settings_of,
+)
+from geotables.http.routing import CollectionRoute
+from geotables.tiles import mvt
+
+#: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
+CONFORMANCE: tuple[str, ...] = (
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
+)
+
+MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
+
+#: The formats of a tile. Clients that are generated from the OpenAPI document read bytes of the second type alone.
+TILE_FORMATS = (MVT, Format("mvt", "application/octet-stream"))
+
+#: The formats of the tile set.
+TILESET_FORMATS = (JSON, TILEJSON)
+
+#: The one tile matrix set: its name, its URI, and the link relation that leads to it.
+QUAD = "WebMercatorQuad"
+QUAD_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{QUAD}"
+MATRIX_SET = f"/tileMatrixSets/{QUAD}"
+TILING_SCHEME = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme"
+
+#: A pixel at zoom 0 in metres, and the same as a scale, at 0.28 mm to a pixel (17-083r4, annex D.1).
+CELL_SIZE = mvt.WORLD_SIZE / 256
+SCALE = CELL_SIZE / 0.00028
+
+#: The numbers in a tile's address, as the document has them.
+ADDRESS = [
+    in_path(name, description, {"type": "integer", "minimum": 0})
+    for name, description in (
+        ("tileMatrix", "The zoom."),
+        ("tileRow", "The row, from the north."),
+        ("tileCol", "The column, from the west."),
+    )
+]
+
+
+class TilesetQuery(BaseModel):
+    """How to write a tile set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    f: Annotated[Literal["json", "tilejson"] | None, FORMAT] = Field(
+        default=None, description="The format; without it the header Accept is asked."
+    )
+
+
+def install(
+    app: FastAPI,
+    collections: Sequence[Collection],
+    *,
+    readers: Sequence[Depends] = (),
+    writers: Sequence[Depends] = (),
+) -> None:
+    """Serve the tiles of each collection, and the tile matrix set that all of them have; nothing here writes."""
+    for collection in collections:
+        router = Resource(collection).router()
+        app.include_router(router, dependencies=[*readers, *collection.readers])
+    app.include_router(matrix_sets, dependencies=list(readers))
+    register(app, Face("tiles", CONFORMANCE, searches))
+
+
+matrix_sets = APIRouter(tags=["Tiles"])
+
+
+@matrix_sets.get("/tileMatrixSets", responses=answers(formats=[JSON]), response_class=Response)
+async def read_matrix_sets(request: Request) -> Response:
+    """The tile matrix sets that tiles are offered in."""
+    matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
+    links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
+    return formats.json({"tileMatrixSets": [matrix_set | {"links": links}]})
+
+
+@matrix_sets.get(MATRIX_SET, responses=answers(formats=[JSON]), response_class=Response)
+async def read_matrix_set() -> Response:
+    """The tile matrix set: how the world is cut into tiles at each zoom."""
+    origin = mvt.WORLD_SIZE / 2
+    matrices = [
+        {
+            "id": str(zoom),
+            "scaleDenominator": SCALE / 2**zoom,
+            "cellSize": CELL_SIZE / 2**zoom,
+            "cornerOfOrigin": "topLeft",
+            "pointOfOrigin": [-origin, origin],
+            "tileWidth": 256,
+            "tileHeight": 256,
+            "matrixWidth": 2**zoom,
+            "matrixHeight": 2**zoom,
+        }
+        for zoom in mvt.ZOOMS
+    ]
+    return formats.json(
+        {
+            "id": QUAD,
+            "title": "Google Maps Compatible for the World",
+            "uri": QUAD_URI,
+            "crs": MERCATOR.uri,
+            "orderedAxes": ["X", "Y"],
+            "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
+            "tileMatrices": matrices,
+        }
+    )
+
+
+class Resource:
+    """The tiles of a collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._tilesets = f"/collections/{collection.name}/tiles"
+        self._tileset = f"{self._tilesets}/{QUAD}"
+        self._tile = self._tileset + "/{tileMatrix}/{tileRow}/{tileCol}"
+        # The properties of a tile's features: name and type, which is a string where tiles have no better one.
+        self._properties: dict[str, str] = {
+            column.name: json_schemas.of_column(column).get("type", "string")
+            for column in collection.columns
+            if column is not collection.geometry
+        }
+
+    def router(self) -> APIRouter:
+        """The routes of the collection."""
+        name = self._collection.name
+        router = APIRouter(tags=["Tiles"], route_class=CollectionRoute)
+        router.get(
+            self._tilesets,
+            responses=answers(formats=[JSON]),
+            response_class=Response,
+            operation_id=f"read_tilesets_{name}",
+        )(self.read_tilesets)
+        router.get(
+            self._tileset,
+            response_class=Response,
+            responses=answers(HTTPStatus.BAD_REQUEST, formats=TILESET_FORMATS),
+            openapi_extra={"parameters": documented(TilesetQuery)},
+            operation_id=f"read_tileset_{name}",
+        )(self.read_tileset)
+        router.get(
+            self._tile,
+            response_class=Response,
+            responses={
+                **answers(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, formats=TILE_FORMATS),
+                int(HTTPStatus.NO_CONTENT): {"description": "No row lies in the tile."},
+            },
+            openapi_extra={"parameters": ADDRESS},
+            operation_id=f"read_tile_{name}",
+        )(self.read_tile)
+        return router
+
+    async def read_tilesets(self, request: Request) -> Response:
+        """The tile sets of the collection."""
+        links = [_link(request, self._tilesets, "self", JSON, "Tile sets")]
+        return formats.json({"links": links, "tilesets": [self._metadata(request)]})
+
+    def read_tileset(self, request: Request) -> Response:
+        """The tile set: what its tiles hold and where they are; as TileJSON 3.0 too."""
+        query = parsed(request, TilesetQuery)
+        if formats.negotiated(request, query.f, TILESET_FORMATS) is TILEJSON:
+            return formats.json(self._tilejson(request), TILEJSON.media_type)
+        return formats.json(self._metadata(request) | {"layers": [self._layer()]})
+
+    def read_tile(self, request: Request) -> Response:
+        """The rows of a tile as a Mapbox Vector Tile, in one layer that is named as the collection.
+
+        The number of rows is limited. Where a tile has more, it shows the largest, or a sample of points, and the header
+        ``Tile-Limit`` says how many. A geometry that mixes points, lines and areas becomes a feature for each of them.
+        """
+        z, y, x = (_index(request.path_params[parameter["name"]]) for parameter in ADDRESS)
+        tile, settings = mvt.Tile(z, x, y), settings_of(request)
+        if not tile.exists:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{QUAD} has no such tile")
+        limit, age = settings.tile_limit, settings.tile_max_age
+        content, is_full = mvt.find(database_of(request), self._collection, tile, limit)
+        # Where callers see different rows, no cache may share what one of them got.
+        sharing = "public" if self._collection.where is None else "private"
+        headers = {
+            "Cache-Control": f"{sharing}, max-age={age}" if age else "no-cache",
+            "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
+            "Vary": "Accept",
+        }
+        if is_full:
+            headers["Tile-Limit"] = str(limit)
+        if etags.is_known(request, headers["ETag"]):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if not content:
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+        chosen = formats.negotiated(request, None, TILE_FORMATS)
+        return Response(content, headers=headers, media_type=chosen.media_type)
+
+    def _metadata(self, request: Request) -> dict[str, Any]:
+        """Tile set metadata (17-083r4, requirements class tilesetmetadata)."""
+        template = _link(request, self._tile, "item", MVT, "Tiles") | {"templated": True}
+        return {
+            "title": self._collection.title,
+            "dataType": "vector",
+            "crs": MERCATOR.uri,
+            "tileMatrixSetURI": QUAD_URI,
+            "links": [
+                _link(request, self._tileset, "self", JSON, "Tile set"),
+                _link(request, f"{self._tileset}?f=tilejson", "alternate", TILEJSON, "TileJSON"),
+                _link(request, MATRIX_SET, TILING_SCHEME, JSON, QUAD),
+                template,
+            ],
+        }
+
+    def _layer(self) -> dict[str, Any]:
+        fields = {name: {"type": kind} for name, kind in self._properties.items()}
+        layer = {
+            "id": self._collection.name,
+            "dataType": "vector",
+            "propertiesSchema": {"type": "object", "properties": fields},
+        }
+        dimension = mvt.DIMENSIONS.get(self._collection.geometry_type)
+        return layer if dimension is None else layer | {"geometryDimension": dimension}
+
+    def _tilejson(self, request: Request) -> dict[str, Any]:
+        """TileJSON 3.0.0. The addresses of its tiles have the row before the column, too."""
+        collection = self._collection
+        extent = extents_of(request, collection).get()
+        zooms = {"minzoom": mvt.ZOOMS[0], "maxzoom": mvt.LAST_ZOOM}
+        fields = {name: kind.capitalize() for name, kind in self._properties.items()}
+        return {
+            "tilejson": "3.0.0",
+            "name": collection.title,
+            "description": collection.description,
+            "tiles": [url(request, self._tileset + "/{z}/{y}/{x}")],
+            "vector_layers": [{"id": collection.name, "fields": fields, **zooms}],
+            **zooms,
+            **({"bounds": list(extent.box)} if extent else {}),
+        }
+
+
+def searches(collection: Collection) -> Iterator[Search]:
+    """The spatial queries of a collection."""
+    lon, lat = samples.middle(collection.geometry)
+    gist = next(metadata.gist_indexes(collection.geometry))
+    # The first reaches beyond what most CRSs cover.
+    for zoom in (1, 16):
+        tile = mvt.Tile.at(lon, lat, zoom)
+        statement, values = mvt.statement(collection, tile, limit=10)
+        yield Search(f"a tile of zoom {zoom}", statement, values, [gist])
+
+
+def _index(text: str) -> int:
+    """A number in a tile's address. Anything else there is the address of no tile."""
+    return int(text) if re.fullmatch("[0-9]{1,8}", text) else -1
+
+
+def _link(request: Request, path: str, rel: str, format: Format, title: str) -> dict[str, Any]:
+    return link(url(request, path), rel, format.media_type, title)

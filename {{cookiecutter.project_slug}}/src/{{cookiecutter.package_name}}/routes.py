@@ -1,0 +1,41 @@
+"""Your own endpoints, written as FastAPI's documentation shows it; the one here is an example."""
+
+{% set by = cookiecutter.attributes | columns | rejectattr('unique') | selectattr('has_default') | selectattr('type', 'in', ['str', 'bool', 'int']) | first | default('') %}
+import sqlalchemy as sa
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from geotables.crs import WORLD
+from geotables.db.sessions import SessionDep
+from geotables.db.statements import together
+from geotables.http.parameters import BBox
+from geotables.sql.bbox import within
+
+from .tables import {{ cookiecutter.table_name }}
+
+router = APIRouter(tags=["statistics"])
+
+
+class Count(BaseModel):
+    """How many rows {{ 'have a value of ``' ~ by.name ~ '``' if by else 'there are' }}."""
+
+{% if by %}
+    value: {{ by.python }}
+{% endif %}
+    rows: int
+
+
+@router.get("/statistics/{{ cookiecutter.table_name }}")
+def count_rows(session: SessionDep, bbox: BBox = WORLD) -> {{ 'list[Count]' if by else 'Count' }}:
+    """How many rows lie in a box (west,south,east,north in degrees){{ ', by their ``' ~ by.name ~ '``' if by else '' }}."""
+    collection = {{ cookiecutter.table_name }}.COLLECTION
+    wanted = together([collection.rows(), within(collection.geometry, bbox)])
+{% if by %}
+    by = collection.table.c.{{ by.name }}
+    query = sa.select(by, sa.func.count()).where(wanted.expression).group_by(by).order_by(by)
+    counts = session.execute(query, wanted.values)
+    return [Count(value=value, rows=rows) for value, rows in counts]
+{% else %}
+    query = sa.select(sa.func.count()).select_from(collection.table).where(wanted.expression)
+    return Count(rows=session.scalar(query, wanted.values) or 0)
+{% endif %}
