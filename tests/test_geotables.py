@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -141,3 +142,42 @@ def test_a_project_can_compare_its_files_with_the_manifest(bake: Bake) -> None:
     run = subprocess.run(check, cwd=sources, capture_output=True, text=True)
     assert run.returncode == 1
     assert "geotables/collection.py: FAILED" in run.stdout
+
+
+def checked(project: Project) -> str:
+    """What a check says that passes."""
+    run = project.service("check")
+    run.passed()
+    return run.output
+
+
+def test_check_passes_and_names_the_files_that_a_project_has_changed(bake: Bake) -> None:
+    project = bake()
+    folder = project.path / "src/geotables"
+    assert "geotables" not in checked(project)
+    with (folder / "collection.py").open("a") as file:
+        file.write("# changed\n")
+    (folder / "added.py").touch()
+    (folder / "README.md").unlink()
+    for number in range(4):
+        (folder / f"http/added{number}.py").touch()
+    output = checked(project)
+    assert (
+        "WARNING: geotables differs from what its version has, and an update replaces it:"
+        " geotables/README.md (removed), geotables/added.py (added), geotables/collection.py,"
+        " geotables/http/added0.py (added), geotables/http/added1.py (added) and 2 more"
+    ) in output
+
+
+def test_check_is_silent_about_a_face_that_is_gone_and_without_a_manifest(bake: Bake) -> None:
+    project = bake()
+    main = project.source / "main.py"
+    text = main.read_text(encoding="utf-8")
+    text = text.replace("    webmap.install(app, COLLECTIONS)\n", "").replace(", webmap", "")
+    main.write_text(text, encoding="utf-8")
+    shutil.rmtree(project.path / "src/geotables/webmap")
+    assert "geotables" not in checked(project)
+    (project.path / "src/geotables.sha256").unlink()
+    with (project.path / "src/geotables/collection.py").open("a") as file:
+        file.write("# changed\n")
+    assert "geotables" not in checked(project)
