@@ -69,17 +69,20 @@ PROJECT_FOLDERS = words("""
 """)
 
 # Modules of the project's own that lie beside the package on the path of its tests.
-PROJECT_MODULES = words("conftest mvt postgis rows")
+PROJECT_MODULES = words("apps conftest contract mvt postgis rows")
 
 # Names in tables/__init__.py that the module of a table would take.
 TABLES_MODULES = words("base list")
+
+# Files of tests beside the one that has a table's name.
+PROJECT_TESTS = words("auth routes")
 
 # Names that Windows keeps for devices, with any ending.
 DEVICES = words("aux con nul prn com1 com2 com3 com4 lpt1 lpt2 lpt3 lpt4")
 
 ROUTES = words("""
     api collections conformance docs health index items map metrics nearby openapi redoc static
-    tiles
+    statistics tiles
 """)
 
 # PostGIS's own tables, views and types, and Alembic's table. A table makes a type of its name.
@@ -129,6 +132,7 @@ TABLES: Claims = NAMES | {
     "is a path of the service's own": ROUTES,
     "is a table, view or type of PostGIS or Alembic": OTHER_RELATIONS,
     "is a name that the modules of the tables themselves use": TABLES_MODULES,
+    "is a file of the project's tests, where the table's would be": PROJECT_TESTS,
     # A table's module has its name.
     "is a device on Windows": DEVICES,
 }
@@ -147,7 +151,6 @@ COLUMNS: Claims = NAMES | {
     "is an attribute of every SQLAlchemy model": words(
         "metadata query registry type_annotation_map"
     ),
-    "is an attribute of geotables' schemas": words("read_only"),
     "is a name that linters take for a 1 (ruff's E741)": words("l"),
     # These hide columns of the same name.
     "is a method of SQLAlchemy's rows": words("index t tuple"),

@@ -320,9 +320,11 @@ def test_no_package_shadows_what_the_service_imports(bake_once: Bake) -> None:
 def test_no_package_shadows_the_modules_beside_it(bake_once: Bake) -> None:
     files = bake_once().files
     beside = {
-        Path(file).stem for file in files if re.match(r"(tests|tools)/(?!test_)[^/]*\.py$", file)
+        Path(file).stem
+        for file in files
+        if re.match(r"(tests|tests/geotables|tools)/(?!test_)[^/]*\.py$", file)
     }
-    assert beside == reserved.PROJECT_MODULES
+    assert {"conftest", "postgis", "rows"} <= beside <= reserved.PROJECT_MODULES
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from conftest import Bake
 from rendering import CACHES, DEFAULTS, TEMPLATE, Project
 
 from parameters import CLASS_LETTERS
+from parameters.names import column_rule, table_rule
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
@@ -419,3 +420,44 @@ def assigned(source: str) -> dict[str, object]:
         and isinstance(node.target, ast.Name)
         and isinstance(node.value, ast.Constant)
     }
+
+
+def test_names_that_the_code_uses_itself_are_free(bake: Bake, unlike: list[Project]) -> None:
+    """As columns and tables, unless they are refused."""
+    identifiers = {
+        identifier
+        for project in unlike
+        for file in project.source.rglob("*.py")
+        for node in nodes(file.read_text(encoding="utf-8"))
+        for identifier in identifiers_of(node)
+    }
+    free = sorted(name for name in identifiers if not column_rule(name))
+    assert {"rows", "session", "value"} <= set(free)
+    columns = ["keys:str(9)=usual", *(f"{name}:text?" for name in free if name != "keys")]
+    project = bake(attributes=" ".join(columns), geometry_column="geom", table_name="session")
+    assert 'COLLECTION.table.c["keys"]' in project.files[f"src/{project.package}/routes.py"]
+    assert_clean(project)
+    project.service("check").passed()
+
+
+def identifiers_of(node: ast.AST) -> Iterator[str]:
+    """The names that a node of some Python code binds or uses."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.alias):
+        yield (node.asname or node.name).partition(".")[0]
+
+
+def test_no_table_has_a_path_of_the_service(bake: Bake) -> None:
+    project = bake()
+    code = f"from {project.package}.main import create_app\nprint(*create_app().openapi()['paths'])"
+    (project.path / "list_paths.py").write_text(code)
+    run = project.python("-m", "list_paths", DATABASE_URL="postgresql://localhost/unused")
+    run.passed()
+    first = {path.split("/")[1] for path in run.output.split()} - {"", project.table}
+    assert {"collections", "statistics"} <= first
+    assert {name for name in first if not table_rule(name)} == set()

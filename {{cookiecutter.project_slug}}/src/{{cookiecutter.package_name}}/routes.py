@@ -11,7 +11,7 @@ from geotables.db.statements import together
 from geotables.http.parameters import BBox
 from geotables.sql.bbox import within
 
-from .tables import {{ cookiecutter.table_name }}
+from .tables.{{ cookiecutter.table_name }} import COLLECTION
 
 router = APIRouter(tags=["statistics"])
 
@@ -28,14 +28,13 @@ class Count(BaseModel):
 @router.get("/statistics/{{ cookiecutter.table_name }}")
 def count_rows(session: SessionDep, bbox: BBox = WORLD) -> {{ 'list[Count]' if by else 'Count' }}:
     """How many rows lie in a box (west,south,east,north in degrees){{ ', by their ``' ~ by.name ~ '``' if by else '' }}."""
-    collection = {{ cookiecutter.table_name }}.COLLECTION
-    wanted = together([collection.rows(), within(collection.geometry, bbox)])
+    wanted = together([COLLECTION.rows(), within(COLLECTION.geometry, bbox)])
 {% if by %}
-    by = collection.table.c.{{ by.name }}
+    by = COLLECTION.table.c["{{ by.name }}"]
     query = sa.select(by, sa.func.count()).where(wanted.expression).group_by(by).order_by(by)
     counts = session.execute(query, wanted.values)
     return [Count(value=value, rows=rows) for value, rows in counts]
 {% else %}
-    query = sa.select(sa.func.count()).select_from(collection.table).where(wanted.expression)
+    query = sa.select(sa.func.count()).select_from(COLLECTION.table).where(wanted.expression)
     return Count(rows=session.scalar(query, wanted.values) or 0)
 {% endif %}
