@@ -244,7 +244,8 @@ class Template:
         )
         project = folder / prefix
         project.parent.mkdir(parents=True, exist_ok=True)
-        (output / parameters["project_slug"]).rename(project)
+        made = min(output.rglob("pyproject.toml"), key=lambda file: len(file.parts)).parent
+        made.rename(project)
         shutil.rmtree(output)
         return project
 
