@@ -22,6 +22,7 @@ SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 #: variants, up to the names of the project, the package, the table and the class.
 LITERAL = {
     ".env.example": "pool and work_mem",
+    ".template.json": "the parameters",
     ".github/dependabot.yml": "what the deployment has to be kept up to date",
     ".github/workflows/image.yml": "a file for each deployment",
     "LICENSE": "a file for each license",
