@@ -1,7 +1,9 @@
 """geotables is the same in every project, and knows nothing of the project around it."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -141,3 +143,28 @@ def test_a_project_can_compare_its_files_with_the_manifest(bake: Bake) -> None:
     run = subprocess.run(check, cwd=sources, capture_output=True, text=True)
     assert run.returncode == 1
     assert "geotables/collection.py: FAILED" in run.stdout
+
+
+def test_check_warns_of_what_was_changed(bake: Bake) -> None:
+    """And of nothing where a face was left out, which is a team's choice."""
+    project = bake()
+    assert "WARNING" not in project.service("check").output
+    sources = project.path / "src/geotables"
+    with (sources / "collection.py").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    (sources / "ours.py").write_text('"""Ours."""\n', encoding="utf-8")
+    (sources / "webmap/static/README.md").unlink()
+    (sources / "README.md").unlink()
+    shutil.rmtree(sources / "files")
+    manifest = ("-c", "from geotables.checks.manifest import check_manifests; check_manifests()")
+    command = [sys.executable, *manifest]
+    environment = os.environ | {"PYTHONPATH": "src"}
+    run = subprocess.run(
+        command, cwd=project.path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert [line.partition(":")[0] for line in run.stderr.splitlines()] == [
+        "src/geotables/collection.py was changed",
+        "src/geotables/ours.py was added",
+        "src/geotables/README.md was removed",
+        "src/geotables/webmap/static/README.md was removed",
+    ]

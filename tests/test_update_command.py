@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -350,3 +351,50 @@ def test_the_record_has_the_parameters_and_no_path(versions: Versions, project: 
 )
 def test_the_record_has_the_address_of_a_template(template: str, address: str) -> None:
     assert local_extensions.address(template) == address
+
+
+def test_cookiecutter_is_run_by_uvx(versions: Versions, project: Path, tmp_path: Path) -> None:
+    versions.release("2.1.0")
+    uvx = tmp_path / "programs/uvx"
+    uvx.parent.mkdir()
+    # Its last option is the program, whose own arguments follow.
+    uvx.write_text(
+        f'#!/bin/sh\necho "$@" >> {uvx}.log\nwhile [ "$1" != cookiecutter ]; do shift; done\n'
+        f'shift\nexec {sys.executable} -m cookiecutter "$@"\n'
+    )
+    uvx.chmod(0o755)
+    run = update_without_cookiecutter(versions, project, tmp_path, f"{uvx.parent}:/usr/bin:/bin")
+    assert run.returncode == 0, run.stderr
+    assert record(project)["version"] == "2.1.0"
+    calls = Path(f"{uvx}.log").read_text().splitlines()
+    assert len(calls) == 2
+    assert all("--from cookiecutter>=2.7,<3 cookiecutter " in call for call in calls)
+
+
+def test_cookiecutter_is_installed_in_the_cache_folder_once(
+    versions: Versions, project: Path, tmp_path: Path
+) -> None:
+    versions.release("2.1.0")
+    for again in (False, True):
+        run = update_without_cookiecutter(versions, project, tmp_path, "/usr/bin:/bin")
+        assert run.returncode == 0, run.stderr
+        assert ("Installing cookiecutter" in run.stderr) != again
+        templates.git(project, "reset", "--quiet", "--hard")
+    assert list((tmp_path / "home/.cache").glob("*/update-*/ready"))
+
+
+def update_without_cookiecutter(
+    versions: Versions, project: Path, folder: Path, path: str
+) -> subprocess.CompletedProcess[str]:
+    """Update a project by a Python that has the standard library alone."""
+    home, environment = folder / "home", folder / "environment"
+    home.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    network = {n: v for n, v in os.environ.items() if re.match(r"PIP_|(?i:.*_proxy$)|SSL_CERT", n)}
+    return subprocess.run(
+        [environment / "bin/python", "tools/update.py", "2.1.0", "--template", versions.template],
+        cwd=project,
+        env=network | templates.GIT | {"PATH": path, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )

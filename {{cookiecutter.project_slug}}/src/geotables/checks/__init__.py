@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from geotables.checks import application, database, ddl, models, plans, rows, schemas
+from geotables.checks import application, database, ddl, manifest, models, plans, rows, schemas
 from geotables.db.database import examine
 from geotables.service import Service
 
@@ -18,6 +18,7 @@ __all__ = ["check_database", "check_ddl", "check_models"]
 
 def check_models(service: Service) -> Iterator[str]:
     """What can be checked without a database."""
+    manifest.check_manifests()
     problems = list(models.check_collections(service))
     yield from problems
     yield from models.check_columns(service)
