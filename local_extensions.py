@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +31,9 @@ from parameters import epsg, names
 from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 
 TEMPLATE = Path(__file__).parent
+SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 #: What Python and its tools leave in a checkout of the template.
-CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
-
-#: What Python and its tools leave in a folder.
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 #: Line length of a rendered project; its pyproject.toml says the same.
@@ -61,6 +60,7 @@ class Parameters(Extension):
             plural=names.plural,
             problems=problems,
             quoted=quoted,
+            record=record,
         )
 
 
@@ -121,24 +121,57 @@ def _call() -> dict[str, Any]:
 @pass_environment
 def paths(environment: Environment, context: Mapping[str, object]) -> dict[str, list[str]]:
     """The files of this project, and the patterns of those that it may have with other parameters."""
-    root = TEMPLATE / "{{cookiecutter.project_slug}}"
-    files = [file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()]
+    files = [file.relative_to(SOURCE).as_posix() for file in SOURCE.rglob("*") if file.is_file()]
     files = [file for file in files if CACHES.isdisjoint(Path(file).parts)]
     own = [environment.from_string(file).render(cookiecutter=context) for file in files]
     every = {re.sub(r"{{.*?}}", "*", re.sub(r"{%.*?%}", "", file)) for file in files}
     return {"own": [f for f in own if Path(f).name], "every": sorted(every)}
 
 
-def manifest(package: str) -> str:
-    """The hash of each file of a package that is copied as it is, as ``sha256sum --check`` reads it, after its version."""
-    folder = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / package
-    version = (folder / "VERSION").read_text(encoding="utf-8").strip()
+def manifest(path: str) -> str:
+    """The hash of each file of a folder that is copied as it is, as ``sha256sum --check`` reads it, after the version."""
+    folder = SOURCE / path
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder.parent).as_posix()}"
         for file in sorted(folder.rglob("*"))
         if file.is_file() and CACHES.isdisjoint(file.parts)
     ]
-    return "\n".join([f"# {package} {version}", *lines])
+    return "\n".join([f"# {folder.name} {version()}", *lines])
+
+
+def version() -> str:
+    """The version of the template, which is the one of geotables."""
+    return (SOURCE / "src/geotables/VERSION").read_text(encoding="utf-8").strip()
+
+
+def record(context: Mapping[str, object]) -> str:
+    """How a project was made, for its updates: where the template is, its version, and the parameters."""
+    made = {
+        "template": address(f"{context['_template']}"),
+        "version": version(),
+        "commit": commit(),
+        "parameters": {name: f"{context[name]}" for name in parameters.NAMES},
+    }
+    return json.dumps(made, ensure_ascii=False, indent=2)
+
+
+def address(template: str) -> str:
+    """Where the template is, without a password; empty for a path, which means something on one machine alone."""
+    if not re.match(r"(?!file:)[\w.+-]{2,}:|[\w.-]+@", template):
+        return ""
+    return re.sub(r"(?<=://)[^/@]*@", "", template)
+
+
+def commit() -> str:
+    """The commit of the template's checkout; empty where it is none, as after a download."""
+    if not (TEMPLATE / ".git").exists():
+        return ""
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        run = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return run.stdout.strip()
 
 
 def columns(attributes: str) -> list[Column]:

@@ -44,8 +44,8 @@ def test_column() -> None:
     assert Facility.__table__.c.phone.nullable
 
 
-def test_setting(settings: Settings) -> None:
-    assert settings.page_size == 50
+def test_setting() -> None:
+    assert Settings.model_fields["page_size"].default == 50
 '''
 #: What the template changes meanwhile: when a client may try again.
 TEMPLATE_TEST = '''"""When a client may try again."""
@@ -130,6 +130,7 @@ def test_template_changes_come_into_an_edited_project(
     changed = templates.git(folder, "status", "--porcelain", "--untracked-files=all").split()
     assert {name for name in changed if "/" in name or "." in name} == {
         ".cruft.json",
+        ".template.json",
         "src/geotables.sha256",
         "src/geotables/http/problems.py",
         "tests/test_retry_after.py",
@@ -145,6 +146,13 @@ def test_template_changes_come_into_an_edited_project(
     for command in (
         ("-m", "facilities_service", "migrate"),
         ("-m", "facilities_service", "check", "--database"),
-        ("-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in names)),
+        ("-m", "pytest", "-q", *suite(folder, *names)),
     ):
         project.python(*command, **environment).passed()
+
+
+def suite(project: Path, *names: str) -> list[str]:
+    """Files of a project's tests, wherever they are below its folder of tests."""
+    files = [sorted(project.joinpath("tests").rglob(f"test_{name}.py")) for name in names]
+    assert all(len(found) == 1 for found in files)
+    return [str(file.relative_to(project)) for (file,) in files]

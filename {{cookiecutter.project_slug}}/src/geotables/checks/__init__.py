@@ -18,7 +18,7 @@ __all__ = ["check_database", "check_ddl", "check_models"]
 
 def check_models(service: Service) -> Iterator[str]:
     """What can be checked without a database."""
-    manifest.warn_of_changes()
+    manifest.check_manifests()
     problems = list(models.check_collections(service))
     yield from problems
     yield from models.check_columns(service)

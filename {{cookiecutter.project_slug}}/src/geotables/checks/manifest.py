@@ -1,63 +1,46 @@
-"""Whether geotables is as its version has it; a project may not have changed it, since an update replaces it."""
+"""Whether geotables, and the tests that come with it, are as the template made them."""
 
 import hashlib
 import logging
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parents[1]
+#: ``src`` in a project; a folder of packages, without a manifest, where geotables is installed.
+SOURCES = Path(__file__).parents[2]
 
-#: How many files a warning names.
-NAMED = 5
-
-
-def warn_of_changes(folder: Path = FOLDER) -> None:
-    """Log a warning that names files which differ from the manifest, if there is one: a wheel has none."""
-    manifest = folder.with_name(f"{folder.name}.sha256")
-    if not manifest.is_file():
-        return
-    changes = changed(folder, manifest)
-    named = list(islice(changes, NAMED))
-    if named:
-        more = len(list(changes))
-        log.warning(
-            "%s differs from what its version has, and an update replaces it: %s%s",
-            folder.name,
-            ", ".join(named),
-            f" and {more} more" * bool(more),
-        )
+#: What Python and its tools leave in a folder.
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 
-def changed(folder: Path, manifest: Path) -> Iterator[str]:
-    """Each file that was changed, removed or added since the manifest was written; a whole folder may be removed.
+def check_manifests() -> None:
+    """Warn of each file that was edited: an update replaces the folders as a whole, and refuses to lose an edit."""
+    for manifest in (SOURCES / "geotables.sha256", SOURCES.parent / "tests/geotables.sha256"):
+        if manifest.is_file():
+            for file, what in differences(manifest):
+                path = (manifest.parent / file).relative_to(SOURCES.parent).as_posix()
+                log.warning("%s was %s: `make update` will refuse to replace it", path, what)
 
-    The manifest has a line for each file, ``HASH  PATH`` as ``sha256sum`` writes it, its path from the manifest's folder.
-    """
+
+def differences(manifest: Path) -> Iterator[tuple[str, str]]:
+    """The files that are not as a manifest says. A subfolder that is gone as a whole, as a face, was left out."""
+    folder = manifest.with_suffix("")
     lines = manifest.read_text(encoding="utf-8").splitlines()
-    hashes = {
-        manifest.parent / path: digest
-        for digest, _, path in (line.partition("  ") for line in lines if line[:1] != "#")
-    }
-    files = set(_files(folder))
-    folders = {file.parent for file in files}
-    for file in sorted(hashes.keys() | files):
-        path = file.relative_to(manifest.parent).as_posix()
+    pairs = (line.split("  ", 1) for line in lines if line and not line.startswith("#"))
+    hashes = {file: digest for digest, file in pairs}
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        file = path.relative_to(manifest.parent).as_posix()
+        if path.is_dir() or not CACHES.isdisjoint(path.parts):
+            continue
         if file not in hashes:
-            yield f"{path} (added)"
-        elif file not in files:
-            # The other folders are of faces that the project goes without.
-            if file.parent in folders:
-                yield f"{path} (removed)"
-        elif hashlib.sha256(file.read_bytes()).hexdigest() != hashes[file]:
-            yield path
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files in a folder, without those of caches."""
-    for file in folder.rglob("*"):
-        parts = file.relative_to(folder).parts
-        if file.is_file() and not any(part[0] == "." or part == "__pycache__" for part in parts):
-            yield file
+            yield file, "added"
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != hashes[file]:
+            yield file, "changed"
+    for file in hashes:
+        # A file of geotables itself, or the folder of one of its parts.
+        part = manifest.parent.joinpath(*Path(file).parts[:2])
+        if not (manifest.parent / file).exists() and (part.exists() or len(Path(file).parts) == 2):
+            yield file, "removed"
