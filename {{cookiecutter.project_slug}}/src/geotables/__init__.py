@@ -1,6 +1,6 @@
 """Tables of PostGIS as REST resources, OGC API collections, vector tiles and files. README.md lists the public names."""
 
-from geotables.collection import EVERY_ROW, Change, Collection, Refused
+from geotables.collection import EVERY_ROW, Change, Collection, NewRow, OldRow, Refused
 from geotables.column_types import BigInt, Date, ExactNumber, Json, RowIn, RowOut, Text, Timestamp
 from geotables.context import Caller
 from geotables.crs import UnknownCRS
@@ -21,6 +21,8 @@ __all__ = [
     "GeoJSON",
     "Json",
     "Migrations",
+    "NewRow",
+    "OldRow",
     "Refused",
     "RowIn",
     "RowOut",

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 #: (``sa.bindparam``) for what differs: statements are built once for each expression.
 Where = Callable[[Caller], Condition]
 
-#: Called inside of the transaction before a row is written, with the connection, the caller, the stored row (None: it is
-#: new) and the new one (None: it is deleted), whose values it may set. It refuses by raising ``Refused``.
-BeforeWrite = Callable[
-    [sa.Connection, Caller, Mapping[str, Any] | None, dict[str, Any] | None], None
-]
+#: A row as it is stored; None: it is new.
+OldRow: TypeAlias = Mapping[str, Any] | None
+
+#: The same row as it is to be stored; None: it is deleted.
+NewRow: TypeAlias = dict[str, Any] | None
+
+#: Called inside of the transaction before a row is written, with the connection, the caller, the stored row and the new one,
+#: whose values it may set. It refuses by raising ``Refused``.
+BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
 class Refused(ValueError):

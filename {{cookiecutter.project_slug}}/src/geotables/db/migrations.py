@@ -146,12 +146,16 @@ class Migrations:
         return ScriptDirectory.from_config(self.config())
 
     def missing_tables(self, connection: sa.Connection) -> list[str]:
-        """The tables of the models that the database does not have."""
+        """The tables of the models that the revisions make, and the database does not have."""
+        from geotables.db.comparison import tables_made
+
         inspector = sa.inspect(connection)
+        # Another is to have its revision yet: it would keep the command that writes it from running.
+        made = tables_made(self._scripts().walk_revisions())
         return [
             table.fullname
             for table in self.metadata.sorted_tables
-            if not inspector.has_table(table.name, schema=table.schema)
+            if table.name in made and not inspector.has_table(table.name, schema=table.schema)
         ]
 
     def sql(self) -> str:

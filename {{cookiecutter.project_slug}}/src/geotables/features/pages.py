@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.features.sequences import names, plain
-from geotables.ogc import html
+from geotables.http import html_pages
 from geotables.sql.queries import Feature
 
 
@@ -18,7 +18,7 @@ def feature(
     """One feature: its properties and its geometry."""
     members = {**content["properties"], collection.geometry.name: content["geometry"]}
     title = f"{collection.name} {content['id']}"
-    return html.page(title, html.members(members), content["links"], headers)
+    return html_pages.page(title, html_pages.members(members), content["links"], headers)
 
 
 def features(
@@ -33,6 +33,6 @@ def features(
     lines = [f"<tr>{head}</tr>"]
     for id, geometry, *values in rows:
         own = f'<a href="items/{id}">{id}</a>'
-        cells = map(html.text, [geometry, *map(plain, collection.properties, values)])
+        cells = map(html_pages.text, [geometry, *map(plain, collection.properties, values)])
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in [own, *cells]) + "</tr>")
-    return html.page(collection.name, html.table(lines), links, headers)
+    return html_pages.page(collection.name, html_pages.table(lines), links, headers)

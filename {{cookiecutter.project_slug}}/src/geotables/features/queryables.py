@@ -6,12 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from geotables.collection import Collection
-from geotables.http import formats, json_schemas
+from geotables.http import formats, html_pages, json_schemas
 from geotables.http.formats import HTML, SCHEMA, SCHEMAS, url
+from geotables.http.html_pages import PageQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, parsed
-from geotables.ogc import html
-from geotables.ogc.html import PageQuery
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
@@ -32,7 +31,9 @@ def add_to(router: APIRouter, collection: Collection) -> None:
             **json_schemas.queryables(collection),
         }
         if formats.negotiated(request, parsed(request, PageQuery).f, SCHEMAS) is HTML:
-            return html.resource(schema | {"links": formats.own_links(request, HTML, SCHEMAS)})
+            return html_pages.resource(
+                schema | {"links": formats.own_links(request, HTML, SCHEMAS)}
+            )
         return formats.json(schema, SCHEMA.media_type)
 
     router.get(

@@ -9,13 +9,12 @@ from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.crs import CRS84
-from geotables.http import formats, openapi
+from geotables.http import formats, html_pages, openapi
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, link, url
+from geotables.http.html_pages import PageQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, extents_of, parsed, settings_of
-from geotables.ogc import html
-from geotables.ogc.html import PageQuery
 from geotables.sql.extent import Extent
 
 #: Relations of links, by their URIs.
@@ -147,4 +146,4 @@ def _written(request: Request, content: dict[str, Any]) -> Response:
     chosen = formats.negotiated(request, parsed(request, PageQuery).f, PAGES)
     own = formats.own_links(request, chosen, PAGES)
     content = content | {"links": [*own, *content.get("links", ())]}
-    return html.resource(content) if chosen is HTML else formats.json(content)
+    return html_pages.resource(content) if chosen is HTML else formats.json(content)

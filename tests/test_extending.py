@@ -1,0 +1,231 @@
+"""docs/extending.md, section by section: its own commands and edits, on a project as it was made, and what each promises."""
+
+import hashlib
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import Bake
+from rendering import CACHES, Project
+from warm import Run
+
+#: Projects whose documents differ the most.
+VARIANTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "far": {
+        "srid": "27700",
+        "geometry_type": "POLYGON",
+        "primary_key": "uuid",
+        "output_format": "wkt",
+        "auth": "none",
+        "attributes": "",
+        "table_name": "trails",
+        "resource_name": "trail",
+    },
+}
+
+SECTIONS = (
+    *("A column", "A constraint", "A hidden column", "Another table", "A table without a geometry"),
+    *("A business rule", "An event after a commit", "An owner", "An endpoint"),
+    *("An endpoint that writes", "A dependency of every route", "Another auth"),
+    "A smaller service",
+)
+
+#: Where the promises of the sections are, which run in the project's own processes.
+PROMISES = Path(__file__).with_name("extending")
+
+#: Folders of geotables that a project may delete.
+FACES = ("features", "tiles", "rest", "ogc", "webmap", "files")
+
+
+class Block(NamedTuple):
+    """A block of the document: its language, the text before it since the last, and its own."""
+
+    language: str
+    before: str
+    text: str
+
+
+def sections(document: str) -> dict[str, list[Block]]:
+    """The blocks of each section, by its heading."""
+    headings = re.split(r"^## (.+)\n", document, flags=re.MULTILINE)[1:]
+    return {
+        heading: [
+            Block(language, before, text)
+            for before, language, text in re.findall(
+                r"(.*?)^```(\w+)\n(.*?)^```\n", content, re.DOTALL | re.MULTILINE
+            )
+        ]
+        for heading, content in zip(headings[::2], headings[1::2], strict=True)
+    }
+
+
+class Reader:
+    """Somebody who does in a project what its document says."""
+
+    def __init__(self, project: Project, **environment: str) -> None:
+        self.project = project
+        self._environment = environment
+
+    def follow(self, heading: str) -> None:
+        """Do all that a section says."""
+        document = (self.project.path / "docs/extending.md").read_text(encoding="utf-8")
+        for language, before, text in sections(document)[heading]:
+            if language == "console":
+                for command in text.splitlines():
+                    self.type(command.removeprefix("$ "))
+            elif language == "diff":
+                self.edit(text)
+            else:
+                assert language == "python", language
+                (name,) = re.findall(r"`([\w./]+)`(?:, as a whole)?:\n\n\Z", before)
+                (self.project.path / name).write_text(text, encoding="utf-8")
+
+    def type(self, command: str) -> None:
+        """Type a command; what ``make`` would run is run without its shells, which would import everything each time."""
+        if not command.startswith("make "):
+            self._run(command)
+            return
+        make = [*shlex.split(command), "--dry-run", "PYTHON=python"]
+        planned = subprocess.run(
+            make, cwd=self.project.path, check=True, capture_output=True, text=True
+        )
+        for line in planned.stdout.splitlines():
+            # The database is there: tools/postgis.py would take the one that DATABASE_URL names.
+            self._run(re.sub(r"^python tools/postgis\.py run --database \w+ -- ", "", line))
+
+    def _run(self, command: str) -> None:
+        program, *arguments = shlex.split(command)
+        if program == "python":
+            self.python(*arguments).passed()
+        else:
+            assert program == "rm", command
+            subprocess.run([program, *arguments], cwd=self.project.path, check=True)
+
+    def python(self, *arguments: str, **environment: str) -> Run:
+        """Run ``python …`` in the project."""
+        return self.project.python(*arguments, **self._environment | environment)
+
+    def edit(self, diff: str) -> None:
+        """Apply a diff whose hunks have no line numbers: their context stands once in the file."""
+        for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
+            name, second, *_ = part.splitlines()
+            assert second == f"+++ b/{name}"
+            # A revision has an identifier that nobody knows before.
+            (path,) = self.project.path.glob(name.replace("…", "*"))
+            text = path.read_text(encoding="utf-8")
+            for hunk in re.split(r"^@@.*\n", part, flags=re.MULTILINE)[1:]:
+                lines = hunk.splitlines(keepends=True)
+                assert {line[0] for line in lines} <= {" ", "+", "-"}, hunk
+                old, new = (
+                    "".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +")
+                )
+                # From the beginning of a line.
+                assert f"\n{text}".count(f"\n{old}") == 1, f"{name}\n{hunk}"
+                text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
+            path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made(bake_once: Bake) -> Callable[[str], Project]:
+    """The projects of the variants, as they were made."""
+    projects: dict[str, Project] = {}
+
+    def make(variant: str) -> Project:
+        if variant not in projects:
+            projects[variant] = bake_once(**VARIANTS[variant])
+        return projects[variant]
+
+    return make
+
+
+@pytest.fixture
+def reader(
+    request: pytest.FixtureRequest,
+    made: Callable[[str], Project],
+    tmp_path: Path,
+    database_url: str,
+    mypy_cache: Path,
+) -> Iterator[Reader]:
+    """A reader of a project's own copy, with an empty database."""
+    project = copied(made(request.param), tmp_path)
+    before = contents(project)
+    yield Reader(
+        project,
+        DATABASE_URL=database_url,
+        MYPY_CACHE_DIR=str(mypy_cache),
+        PYTHONPATH=f"src:{PROMISES}",
+        PACKAGE=project.package,
+        TABLE=project.table,
+    )
+    after = contents(project)
+    assert after == {name: before[name] for name in after}, "the section has changed geotables"
+
+
+def copied(project: Project, folder: Path) -> Project:
+    """A copy of a project, to be changed."""
+    return replace(project, path=shutil.copytree(project.path, folder / project.path.name))
+
+
+def contents(project: Project) -> dict[str, str]:
+    """The hash of each file of geotables."""
+    root = project.path / "src/geotables"
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and CACHES.isdisjoint(path.parts)
+    }
+
+
+def test_every_section_is_followed(made: Callable[[str], Project]) -> None:
+    for variant in VARIANTS:
+        document = made(variant).files["docs/extending.md"]
+        assert tuple(sections(document)) == SECTIONS
+        assert all(sections(document).values())
+        # No block is of a language that the reader overlooks.
+        assert set(re.findall(r"^```(\w+)", document, re.MULTILINE)) == {
+            "console",
+            "diff",
+            "python",
+        }
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("reader", VARIANTS, indirect=True)
+def test_a_section_does_what_it_says(reader: Reader, section: str) -> None:
+    reader.python("-m", reader.project.package, "migrate").passed()
+    if section == "An owner" and reader.project.context["auth"] == "none":
+        reader.follow("Another auth")
+    reader.follow(section)
+    assert_clean(reader)
+    reader.python("-m", "promises", section).passed()
+
+
+def assert_clean(reader: Reader) -> None:
+    """The linter, the formatter and the type checker find nothing, as in ``make lint``."""
+    reader.type("make lint")
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_each_face_may_be_deleted(
+    made: Callable[[str], Project], tmp_path: Path, face: str
+) -> None:
+    project = copied(made("default"), tmp_path)
+    file = project.source / ("cli.py" if face == "files" else "main.py")
+    text = file.read_text(encoding="utf-8")
+    text, lines = re.subn(rf"^    {face}\..*\n", "", text, flags=re.MULTILINE)
+    text, imports = re.subn(
+        rf"(?m)^from geotables import {face}\n|(?<=import ){face}, |, {face}(?=,|$)", "", text
+    )
+    assert (lines, imports) == (1, 1)
+    file.write_text(text, encoding="utf-8")
+    shutil.rmtree(project.path / "src/geotables" / face)
+    reader = Reader(project, PYTHONPATH=f"src:{PROMISES}", PACKAGE=project.package)
+    reader.python("-m", "promises", "without", face).passed()
+    reader.python("-m", "ruff", "check", ".").passed()
