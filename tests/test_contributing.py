@@ -46,7 +46,7 @@ def test_the_version_is_described() -> None:
     headings = re.findall(
         r"^## (\S+)", (TEMPLATE / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
     )
-    assert [heading for heading in headings if heading != "Unreleased"][0] == version
+    assert next(heading for heading in headings if heading != "Unreleased") == version
     major = version.partition(".")[0]
     assert f"| {major}.x, " in (TEMPLATE / "SECURITY.md").read_text("utf-8")
     assert f"{major}.0" in (TEMPLATE / "docs/upgrading.md").read_text("utf-8")
