@@ -344,6 +344,8 @@ def test_the_record_has_the_parameters_and_no_path(versions: Versions, project: 
         ("ssh://git@example.org/name.git", "ssh://example.org/name.git"),
         ("/home/somebody/template", ""),
         ("file:///home/somebody/template", ""),
+        ("git+https://example.org/name.git", "git+https://example.org/name.git"),
+        ("git+file:///home/somebody/template", ""),
         ("../template", ""),
         ("template", ""),
         ("C:\\template", ""),
