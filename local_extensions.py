@@ -157,7 +157,7 @@ def record(context: Mapping[str, object]) -> str:
 
 def address(template: str) -> str:
     """Where the template is, without a password; empty for a path, which means something on one machine alone."""
-    if not re.match(r"(?!file:)[\w.+-]{2,}:|[\w.-]+@", template):
+    if not re.match(r"(?!(\w+\+)?file:)[\w.+-]{2,}:|[\w.-]+@", template):
         return ""
     return re.sub(r"(?<=://)[^/@]*@", "", template)
 

@@ -300,7 +300,11 @@ def test_parameters_are_refused_into_a_closed_pipe(user: User) -> None:
 def assert_rendered(folder: Path, bake: Bake, **parameters: str) -> None:
     """The project is there, file by file."""
     expected = bake(**parameters)
-    assert Project(folder, expected.context).files == expected.files
+    made, files = Project(folder, expected.context).files, expected.files
+    # Where the template was, and at which commit, differs.
+    records = [json.loads(each.pop(".template.json")) for each in (made, files)]
+    assert records[0]["parameters"] == records[1]["parameters"]
+    assert made == files
 
 
 def test_in_the_template_s_folder(user: User, bake: Bake) -> None:

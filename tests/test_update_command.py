@@ -305,7 +305,7 @@ def test_parameters_come_through_as_they_are(versions: Versions, project: Path) 
     """Cookiecutter renders what its command line is given."""
     changed = {
         "project_name": """{{ "it's" }} {% 100 %} \\n 🏔️""",
-        "attributes": "code:str(8)!='a b'",
+        "attributes": "code:str(8)='a b'",
         "output_format": "wkt",
     }
     made = record(project)
@@ -344,6 +344,8 @@ def test_the_record_has_the_parameters_and_no_path(versions: Versions, project: 
         ("ssh://git@example.org/name.git", "ssh://example.org/name.git"),
         ("/home/somebody/template", ""),
         ("file:///home/somebody/template", ""),
+        ("git+https://example.org/name.git", "git+https://example.org/name.git"),
+        ("git+file:///home/somebody/template", ""),
         ("../template", ""),
         ("template", ""),
         ("C:\\template", ""),

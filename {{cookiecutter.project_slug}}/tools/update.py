@@ -197,7 +197,8 @@ class Template:
         self._source, self._scratch = source, scratch
         self._clone = scratch / "template"
         host, _, name = source.partition(":")
-        url = HOSTS[host] % name if host in HOSTS else source
+        # Cookiecutter takes `git+https://…`, too.
+        url = HOSTS[host] % name if host in HOSTS else source.removeprefix("git+")
         if not is_remote(source):
             url = str(Path(source).expanduser().absolute())
         git(Path.cwd(), "clone", "--quiet", "--no-checkout", url, str(self._clone))
@@ -366,7 +367,7 @@ def write_json(project: Path, file: str, content: dict[str, Any]) -> None:
 
 def is_remote(source: str) -> bool:
     """Whether a repository has an address, as opposed to a path on this machine."""
-    return bool(re.match(r"(?!file:)[\w.+-]{2,}:|[\w.-]+@", source))
+    return bool(re.match(r"(?!(\w+\+)?file:)[\w.+-]{2,}:|[\w.-]+@", source))
 
 
 def without_password(source: str) -> str:
