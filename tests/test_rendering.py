@@ -31,6 +31,7 @@ LITERAL = {
     "deploy/.gitignore": "a file for each deployment",
     "deploy/service.env.example": "what the kind of authentication has to be told",
     "docs/deployment.md": "a file for each deployment",
+    "docs/extending.md": "changes of this table, and of what authentication is there",
     "docs/operations.md": "what a process keeps of the issuer, with OpenID Connect",
     "migrations/versions/0001_create_{table}.py": "the table, as it was at first",
     "pyproject.toml": "description, author, license; what authentication needs",

@@ -356,9 +356,6 @@ def _() -> None:
     assert added(client, headers={"X-User": "ann"})
     document = client.get("/openapi.json").json()
     assert document["paths"][PATH]["post"]["security"] == [{"Proxy": []}]
-    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_auth.py"]
-    run = subprocess.run(test, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout
 
 
 @promise("A smaller service")
