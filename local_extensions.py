@@ -26,7 +26,9 @@ from jinja2.runtime import Context
 # Cookiecutter puts the template's folder on the path only while it loads this module.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import example_rows
 import parameters
+from example_rows import Predicate, combinations, place_in
 from parameters import epsg, names
 from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 
@@ -48,12 +50,16 @@ class Parameters(Extension):
         environment.context_class = Answers
         environment.filters.update(
             again=again,
+            asserted=asserted,
             assigned=assigned,
             class_name=names.class_name,
             columns=columns,
             crs=epsg.crs,
+            example=Example,
             examples=examples,
+            exploded=exploded,
             is_geographic=is_geographic,
+            laid_out=laid_out,
             literal=literal,
             manifest=manifest,
             paths=paths,
@@ -450,6 +456,234 @@ class Column:
         if default.function:
             return f"default_factory={FUNCTIONS[self.type].client}"
         return f"default={python(default.value)}"
+
+
+class Example:
+    """Two rows of the table, and what its own tests say of them, in literals.
+
+    Attributes:
+        place: Where the first row is; the other one is some steps away.
+        row: What a client sends of the first row, with every column.
+        another: The same of the other row.
+        listed: Whether the partial index holds both, for sure. True if there is none.
+        outside: Other values of the first row, with which the index does not hold it; empty if there is no index that leaves
+            rows out, or none are known.
+    """
+
+    def __init__(self, context: Mapping[str, str]) -> None:
+        self.attributes = parameters.parse_attributes(context["attributes"])
+        self._geometry = context["geometry_column"]
+        self._kind = context["geometry_type"]
+        self._has_z = context["geometry_dimension"] == "XYZ"
+        self._is_wkt = context["output_format"] == "wkt"
+        self._srid = context["srid"]
+        crs = epsg.crs(self._srid)
+        assert crs is not None
+        self.place = place_in(crs)
+        resource = context["resource_name"]
+        first, second = (
+            {each.name: example_rows.value(each, number, resource) for each in self.attributes}
+            for number in (1, 2)
+        )
+        self.listed = True
+        self.outside: dict[str, Any] = {}
+        if predicate := context["index_predicate"]:
+            inside = self._sides(predicate, (first, second))
+            first, second = first | inside, second | inside
+        self.row = first | {self._geometry: self._located(self.place)}
+        self.another = second | {self._geometry: self._located(self.elsewhere)}
+
+    @property
+    def elsewhere(self) -> example_rows.Place:
+        """Where the other row is."""
+        return self.place.moved(10)
+
+    def _sides(self, predicate: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Find values with which the index holds the rows, and others with which it does not."""
+        condition = Predicate(predicate, self.attributes)
+        choices = {
+            column.name: [example_rows.as_sent(value) for value in column.asked_for(predicate)]
+            for column in map(Column, self.attributes)
+        }
+        candidates = combinations({name: values for name, values in choices.items() if values})
+        holding = ({}, *candidates)
+        inside = [each for each in holding if all(condition.holds({**r, **each}) for r in rows)]
+        outside = [each for each in candidates if condition.holds({**rows[0], **each}) is False]
+        self.listed = bool(inside)
+        self.outside = outside[0] if outside else {}
+        return inside[0] if inside else {}
+
+    def _located(self, place: example_rows.Place) -> Any:
+        geometry = place.geojson(self._kind, has_z=self._has_z)
+        if not self._is_wkt:
+            return geometry
+        return ("" if self._srid == "4326" else "SRID=4326;") + example_rows.wkt(geometry)
+
+    @property
+    def geometry_type(self) -> str:
+        """The type of the rows' geometries, as GeoJSON and Shapely name it."""
+        return str(self.place.geojson(self._kind, has_z=False)["type"])
+
+    @property
+    def optional(self) -> list[tuple[str, Any]]:
+        """The columns that may be left out, each with the value that it has then."""
+        return [
+            (each.name, None if each.default is None else example_rows.as_sent(each.default.value))
+            for each in self.attributes
+            if (each.default and not each.default.function) or (not each.default and each.nullable)
+        ]
+
+    @property
+    def changed(self) -> list[tuple[str, Any]]:
+        """The columns in which the rows differ, each with the other row's value."""
+        return [
+            (each.name, self.another[each.name])
+            for each in self.attributes
+            if self.another[each.name] != self.row[each.name]
+        ]
+
+    @property
+    def unique(self) -> bool:
+        """Whether a second row like the first is refused."""
+        return any(each.unique for each in self.attributes)
+
+    @property
+    def required(self) -> list[str]:
+        """The columns that a client must send, the geometry among them."""
+        names = [each.name for each in self.attributes if not each.nullable and not each.default]
+        return [*names, self._geometry]
+
+    @property
+    def missing(self) -> set[str]:
+        """Where the service finds a member missing in an empty body."""
+        return {f"body.{name}" for name in self.required}
+
+    @property
+    def queryables(self) -> list[str]:
+        """What a query may ask about, in the service's order."""
+        names = (each.name for each in self.attributes)
+        return ["id", *names, "created_at", "updated_at", self._geometry]
+
+    @property
+    def far_tile(self) -> tuple[int, int, int]:
+        """A tile in which neither row is."""
+        zoom, row, column = self.place.tile
+        return zoom, row, (column + 2 ** (zoom - 1)) % 2**zoom
+
+    @property
+    def filters(self) -> list[str]:
+        """CQL2 that is true of the first row alone."""
+        conditions = []
+        for each in self.attributes:
+            value = self.row[each.name]
+            usual = each.name not in CQL_WORDS and value != self.another[each.name]
+            if each.type in ("str", "text") and usual and not set(value) & set("'\\"):
+                conditions.append(f"{each.name} = '{value}'")
+            elif each.type in ("int", "bigint", "float", "numeric") and usual:
+                conditions.append(f"{each.name} = {value}")
+        return conditions
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """A point's row as query parameters; empty if a column is named as one of those that make the point."""
+        place = {"lon": self.place.lon, "lat": self.place.lat} | (
+            {"height": 12.5} if self._has_z else {}
+        )
+        if self._kind != "POINT" or place.keys() & self.row.keys():
+            return {}
+        values = {name: self.row[name] for name in self.required if name != self._geometry}
+        return {n: json.dumps(v) if isinstance(v, dict) else v for n, v in values.items()} | place
+
+    @property
+    def wrong(self) -> list[tuple[str, object, str]]:
+        """A column, what it cannot have, and a part of the reason that the service gives."""
+        name, kind, z = self._geometry, self._kind, "Z " if self._has_z else ""
+        third = " 1" if self._has_z else ""
+        wrong: list[tuple[str, object, str]] = []
+        if kind in ("POINT", "GEOMETRY"):
+            wrong.append((name, f"SRID=4326;POINT {z}(200 0{third})", "out of range"))
+        else:
+            reason = f"a Point where the column stores {kind}"
+            wrong.append((name, f"SRID=4326;POINT {z}(0 0{third})", reason))
+        if kind == "POINT":
+            line = f"SRID=4326;LINESTRING {z}(0 0{third}, 1 1{third})"
+            wrong.append((name, line, "a LineString where the column stores POINT"))
+        empty = "POINT" if kind == "GEOMETRY" else kind
+        wrong.append((name, f"{empty} EMPTY", "an empty geometry"))
+        for each in self.attributes:
+            if each.length and each.length < 1000:
+                reason = f"at most {each.length} character{'s' * (each.length > 1)}"
+                wrong.append((each.name, Code(f'"x" * {each.length + 1}'), reason))
+            if each.type in WRONG:
+                value, reason = WRONG[each.type]
+                wrong.append((each.name, value, reason))
+        return wrong
+
+
+class Code(str):
+    """Python that is written as it is."""
+
+
+#: Words of CQL2 that cannot be a property's name there.
+CQL_WORDS = {
+    *("and", "or", "not", "is", "null", "like", "between", "in", "true", "false", "date"),
+    *("timestamp", "interval", "casei", "accenti", "div"),
+}
+
+#: By type, a value that no column of it has, and a part of the reason.
+WRONG: dict[str, tuple[object, str]] = {
+    "str": (5, "a valid string"),
+    "text": (5, "a valid string"),
+    "int": (2**31, "less than or equal to 2147483647"),
+    "bigint": ("many", "a valid integer"),
+    "float": ("much", "a valid number"),
+    "numeric": ("much", "a valid decimal"),
+    "bool": ("maybe", "a valid boolean"),
+    "date": ("2020-02-30", "a valid date"),
+    "datetime": ("2020-01-31T12:00:00", "timezone"),
+    "uuid": ("x", "a valid UUID"),
+}
+
+
+def laid_out(value: object, head: str = "", indent: int = 0, end: str = "") -> str:
+    """A value after a head, such as the name that it is assigned to: on a line if it fits, else an item a line."""
+    pad = " " * indent
+    line = f"{pad}{head}{inline(value)}{end}"
+    if len(line) <= LINE_LENGTH or not isinstance(value, dict | list | tuple | set):
+        return line
+    return exploded(value, head, indent, end)
+
+
+def exploded(value: Any, head: str = "", indent: int = 0, end: str = "") -> str:
+    """The same with an item a line, however short."""
+    pad = " " * indent
+    if isinstance(value, dict):
+        lines = [laid_out(v, f"{python(k)}: ", indent + 4, ",") for k, v in value.items()]
+    else:
+        items = sorted(value) if isinstance(value, set) else value
+        lines = [laid_out(each, "", indent + 4, ",") for each in items]
+    opening, closing = "()" if isinstance(value, tuple) else "[]"
+    if isinstance(value, dict | set):
+        opening, closing = "{}"
+    return "\n".join([f"{pad}{head}{opening}", *lines, f"{pad}{closing}{end}"])
+
+
+def inline(value: object) -> str:
+    """A value on one line."""
+    if isinstance(value, Code):
+        return str(value)
+    if isinstance(value, set):
+        return f"{{{', '.join(map(inline, sorted(value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(inline, value))})"
+    return python(value)
+
+
+def asserted(name: str, value: object, row: str = "row") -> str:
+    """An assertion that a row's column has a value, if it is short enough for a line; else nothing."""
+    operator = "is" if value is None or isinstance(value, bool) else "=="
+    line = f"    assert {row}[{literal(name)}] {operator} {inline(value)}"
+    return line if len(line) <= LINE_LENGTH else ""
 
 
 @dataclass(frozen=True, slots=True)

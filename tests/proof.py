@@ -8,7 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from rendering import WrongParameters, render
-from variants import Variant
+from variants import FILES, Variant
+
+#: A plugin of pytest, for variants that do not run their whole suite.
+SHARE = '''
+def pytest_collection_modifyitems(config, items):
+    """Deselect the tests of tests/geotables that are about no collection."""
+    folder = config.rootpath / "tests" / "geotables"
+    once = [
+        item
+        for item in items
+        if folder in item.path.parents
+        and not (hasattr(item, "callspec") and "collection" in item.callspec.params)
+    ]
+    if once:
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if item not in once]
+'''
 
 #: The commands of each step, in the project's folder, with a database that is empty when the first begins.
 STEPS = {
@@ -21,7 +37,7 @@ STEPS = {
         "-m alembic downgrade base",
         "-m {package} migrate",
     ),
-    "tests": ("-m pytest -q -p no:cacheprovider {without}",),
+    "tests": ("-m pytest -q -p no:cacheprovider {share}",),
 }
 
 
@@ -33,10 +49,7 @@ def prove(
     Raises:
         AssertionError: A step failed; the message has what it printed, and how to have the same by hand.
     """
-    without = " ".join(f"--ignore=tests/test_{name}.py" for name in variant.left_out)
-    if variant.left_out:
-        # Nor are services started as processes, which wait for seconds.
-        without += ' -m "not process"'
+    share = arguments(variant)
     began = time.perf_counter()
     try:
         project = render(folder, variant.parameters)
@@ -50,11 +63,12 @@ def prove(
             "MYPY_CACHE_DIR": str(mypy_cache),
             # The plugins that are installed here are those of the template's tests.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": with_plugin(folder),
         }
         for step, templates in STEPS.items():
             began = time.perf_counter()
             commands = [
-                template.format(package=project.package, without=without) for template in templates
+                template.format(package=project.package, share=share) for template in templates
             ]
             for number, command in enumerate(commands, 1):
                 run = project.python(*shlex.split(command), **environment)
@@ -66,12 +80,28 @@ def prove(
             yield step, time.perf_counter() - began
 
 
+def arguments(variant: Variant) -> str:
+    """What pytest is told to run of a variant's suite."""
+    if not variant.left_out:
+        return ""
+    return " ".join(["-p share", *(f"--ignore={FILES[name]}" for name in variant.left_out)])
+
+
+def with_plugin(folder: Path) -> str:
+    """The PYTHONPATH of a rendered project, with the plugin in a folder below this one."""
+    plugins = folder / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / "share.py").write_text(SHARE, encoding="utf-8")
+    return f"src{os.pathsep}{plugins}"
+
+
 def by_hand(variant: Variant, slug: str, commands: list[str]) -> str:
     """What to type in the template's folder for the same."""
     given = [f"{name}={value}" for name, value in variant.parameters.items()]
     options = ["--no-input", "--default-config", "--overwrite-if-exists", "--output-dir", "build"]
     python = os.path.relpath(".venv/bin/python", f"build/{slug}")
-    steps = " && ".join(f"{python} {command}" for command in commands)
+    # The plugin is here alone: by hand, those tests run, too.
+    steps = " && ".join(f"{python} {command}" for command in commands).replace("-p share ", "")
     return "\n".join(
         [
             "To have the same by hand:",

@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 from clusters import Service, eventually, free_port
 from conftest import Bake
+from variants import FILES
 
 #: Given to the rendered tests: their databases are made on the server, and used through PgBouncer.
 PLUGIN = """
@@ -126,7 +127,7 @@ def pgbouncer(
 
 def test_the_rendered_tests_of_sessions_pass(bake: Bake, server: Any, pgbouncer: str) -> None:
     project = bake()
-    files = [f"tests/test_{name}.py" for name in WITH_SESSIONS]
+    files = [FILES[name] for name in WITH_SESSIONS]
     (project.path / "tests" / "pooled.py").write_text(PLUGIN)
     run = project.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.pooled", "-k", OF_SESSIONS),

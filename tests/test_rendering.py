@@ -40,6 +40,7 @@ LITERAL = {
     "src/{package}/settings.py": "title and defaults",
     "src/{package}/tables/{table}.py": "the table, and the columns of its schemas",
     "tests/test_auth.py": "a file for each kind of authentication",
+    "tests/test_{table}.py": "the table's columns, with values of theirs",
 }
 
 #: Unlike each other, and unlike every word of the template: so their names can be told from its own.

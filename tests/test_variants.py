@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -9,9 +10,19 @@ from typing import Any
 
 import pytest
 from conftest import CHOSEN, Bake
-from proof import prove
-from rendering import DEFAULTS, TEMPLATE, WrongParameters, complete
-from variants import FACTORS, IMPOSSIBLE, ROTATED, VARIANTS, WITHOUT_EFFECT, Value, Variant
+from proof import arguments, prove, with_plugin
+from rendering import DEFAULTS, Project, WrongParameters, complete
+from variants import (
+    FACTORS,
+    FILES,
+    IMPOSSIBLE,
+    SLOW,
+    TESTS,
+    VARIANTS,
+    WITHOUT_EFFECT,
+    Value,
+    Variant,
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,26 +75,68 @@ def test_every_pair_of_values_occurs(met: list[tuple[Variant, set[Value]]]) -> N
     assert pairs - occurring == IMPOSSIBLE.keys()
 
 
-def test_every_file_of_a_suite_meets_every_value(met: list[tuple[Variant, set[Value]]]) -> None:
-    """Of the factors that it may depend on; each kind of authentication has its own file of that name."""
-    files = {
-        re.sub(r"{%.*?%}|test_|\.py", "", path.name)
-        for path in (TEMPLATE / "{{cookiecutter.project_slug}}" / "tests").glob("*test_*.py*")
-    }
-    assert files > set(ROTATED)
+def test_every_file_of_the_contract_meets_every_value(
+    met: list[tuple[Variant, set[Value]]],
+) -> None:
+    """Of the factors that it may depend on, with its tests of collections."""
+    assert len(FILES) == len(list(TESTS.glob("geotables/*/test_*.py")))
+    assert {*SLOW} < FILES.keys()
     factors = FACTORS.keys() - WITHOUT_EFFECT
     wanted = {(factor, value) for factor in factors for value in FACTORS[factor]}
-    for file in files - {"auth"}:
+    for file in FILES:
         assert wanted <= set().union(
             *(values for variant, values in met if file not in variant.left_out)
         ), file
-    for kind in FACTORS["auth"]:
-        of_kind = [
-            values
-            for variant, values in met
-            if "auth" not in variant.left_out and ("auth", kind) in values
-        ]
-        assert wanted - {("auth", other) for other in FACTORS["auth"]} <= set().union(*of_kind)
+
+
+def test_whole_suites_meet_every_pool_and_every_auth(
+    met: list[tuple[Variant, set[Value]]],
+) -> None:
+    """Of the factors, those that the tests of no collection may depend on."""
+    values = set().union(*(values for variant, values in met if not variant.left_out))
+    assert values >= {(name, value) for name in ("pool", "auth") for value in FACTORS[name]}
+
+
+def test_each_test_of_the_contract_runs_in_some_variant(
+    met: list[tuple[Variant, set[Value]]], bake: Bake, tmp_path: Path
+) -> None:
+    """What applies to no collection of a project is deselected there: each test applies to some."""
+    missing = {
+        (file, name)
+        for file, path in FILES.items()
+        for name in re.findall(r"^ *def (test_\w+)", (TESTS.parent / path).read_text("utf-8"), re.M)
+    }
+    left, tried = list(met), {file: set[Value]() for file in FILES}
+
+    def promise(variant: Variant, values: set[Value]) -> int:
+        """How many values it has that the files of the missing tests have not met."""
+        files = {file for file, _ in missing}.difference(variant.left_out)
+        return sum(len(values - tried[file]) for file in files)
+
+    while missing and left:
+        variant, values = max(left, key=lambda each: promise(*each))
+        left.remove((variant, values))
+        if files := {file for file, _ in missing}.difference(variant.left_out):
+            missing -= _collected(bake(**variant.parameters), variant, files, tmp_path)
+            for file in files:
+                tried[file] |= values
+    assert not missing
+
+
+def _collected(
+    project: Project, variant: Variant, files: set[str], folder: Path
+) -> set[tuple[str, str]]:
+    """The tests of some files that a variant runs."""
+    run = project.python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only"),
+        *shlex.split(arguments(variant)),
+        *(FILES[file] for file in files),
+        PYTHONPATH=with_plugin(folder),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    # 5: it has deselected them all.
+    assert run.code in (0, 5), run
+    return set(re.findall(r"/test_(\w+)\.py::(test_\w+)", run.output))
 
 
 def test_some_factors_change_nothing_that_is_tested(bake_once: Bake) -> None:

@@ -9,13 +9,14 @@ import psycopg2
 import pytest
 from conftest import Bake
 from rendering import TEMPLATE, Project
+from variants import FILES
 
 #: The releases of Debian that have them.
 RELEASES = {"bullseye": "oldest", "trixie": "newest"}
 
 #: The tests that ask most of the server: DDL, plans, every statement, COPY, cursors, and errors by their codes.
 TELLING = (
-    *("checks", "database", "export", "features_edits", "filter", "health", "load"),
+    *("checks", "cql", "database", "export", "features_edits", "health", "load"),
     *("migrations", "nearby", "problems", "rest", "tile_rows", "tiles"),
 )
 
@@ -55,7 +56,7 @@ def test_the_default_project_works_on(
         project.service("check", "--ddl", "--database", DATABASE_URL=url).passed()
     project.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"),
-        *(f"tests/test_{name}.py" for name in TELLING),
+        *(FILES[name] for name in TELLING),
         TEST_DATABASE_URL=server_of,
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     ).passed()

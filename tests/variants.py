@@ -1,6 +1,9 @@
 """The variants of the template that are proved to work: some by name, and every pair of values.
 
 The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
+
+Three of those with a name run the whole of their suites. A row of the array runs its table's own tests, and some files of
+tests/geotables: of these, what is about a collection, so that each file meets every value.
 """
 
 import itertools
@@ -8,8 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from allpairspy import AllPairs
+from rendering import TEMPLATE
 
 from parameters import CLASS_LETTERS
+
+TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
+
+#: The files of tests/geotables in a rendered project, by what follows test_ in their names.
+FILES = {
+    path.stem.removeprefix("test_"): path.relative_to(TESTS.parent).as_posix()
+    for path in sorted(TESTS.glob("geotables/*/test_*.py"))
+}
 
 Parameters = Mapping[str, str]
 
@@ -20,24 +32,13 @@ class Variant:
 
     name: str
     parameters: Parameters
-    #: Files of its suite that do not run, by what follows test_ in their names.
+    #: Those of `FILES` that it does not run. If there are any, nor does it run the tests of the others that are about no
+    #: collection.
     left_out: tuple[str, ...] = ()
 
 
-#: Files of a suite that take seconds each and mostly ask how the service is run.
-SLOW = (
-    *("auth", "checks", "cli", "extensions", "faults", "health", "limits", "map", "migrations"),
-    *("observation", "problems", "production", "proxies", "round_trip", "settings"),
-)
-
-#: Files of which each row of the covering array runs some, so that each file meets every value of every factor that it may
-#: depend on. The others run in every row.
-ROTATED = (
-    *SLOW,
-    *("bbox", "database", "export", "features", "features_edits", "features_pages", "filter"),
-    *("load", "nearby", "openapi", "pages", "refusals", "tile_rows", "tiles", "workers"),
-)
-
+#: Files that take seconds for a collection, and hardly depend on its names or its CRS.
+SLOW = ("openapi", "problems", "round_trip")
 
 #: Every type of column: with NULL, with a value of its own by default, and with one that the database works out.
 COLUMNS = {
@@ -49,6 +50,24 @@ COLUMNS = {
     "j:json='{\"a\": [1, null]}'",
     "required": "code:str(20)! status:str(20) rank:int number:bigint! weight:float price:numeric(10,2) open:bool built:date "
     "seen:datetime key:uuid!=random extra:json day:date=today moment:datetime=now",
+}
+
+POOLS: dict[str, Parameters] = {
+    "usual": {},
+    "least": {
+        "pool_size": "1",
+        "max_overflow": "0",
+        "pool_timeout": "1",
+        "pool_recycle": "-1",
+        "work_mem": "64kB",
+    },
+    "most": {
+        "pool_size": "97",
+        "max_overflow": "0",
+        "pool_timeout": "300",
+        "pool_recycle": "86400",
+        "work_mem": "2047GB",
+    },
 }
 
 #: The values of each factor, which may be of several parameters.
@@ -79,23 +98,7 @@ FACTORS: dict[str, dict[str, Parameters]] = {
     "license": {
         name: {"license": name} for name in ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")
     },
-    "pool": {
-        "usual": {},
-        "least": {
-            "pool_size": "1",
-            "max_overflow": "0",
-            "pool_timeout": "1",
-            "pool_recycle": "-1",
-            "work_mem": "64kB",
-        },
-        "most": {
-            "pool_size": "97",
-            "max_overflow": "0",
-            "pool_timeout": "300",
-            "pool_recycle": "86400",
-            "work_mem": "2047GB",
-        },
-    },
+    "pool": POOLS,
 }
 
 #: The pairs that cannot be, and what the template says of each.
@@ -118,6 +121,8 @@ NAMED = (
             "attributes": "a:int=1",
             "index_predicate": "a > 0",
             "auth": "oidc",
+            # The tests that are about no collection meet each value of these.
+            **POOLS["least"],
         },
     ),
     Variant(
@@ -130,6 +135,7 @@ NAMED = (
             "attributes": "note:text='it''s \"q\" \\ 🏔️ {x} %s :y'",
             "index_predicate": "note <> 'it''s \"q\" \\ 🏔️ {x} %s :y'",
             "auth": "none",
+            **POOLS["most"],
         },
     ),
     Variant(
@@ -211,24 +217,18 @@ WITHOUT_EFFECT = {"deployment", "ci", "license"}
 
 
 def rotation(rows: Sequence[Row]) -> dict[Row, set[str]]:
-    """The rotated files that each row runs: together they meet every value that occurs, each in few rows."""
+    """The files of tests/geotables that each row runs: each file meets every value that occurs, in few rows."""
     running: dict[Row, set[str]] = {row: set() for row in rows}
     values = {
         row: {value for value in zip(FACTORS, row, strict=True) if value[0] not in WITHOUT_EFFECT}
         for row in rows
     }
-    for file in ROTATED:
-        # The tests of authentication are another file for each kind of it.
-        kinds = FACTORS["auth"] if file == "auth" else [None]
-        for kind in kinds:
-            possible = [row for row in rows if kind is None or ("auth", kind) in values[row]]
-            missing = set().union(*(values[row] for row in possible))
-            while missing:
-                row = max(
-                    possible, key=lambda row: (len(missing & values[row]), -len(running[row]))
-                )
-                running[row].add(file)
-                missing -= values[row]
+    for file in FILES:
+        missing = set().union(*values.values())
+        while missing:
+            row = max(rows, key=lambda row: (len(missing & values[row]), -len(running[row])))
+            running[row].add(file)
+            missing -= values[row]
     return running
 
 
@@ -240,7 +240,7 @@ def of(row: Row) -> Variant:
     given = [FACTORS[factor][value] for factor, value in zip(FACTORS, row, strict=True)]
     # Named by the factors that meet the database; the rest comes along.
     parameters = {name: value for each in given for name, value in each.items()}
-    left_out = tuple(file for file in ROTATED if file not in RUNNING[row])
+    left_out = tuple(file for file in FILES if file not in RUNNING[row])
     return Variant(" ".join(row[:7]), parameters, left_out)
 
 

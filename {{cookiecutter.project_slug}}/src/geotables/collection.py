@@ -174,6 +174,11 @@ class Collection:
         return metadata.indexed_rows(self.geometry)
 
     @property
+    def has_hooks(self) -> bool:
+        """Whether ``before_write`` or ``after_commit`` is to be told of writes."""
+        return self.before_write is not None or self.after_commit is not None
+
+    @property
     def is_partial(self) -> bool:
         """Whether the geometry's index leaves rows out."""
         return not isinstance(self.indexed_rows, sa.True_)

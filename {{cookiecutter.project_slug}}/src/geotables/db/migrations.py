@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import logging
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,8 @@ class Migrations:
         # A wheel has them inside; the sources have them beside ``src``. The working directory may be another project's.
         for folder in (package / "_migrations", package.parents[1] / "migrations"):
             if (folder / "env.py").is_file():
-                alembic = Config()
+                # Its default is what was the output when Alembic was imported.
+                alembic = Config(stdout=sys.stdout)
                 alembic.set_main_option("script_location", str(folder).replace("%", "%%"))
                 return alembic
         raise FileNotFoundError(

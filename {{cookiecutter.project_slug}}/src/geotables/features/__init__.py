@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, FastAPI, params
+from fastapi import FastAPI, params
 
 from geotables.collection import Collection
 from geotables.features import edits, queryables, routes
 from geotables.features.searches import searches
 from geotables.http.faces import Face, register
 from geotables.http.json_schemas import feature_schemas
-from geotables.http.routing import CollectionRoute
+from geotables.http.routing import CollectionRouter
 
 CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *queryables.CONFORMANCE)
 
@@ -30,7 +30,7 @@ def install(
         writers: Dependencies of the routes that write, besides.
     """
     for collection in collections:
-        router = APIRouter(tags=["Features"], route_class=CollectionRoute)
+        router = CollectionRouter(f"/collections/{collection.name}/", tags=["Features"])
         items = routes.Items(collection)
         items.add_to(router)
         queryables.add_to(router, collection)

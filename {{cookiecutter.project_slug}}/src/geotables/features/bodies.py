@@ -75,13 +75,16 @@ class FeatureBodies:
             raise HTTPException(HTTPStatus.BAD_REQUEST, reason)
         return references[uri]
 
-    def row_of(self, feature: Any, crs: Reference, *place: str | int) -> BaseModel:
+    def row_of(
+        self, feature: Any, crs: Reference, *place: str | int, replaces: bool = False
+    ) -> BaseModel:
         """The row that a feature is to become.
 
         Args:
             feature: GeoJSON, as a client sent it.
             crs: The CRS of its coordinates.
             place: Where it is in the body.
+            replaces: Whether it takes the place of another feature.
 
         Raises:
             RequestValidationError: It is no feature, or one that the table cannot store.
@@ -91,7 +94,8 @@ class FeatureBodies:
             shape = self._shape(feature.get("geometry"), crs)
         except ValueError as error:
             raise refused(str(error), *place, "geometry") from error
-        return self._validated(self.rows.model, members, shape, *place)
+        model = self.rows.replacement if replaces else self.rows.model
+        return self._validated(model, members, shape, *place)
 
     def rows_of(
         self, features: Sequence[Any], crs: Reference, *place: str | int
@@ -156,7 +160,7 @@ class FeatureBodies:
             raise RequestValidationError(errors) from error
         if names is None:
             return new, None
-        return new, names & self.rows.replaced(shape, stored["geometry"])
+        return new, self.rows.changed(names, shape, stored["geometry"])
 
     def _members(self, feature: Any, *place: str | int) -> dict[str, Any]:
         """The properties of a feature that a row is to have."""

@@ -125,12 +125,12 @@ class Edits:
     def replace_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
         before = self._items.geojson[crs.uri]
-        new = self._bodies.row_of(body, crs)
+        new = self._bodies.row_of(body, crs, replaces=True)
         with writes.transaction(database_of(request), self._collection) as writing:
             key = self._lock(writing, request, id)
             stored = writing.connection.execute(before.by_id.query, {"id": key}).one()
             shape = before.encode_one(stored)["geometry"]
-            names = self._bodies.rows.replaced(body["geometry"], shape)
+            names = self._bodies.rows.replaced(new, body["geometry"], shape)
             row = writing.update(self._record, key, new, names)
         return self._changed(row)
 

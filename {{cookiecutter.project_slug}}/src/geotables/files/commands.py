@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from geotables.collection import Collection
+from geotables.collection import EVERY_ROW, Collection
 from geotables.crs import Bounds
-from geotables.db.statements import Condition, json_text, together
+from geotables.db.statements import json_text, together
 
 if TYPE_CHECKING:
     from geotables.service import Service
@@ -103,7 +103,9 @@ def _add_export(export: argparse.ArgumentParser, service: "Service") -> None:
         help="what intersects a box, in degrees of WGS 84, such as --bbox=-1,50,2,52",
     )
     export.add_argument(
-        "--all", action="store_true", help="also the rows that a partial index leaves out"
+        "--all",
+        action="store_true",
+        help="every row: also those that a partial index leaves out, or that are not for everybody",
     )
     export.add_argument(
         "--for-spreadsheets",
@@ -234,8 +236,8 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
     gc.disable()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     collection: Collection = options.table
-    # Whoever has the database sees every row: ``where`` of the collection is about callers of the service.
-    conditions = [Condition(sa.true() if options.all else collection.indexed_rows)]
+    # A command has no caller: without --all it writes what the service shows to a caller of whom nothing is known.
+    conditions = [EVERY_ROW if options.all else collection.rows()]
     if options.bbox is not None:
         conditions.append(bbox.within(collection.geometry, options.bbox))
     suffix = options.file.suffix.lower() if options.file else ""

@@ -144,7 +144,7 @@ class Attribute:
         if json_as_text and isinstance(column.type, JSONB):
             rule = Annotated[rule, BeforeValidator(_from_json)] | None
         elif isinstance(column.type, sa.Date | sa.DateTime):
-            read_time = _as_python_time if _has_hooks(collection) else _as_time
+            read_time = _as_python_time if collection.has_hooks else _as_time
             rule = Annotated[rule, WrapValidator(read_time)]
         self._json_as_text = json_as_text
         values: Any = GenericAlias(list, (rule,))
@@ -274,10 +274,6 @@ def required(collection: Collection) -> list[str]:
     ]
 
 
-def _has_hooks(collection: Collection) -> bool:
-    return bool(collection.before_write or collection.after_commit)
-
-
 def load(
     connection: sa.Connection,
     collection: Collection,
@@ -329,7 +325,7 @@ def load(
 
 def announce(collection: Collection, result: Result) -> None:
     """Tell ``after_commit`` of a collection what was written, once it is committed."""
-    if collection.after_commit and result.changes:
+    if collection.after_commit is not None and result.changes:
         collection.after_commit(current.get().caller, result.changes)
 
 
@@ -406,7 +402,7 @@ class _Loading:
             return
         rows = self._rows(chain([first], batches))
         as_stored = self._source.srid == self._collection.crs.srid
-        if as_stored and self._options.key is None and not _has_hooks(self._collection):
+        if as_stored and self._options.key is None and not self._collection.has_hooks:
             self._copy(rows)
         else:
             self._stage(rows)
@@ -430,7 +426,7 @@ class _Loading:
         with _interruptible():
             for refusal in staging.refusals(key):
                 self._refused(refusal)
-            if key is not None and _has_hooks(self._collection):
+            if key is not None and self._collection.has_hooks:
                 staging.lock(key)
             if self._collection.before_write is not None:
                 for refusal in staging.ask(self._collection.before_write, key):
@@ -781,7 +777,7 @@ class Staging:
     def store(self, key: str | None) -> int:
         """Put the rows into the table; how many they are."""
         old: dict[Any, dict[str, Any]] = {}
-        if key is not None and self._collection.after_commit:
+        if key is not None and self._collection.after_commit is not None:
             query = self._replaced(key, *self._collection.table.columns)
             for values in self._connection.execute(query):
                 if row := self._row(values):

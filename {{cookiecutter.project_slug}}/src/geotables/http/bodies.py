@@ -1,7 +1,7 @@
 """Rows as clients send them: JSON that the table can store."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -62,6 +62,8 @@ class Bodies:
 
     Attributes:
         model: The model that a row must fit before it is written.
+        replacement: The same of a row that takes the place of another. What the other has in a column that clients cannot see
+            stays, unless they give another value: they need not give it again. (With ``validates_whole`` they do.)
         validates_whole: Whether the model has validators of several members at once (``model_validator``): a change is then
             validated together with what it leaves out.
         has_exact_numbers: Whether a row has numbers that a double may change. To look for long ones in the text takes as
@@ -84,6 +86,12 @@ class Bodies:
             validator.info.mode != "before"
             for validator in self.model.__pydantic_decorators__.model_validators.values()
         )
+        self._hidden = fields.keys() - collection.read.model_fields.keys()
+        spared = {name for name in self._hidden if fields[name].is_required()}
+        self.replacement = self.model
+        if spared and not self.validates_whole:
+            optional = {name: changed[name] for name in spared}
+            self.replacement = create_model("ReplacementRow", __base__=self.model, **optional)
         self.has_exact_numbers = any(
             isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
             for column in collection.table.columns
@@ -132,15 +140,19 @@ class Bodies:
             raise refused("null, where a JSON object is expected")
         return members
 
-    def row(self, members: Any) -> BaseModel:
+    def row(self, members: Any, *, replaces: bool = False) -> BaseModel:
         """The row that a JSON object is to become.
+
+        Args:
+            members: The object.
+            replaces: Whether it takes the place of another row.
 
         Raises:
             RequestValidationError: It is no object, or one that the table cannot store.
         """
         self.check_number(members)
         try:
-            return self.model.model_validate(members)
+            return (self.replacement if replaces else self.model).model_validate(members)
         except ValidationError as error:
             raise RequestValidationError(located(error, "body")) from error
 
@@ -206,18 +218,23 @@ class Bodies:
         if shape is None or isinstance(shape, BaseGeometry):
             # A geometry of a feature may be in another CRS than the stored one: the face that read it compares them.
             return new, names
-        return new, names & self.replaced(shape, stored[place])
+        return new, self.changed(names, shape, stored[place])
 
-    def replaced(self, given: Any, stored: Any) -> frozenset[str]:
-        """The members that another row in the place of one changes.
+    def replaced(self, new: BaseModel, given: Any, stored: Any) -> frozenset[str]:
+        """The members that another row in the place of one changes: all but those that clients cannot see and do not give.
 
         Args:
+            new: The other row.
             given: Its geometry, which can be stored.
             stored: The geometry of the row as the service has written it, in the CRS of ``given``.
         """
-        names = frozenset(self.model.model_fields)
+        kept = self._hidden - new.model_fields_set
+        return self.changed(self.model.model_fields.keys() - kept, given, stored)
+
+    def changed(self, names: Set[str], given: Any, stored: Any) -> frozenset[str]:
+        """The members of these that change: without the geometry, if it comes back as it is stored."""
         is_unmoved = self._is_unmoved(given, stored)
-        return names - {self.collection.geometry.name} if is_unmoved else names
+        return frozenset(names - {self.collection.geometry.name} if is_unmoved else names)
 
     def _is_unmoved(self, given: Any, stored: Any) -> bool:
         """Whether a geometry comes back as the service has written it.

@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, params
 
 from geotables.collection import Collection
 from geotables.http.faces import Face, register
-from geotables.http.routing import CollectionRoute
+from geotables.http.routing import CollectionRouter
 from geotables.ogc.landing import Landing, add_collection_to
 
 
@@ -29,7 +29,7 @@ def install(
     Landing(collections).add_to(router)
     app.include_router(router, dependencies=readers)
     for collection in collections:
-        router = APIRouter(tags=["Features"], route_class=CollectionRoute)
+        router = CollectionRouter(f"/collections/{collection.name}", tags=["Features"])
         add_collection_to(router, collection)
         app.include_router(router, dependencies=[*readers, *collection.readers])
     register(app, Face("ogc"))

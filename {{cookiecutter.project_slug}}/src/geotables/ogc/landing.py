@@ -72,15 +72,22 @@ class Landing:
 
     def read_collections(self, request: Request) -> Response:
         """The collections of the service."""
-        listed = []
+        listed, links = [], []
         for collection in self._collections:
             # Whether the caller may read the rows is for the collection's own routes to ask.
             content = _content(request, collection, has_extent=not collection.readers)
             here = url(request, path_of(collection))
             content["links"].append(link(here, "self", JSON.media_type, collection.title))
             listed.append(content)
+            # The page for people shows a link to each, where the list itself is too long for it.
+            links.append(link(here, "item", JSON.media_type, collection.title))
         crs = dict.fromkeys(uri for each in self._collections for uri in each.references)
-        content = {"title": "Collections", "crs": list(crs), "collections": listed}
+        content = {
+            "title": "Collections",
+            "crs": list(crs),
+            "collections": listed,
+            "links": links,
+        }
         return _written(request, content)
 
 

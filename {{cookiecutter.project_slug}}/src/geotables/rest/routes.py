@@ -33,7 +33,7 @@ from geotables.http.parameters import (
     settings_of,
 )
 from geotables.http.problems import too_large
-from geotables.http.routing import CollectionRoute, typed
+from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
 from geotables.rest.point import QueryRow
 from geotables.sql import bbox, keyset, paging, queries, writes
@@ -114,7 +114,7 @@ class Resource:
         if collection.is_partial:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
-        router = APIRouter(prefix=self._path, tags=[name], route_class=CollectionRoute)
+        router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
         router.post(
             "/",
             status_code=HTTPStatus.CREATED,
@@ -223,10 +223,10 @@ class Resource:
 
     def replace(self, request: Request, id: Any, body: Any) -> Response:
         """Put another row in the place of one: what is left out goes back to its default."""
-        new = self._bodies.row(body)
+        new = self._bodies.row(body, replaces=True)
         with writes.transaction(database_of(request), self._collection) as writing:
             stored = self._record.encode_one(self._locked(request, writing, id))
-            names = self._bodies.replaced(body[self._geometry], stored[self._geometry])
+            names = self._bodies.replaced(new, body[self._geometry], stored[self._geometry])
             row = writing.update(self._record, id, new, names)
         return _json(self._record.encode_one(row), headers=_tagged(row))
 

@@ -84,7 +84,8 @@ class Feature(RowFormat):
         if not rows:
             return []
         ids, geometries, *values = _columns(rows, self._is_json)
-        properties = _objects(self._names[2:], values)
+        # Without a column to tell it, zip() would not know the number of rows.
+        properties = _objects(self._names[2:], values) if values else ({} for _ in ids)
         return [
             {"type": "Feature", "id": id, "geometry": geometry, "properties": each}
             for id, geometry, each in zip(ids, geometries, properties, strict=True)

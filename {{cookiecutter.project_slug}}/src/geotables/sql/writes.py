@@ -36,7 +36,7 @@ def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
         Refused: ``before_write`` of the collection does not let it be written.
     """
     collection = record.collection
-    if collection.before_write or collection.after_commit:
+    if collection.has_hooks:
         with transaction(database, collection) as writing:
             (written,) = writing.insert(record, [new])
         return tuple(written)
@@ -60,7 +60,7 @@ class Writing:
     def __init__(self, connection: sa.Connection, collection: Collection) -> None:
         self.connection = connection
         self._collection = collection
-        self._has_hooks = bool(collection.before_write or collection.after_commit)
+        self._has_hooks = collection.has_hooks
         self._changes: list[Change] = []
 
     def lock(self, id: Any) -> str | None:
@@ -115,11 +115,11 @@ class Writing:
 
     def committed(self) -> None:
         """Tell ``after_commit`` what was written."""
-        if self._collection.after_commit and self._changes:
+        if self._collection.after_commit is not None and self._changes:
             self._collection.after_commit(current.get().caller, self._changes)
 
     def _ask(self, old: Mapping[str, Any] | None, new: Values | None) -> None:
-        if self._collection.before_write:
+        if self._collection.before_write is not None:
             self._collection.before_write(self.connection, current.get().caller, old, new)
 
     def _stored(self, id: Any) -> Values:

@@ -26,7 +26,7 @@ from geotables.http.parameters import (
     parsed,
     settings_of,
 )
-from geotables.http.routing import CollectionRoute
+from geotables.http.routing import CollectionRouter
 from geotables.tiles import mvt
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
@@ -155,7 +155,7 @@ class Resource:
     def router(self) -> APIRouter:
         """The routes of the collection."""
         name = self._collection.name
-        router = APIRouter(tags=["Tiles"], route_class=CollectionRoute)
+        router = CollectionRouter(f"/collections/{name}/tiles", tags=["Tiles"])
         router.get(
             self._tilesets,
             responses=answers(formats=[JSON]),

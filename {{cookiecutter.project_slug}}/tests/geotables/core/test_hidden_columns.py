@@ -1,0 +1,320 @@
+"""A column that the schema ``read`` lacks is hidden: nothing shows it or asks about it. Who writes it may do so unseen."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from geotables.collection import Collection
+from geotables.crs import WGS84
+from geotables.geometry import in_srid
+from geotables.http.json_schemas import name_of
+from geotables.service import Service
+
+import apps
+from contract import each, faces
+from rows import Rows, as_json
+
+
+def writable(collection: Collection) -> dict[str, sa.Column[Any]]:
+    """The columns that clients write."""
+    return {column.name: column for column in Rows.of(collection).writable}
+
+
+def properties(collection: Collection) -> dict[str, sa.Column[Any]]:
+    """The columns that can be hidden: neither key nor geometry."""
+    return {column.name: column for column in collection.properties}
+
+
+HIDDEN = each("column", properties)
+WRITE_ONLY = each("column", writable)
+
+
+@pytest.fixture
+def hiding(
+    service: Service,
+    collection: Collection,
+    column: sa.Column[Any],
+    database_url: str,
+    empty_tables: None,
+) -> Iterator[TestClient]:
+    """A client of an application that does not show the column."""
+    app = apps.create(service, database_url, [apps.without(collection, column)])
+    client = TestClient(app)
+    yield client
+    client.app.state.database.close()
+
+
+@pytest.fixture
+def some_rows(rows: Rows, connection: sa.Connection) -> list[str]:
+    """A few rows; the ids of those that the index holds."""
+    rows.insert(connection, rows.spread(9))
+    return list(map(str, rows.indexed_ids(connection)))
+
+
+def shown(response: Response) -> Any:
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+# Hidden
+
+
+@faces("rest")
+@HIDDEN
+def test_no_row_has_a_hidden_column(
+    hiding: TestClient, rows: Rows, some_rows: list[str], column: sa.Column[Any]
+) -> None:
+    every = {"all": True} if rows.collection.is_partial else {}
+    page = shown(hiding.get(rows.path, params=every))
+    near = shown(hiding.get(f"{rows.path}nearby", params={"lon": 0, "lat": 0, "radius": 21e6}))
+    row = shown(hiding.get(f"{rows.path}{some_rows[0]}"))
+    others = {shown.name for shown in rows.collection.columns} - {column.name}
+    assert row.keys() == others
+    assert all(row.keys() == others for row in page["items"])
+    assert all(row.keys() == {*others, "distance"} for row in near["items"])
+    assert page["items"]
+    assert near["items"]
+
+
+@faces("features")
+@HIDDEN
+def test_no_feature_has_a_hidden_column(
+    hiding: TestClient, rows: Rows, some_rows: list[str], column: sa.Column[Any]
+) -> None:
+    page = shown(hiding.get(rows.items))
+    one = shown(hiding.get(f"{rows.items}/{some_rows[0]}"))
+    _, *texts = hiding.get(rows.items, params={"f": "jsonseq"}).content.split(b"\x1e")
+    others = rows.columns.keys() - {column.name, rows.key.name}
+    features = [*page["features"], one, *map(json.loads, texts)]
+    assert len(features) == 2 * len(some_rows) + 1
+    assert all(feature["properties"].keys() == others for feature in features)
+
+
+@faces("features")
+@HIDDEN
+def test_no_table_has_a_hidden_column(
+    hiding: TestClient, rows: Rows, some_rows: list[str], column: sa.Column[Any]
+) -> None:
+    text = hiding.get(rows.items, params={"f": "csv"}).text
+    header = next(csv.reader(io.StringIO(text)))
+    assert {*header} == {shown.name for shown in rows.collection.columns} - {column.name}
+    for path in (rows.items, f"{rows.items}/{some_rows[0]}"):
+        page = hiding.get(path, params={"f": "html"}).text
+        shown_names = {name for name in rows.columns if f">{name}<" in page}
+        assert shown_names - {rows.key.name} == rows.columns.keys() - {column.name, rows.key.name}
+
+
+@faces("features")
+@HIDDEN
+def test_no_condition_asks_about_a_hidden_column(
+    hiding: TestClient, rows: Rows, some_rows: list[str], column: sa.Column[Any]
+) -> None:
+    name = column.name
+    queryables = shown(hiding.get(f"{rows.collection_path}/queryables", params={"f": "json"}))
+    assert queryables["properties"].keys() == {shown.name for shown in rows.collection.columns} - {
+        name
+    }
+    # As long as the name: messages cut long ones.
+    nothing = f"{name[:-1]}_" if len(name) > 1 else "z"
+    for ask in (
+        lambda name: {name: "1"},
+        lambda name: {"sortby": name},
+        lambda name: {"sortby": f"-{name}"},
+        lambda name: {"filter": f"{name} IS NULL"},
+        lambda name: {"filter": f"{name} = {name}"},
+    ):
+        response = hiding.get(rows.items, params=ask(name))
+        # Refused as what is not there is.
+        other = hiding.get(rows.items, params=ask(nothing))
+        assert response.status_code == other.status_code == 400, response.text
+        ((error,), (expected,)) = (answer.json()["errors"] for answer in (response, other))
+        assert error["location"] == expected["location"].replace(
+            f"query.{nothing}", f"query.{name}"
+        )
+        assert error["detail"] == expected["detail"].replace(f"'{nothing}", f"'{name}")
+
+
+@faces("tiles")
+@HIDDEN
+def test_no_tile_has_a_hidden_column(
+    hiding: TestClient,
+    rows: Rows,
+    some_rows: list[str],
+    connection: sa.Connection,
+    column: sa.Column[Any],
+) -> None:
+    # Here: the folder of a face that a project has deleted cannot be imported.
+    from geotables.tiles.mvt import Tile
+
+    import mvt
+
+    lonlat = sa.func.ST_PointOnSurface(in_srid(rows.collection.geometry, WGS84))
+    places = sa.select(rows.key, sa.func.ST_X(lonlat), sa.func.ST_Y(lonlat)).where(
+        rows.collection.indexed_rows, sa.func.abs(sa.func.ST_Y(lonlat)) < 80
+    )
+    found = connection.execute(places).all()
+    assert found
+    for id, lon, lat in found:
+        features = mvt.features(hiding, rows.collection, Tile.at(lon, lat, 14))
+        assert str(id) in mvt.ids(rows.collection, features)
+        assert all(column.name not in feature.properties for feature in features)
+    others = rows.columns.keys() - {column.name}
+    tilejson = shown(hiding.get(rows.tileset, params={"f": "tilejson"}))
+    (layer,) = tilejson["vector_layers"]
+    assert layer["fields"].keys() == others
+    (layer,) = shown(hiding.get(rows.tileset, params={"f": "json"}))["layers"]
+    assert layer["propertiesSchema"]["properties"].keys() == others
+
+
+@faces("rest")
+@HIDDEN
+def test_the_document_has_no_rows_with_a_hidden_column(
+    hiding: TestClient, rows: Rows, column: sa.Column[Any]
+) -> None:
+    document, create = hiding.app.openapi(), rows.collection.create.__name__
+    members = {
+        name: schema["properties"].keys()
+        for name, schema in document["components"]["schemas"].items()
+        if rows.collection.geometry.name in schema.get("properties", {})
+    }
+    assert len(members) > 1
+    for name, shown_members in members.items():
+        assert (column.name in shown_members) == (
+            name == create and column.name in rows.collection.create.model_fields
+        ), name
+
+
+@faces("features")
+@HIDDEN
+def test_the_document_has_no_features_with_a_hidden_column(
+    hiding: TestClient, rows: Rows, column: sa.Column[Any]
+) -> None:
+    document = hiding.app.openapi()
+    feature = document["components"]["schemas"][name_of(rows.collection, "Feature")]
+    members = feature["properties"]["properties"]["properties"]
+    assert members.keys() == rows.columns.keys() - {column.name, rows.key.name}
+    parameters = document["paths"][rows.items]["get"]["parameters"]
+    assert parameters
+    assert all(parameter.get("name") != column.name for parameter in parameters)
+
+
+# Written and not seen
+
+
+class Stored:
+    """What the table has in the column of its only row."""
+
+    def __init__(self, connection: sa.Connection, column: sa.Column[Any]) -> None:
+        self._connection, self._column = connection, column
+
+    def value(self) -> Any:
+        return self._connection.execute(sa.select(self._column)).scalar_one()
+
+    def set(self, value: Any) -> None:
+        update = sa.update(self._column.table).values({self._column.name: value})
+        self._connection.execute(update)
+
+
+def other_value(rows: Rows, column: sa.Column[Any]) -> Any:
+    """A value of another row, if rows differ."""
+    values = [rows.collection.example(number)[column.name] for number in range(8)]
+    return next((value for value in values if value != values[1]), values[1])
+
+
+def feature_of(rows: Rows, body: dict[str, Any]) -> dict[str, Any]:
+    shape = body.pop(rows.collection.geometry.name)
+    return {"type": "Feature", "geometry": shape, "properties": body}
+
+
+@faces("rest")
+@WRITE_ONLY
+def test_a_row_keeps_what_its_client_cannot_see(
+    hiding: TestClient, rows: Rows, connection: sa.Connection, column: sa.Column[Any]
+) -> None:
+    name, stored = column.name, Stored(connection, column)
+    response = hiding.post(rows.path, json=rows.full_body(1))
+    assert response.status_code == 201, response.text
+    assert name not in response.json()
+    assert stored.value() == rows.collection.example(1)[name]
+    stored.set(other := other_value(rows, column))
+    path = f"{rows.path}{response.json()[rows.key.name]}"
+    row = shown(hiding.get(path))
+    # What came can go back, and changes nothing.
+    assert shown(hiding.put(path, json=row)).keys() == row.keys()
+    assert stored.value() == other
+    shape = {rows.collection.geometry.name: as_json(rows.samples[-1])}
+    assert name not in shown(hiding.patch(path, json=shape))
+    assert stored.value() == other
+    assert name not in shown(hiding.put(path, json=row | {name: rows.full_body(1)[name]}))
+    assert stored.value() == rows.collection.example(1)[name]
+    assert name not in shown(hiding.patch(path, json={name: as_json(other)}))
+    assert stored.value() == other
+
+
+@faces("features")
+@WRITE_ONLY
+def test_a_feature_keeps_what_its_client_cannot_see(
+    hiding: TestClient, rows: Rows, connection: sa.Connection, column: sa.Column[Any]
+) -> None:
+    name, stored = column.name, Stored(connection, column)
+    response = hiding.post(rows.items, json=feature_of(rows, rows.full_body(1)))
+    assert response.status_code == 201, response.text
+    assert name not in response.json()["properties"]
+    assert stored.value() == rows.collection.example(1)[name]
+    stored.set(other := other_value(rows, column))
+    path = f"{rows.items}/{response.json()['id']}"
+    feature = shown(hiding.get(path))
+    assert name not in shown(hiding.put(path, json=feature))["properties"]
+    assert stored.value() == other
+    shape = {"geometry": as_json(rows.samples[-1])}
+    assert name not in shown(hiding.patch(path, json=shape))["properties"]
+    assert stored.value() == other
+    given = feature["properties"] | {name: rows.full_body(1)[name]}
+    assert name not in shown(hiding.put(path, json=feature | {"properties": given}))["properties"]
+    assert stored.value() == rows.collection.example(1)[name]
+    given = {"properties": {name: as_json(other)}}
+    assert name not in shown(hiding.patch(path, json=given))["properties"]
+    assert stored.value() == other
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("path", marks=faces("rest")), pytest.param("items", marks=faces("features"))],
+)
+@each(
+    "column",
+    lambda c: {
+        name: column
+        for name, column in writable(c).items()
+        if column.nullable and column.server_default is None
+    },
+)
+def test_null_takes_away_what_nobody_sees(
+    hiding: TestClient, rows: Rows, connection: sa.Connection, column: sa.Column[Any], path: str
+) -> None:
+    stored, is_row = Stored(connection, column), path == "path"
+    body = rows.full_body(1)
+    response = hiding.post(
+        rows.path if is_row else rows.items, json=body if is_row else feature_of(rows, body)
+    )
+    assert response.status_code == 201, response.text
+    content = response.json()
+    item = f"{rows.path}{content[rows.key.name]}" if is_row else f"{rows.items}/{content['id']}"
+    patch = {column.name: None}
+    shown(hiding.patch(item, json=patch if is_row else {"properties": patch}))
+    assert stored.value() is None
+    stored.set(rows.collection.example(1)[column.name])
+    row = shown(hiding.get(item))
+    if is_row:
+        row |= patch
+    else:
+        row["properties"] |= patch
+    shown(hiding.put(item, json=row))
+    assert stored.value() is None

@@ -1,0 +1,88 @@
+"""A server of two processes: whichever answers, it is one service."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from geotables.service import Service
+from geotables.settings import ServiceSettings
+
+from contract import faces
+from rows import Rows
+
+WORKERS, REQUESTS = 2, 20
+
+
+@pytest.fixture
+def url(service: Service, database_url: str) -> Iterator[str]:
+    """The address of a server of two processes, over the tests' database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", service.package, "serve", f"--workers={WORKERS}"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        env=os.environ | {"DATABASE_URL": database_url, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        while len(workers(url)) < WORKERS:
+            assert process.poll() is None, "the server has ended"
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        assert process.wait() == 0
+
+
+def scrape(url: str) -> dict[tuple[str, ...], float]:
+    """The metrics, from whichever process takes the connection."""
+    text = httpx2.get(f"{url}/metrics", timeout=30).text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def workers(url: str) -> set[int]:
+    """The processes that the metrics tell of."""
+    try:
+        numbers = scrape(url)
+    except httpx2.TransportError:
+        return set()
+    return {int(pid[0]) for name, *pid in numbers if name == "process_cpu_seconds_total"}
+
+
+@pytest.mark.process
+@faces("rest")
+def test_the_metrics_are_those_of_all_processes(
+    any_rows: Rows, url: str, settings: ServiceSettings
+) -> None:
+    for _ in range(REQUESTS):
+        assert httpx2.get(f"{url}{any_rows.path}", timeout=30).status_code == 200
+    counted = ("http_request_duration_seconds_count", "GET", any_rows.path, "200")
+    scrapes = [scrape(url) for _ in range(10)]
+    assert [each[counted] for each in scrapes] == [REQUESTS] * 10
+    # Each process has a pool of its own.
+    limit = ("database_pool_connections", "primary", "limit")
+    connections = WORKERS * (settings.pool_size + settings.max_overflow)
+    assert [each[limit] for each in scrapes] == [connections] * 10
+
+    # What a process counted stays when it ends; what it had is no more.
+    killed = min(workers(url))
+    os.kill(killed, signal.SIGKILL)
+    while killed in (living := workers(url)) or len(living) < WORKERS:
+        time.sleep(0.1)
+    after = scrape(url)
+    assert after[counted] == REQUESTS
+    assert after[limit] == connections

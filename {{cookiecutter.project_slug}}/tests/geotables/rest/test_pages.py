@@ -1,0 +1,107 @@
+"""Pages of rows: each row once, in the order of the ids, up to an end."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from geotables.service import Service
+from geotables.settings import ServiceSettings
+
+from rows import Rows, refused
+
+
+@pytest.fixture
+def some_rows(connection: sa.Connection, rows: Rows) -> list[str]:
+    """A few rows; the ids of those that a list shows, in their order."""
+    rows.insert(connection, rows.spread(9))
+    return list(map(str, rows.indexed_ids(connection)))
+
+
+def ids(rows: Rows, page: dict[str, Any]) -> list[str]:
+    return [str(row[rows.key.name]) for row in page["items"]]
+
+
+def pages(client: TestClient, url: str) -> list[dict[str, Any]]:
+    """A page and all that follow it."""
+    found = [client.get(url).json()]
+    while (following := found[-1]["next"]) is not None:
+        found.append(client.get(following).json())
+        assert len(found) < 100, "the pages do not end"
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 10])
+def test_pages_hold_each_row_once_and_end(
+    client: TestClient, rows: Rows, some_rows: list[str], limit: int
+) -> None:
+    found = pages(client, f"{rows.path}?limit={limit}")
+    assert [id for page in found for id in ids(rows, page)] == some_rows
+    # As many pages as it takes: the last one is known to be the last.
+    assert len(found) == max(1, -(-len(some_rows) // limit))
+
+
+def test_an_empty_table_is_one_empty_page(client: TestClient, rows: Rows) -> None:
+    assert client.get(rows.path).json() == {"items": [], "next": None}
+
+
+def test_a_page_is_not_disturbed_by_changes_before_it(
+    client: TestClient, rows: Rows, some_rows: list[str]
+) -> None:
+    first = client.get(rows.path, params={"limit": 2}).json()
+    for id in ids(rows, first)[:1]:
+        client.delete(f"{rows.path}{id}")
+    following = client.get(first["next"]).json() if first["next"] else {"items": []}
+    assert ids(rows, following) == some_rows[2:4]
+
+
+def test_the_next_page_keeps_the_other_parameters(
+    client: TestClient, rows: Rows, some_rows: list[str]
+) -> None:
+    url = f"{rows.path}?limit=1&bbox=-180,-90,180,90"
+    assert [id for page in pages(client, url) for id in ids(rows, page)] == some_rows
+
+
+def test_rows_are_as_they_are_by_id(client: TestClient, rows: Rows, some_rows: list[str]) -> None:
+    listed = client.get(rows.path).json()["items"]
+    assert listed == [client.get(f"{rows.path}{id}").json() for id in some_rows]
+
+
+def test_an_id_that_is_gone_still_tells_where_to_go_on(
+    client: TestClient, rows: Rows, some_rows: list[str]
+) -> None:
+    found = []
+    for id in some_rows:
+        client.delete(f"{rows.path}{id}")
+        found.append(ids(rows, client.get(rows.path, params={"after": id}).json()))
+    assert found == [some_rows[number + 1 :] for number in range(len(some_rows))]
+
+
+def test_the_limit_is_lowered_to_the_maximum_and_has_a_default(
+    service: Service, settings: ServiceSettings, rows: Rows, some_rows: list[str]
+) -> None:
+    small = settings.model_copy(update={"page_size": 2, "max_page_size": 3})
+    with TestClient(service.create_app(small)) as client:
+        assert ids(rows, client.get(rows.path).json()) == some_rows[:2]
+        for limit in (3, 4, 10**12):
+            listed = client.get(rows.path, params={"limit": limit}).json()
+            assert ids(rows, listed) == some_rows[:3]
+            where = {"lon": 0, "lat": 0, "radius": 1e9, "limit": limit}
+            near = client.get(f"{rows.path}nearby", params=where).json()
+            assert len(near["items"]) == len(some_rows[:3])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("limit", value) for value in ("0", "-1", "x", "1.5", "", "1e3", "9" * 5000)),
+        *(("after", value) for value in ("x", "", "1.5", str(2**63), str(-(2**63) - 1), "NaN")),
+        ("offset", "1"),
+        ("Limit", "1"),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(
+    client: TestClient, rows: Rows, name: str, value: str
+) -> None:
+    refused(client.get(rows.path, params={name: value}), f"query.{name}")

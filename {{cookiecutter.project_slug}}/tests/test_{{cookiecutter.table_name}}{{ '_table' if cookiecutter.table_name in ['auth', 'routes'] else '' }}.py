@@ -1,0 +1,337 @@
+"""{{ cookiecutter.table_name | capitalize }} by example: read these first, and change them with the table.
+
+What every table keeps is tested in geotables/, whose contract.py has the fixtures: client, serve, connection and others.
+"""
+
+{% set example = cookiecutter | example %}
+{% set geometry = cookiecutter.geometry_column %}
+{% set every = 'all=true&' if cookiecutter.index_predicate and not example.listed else '' %}
+from typing import Any
+
+import pytest
+from contract import faces
+from fastapi.testclient import TestClient
+{% if cookiecutter.output_format == 'geojson' %}
+from shapely.geometry import shape
+{% else %}
+from shapely import from_wkt
+from shapely.geometry import shape
+{% endif %}
+{% if cookiecutter.auth == 'api_key' %}
+
+from {{ cookiecutter.package_name }}.auth import digest
+{% endif %}
+
+# The tests that use a face are left out if main.py leaves it out.
+pytestmark = faces("rest")
+
+URL = "/{{ cookiecutter.table_name }}/"
+COLLECTION = "/collections/{{ cookiecutter.table_name }}"
+ITEMS = f"{COLLECTION}/items"
+
+#: What clients send of a row, and of another one to the north-east of it.
+{{ example.row | exploded('ROW: dict[str, Any] = ') }}
+{{ example.another | exploded('ANOTHER: dict[str, Any] = ') }}
+
+#: Boxes around the rows: west, south, east, north in degrees.
+BOX = "{{ example.place.box | join(',') }}"
+OTHER_BOX = "{{ example.elsewhere.box | join(',') }}"
+
+
+def post(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
+    """Add a row, and return it as the service does."""
+    response = client.post(URL, json=body)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def test_a_row_that_is_posted_can_be_read(client: TestClient) -> None:
+    response = client.post(URL, json=ROW)
+    row = response.json()
+    assert response.status_code == 201
+{% for name, value in example.row.items() if name != geometry and name | asserted(value) %}
+{{ name | asserted(value) }}
+{% endfor %}
+    assert client.get(response.headers["Location"]).json() == row
+    assert client.get(f"{URL}{row['id']}").json() == row
+
+
+{% if cookiecutter.output_format == 'geojson' %}
+def test_its_place_comes_back_as_geojson_in_degrees(client: TestClient) -> None:
+    row = post(client, ROW)
+    stored, sent = shape(row["{{ geometry }}"]), ROW["{{ geometry }}"]
+    assert stored.equals_exact(shape(sent), 1e-6)
+{% else %}
+def test_its_place_comes_back_as_wkt_in_the_crs_of_the_table(client: TestClient) -> None:
+    place = from_wkt(post(client, ROW)["{{ geometry }}"])
+    assert place.geom_type == "{{ example.geometry_type }}"
+{% endif %}
+
+
+def test_the_database_sets_the_id_and_the_times(client: TestClient) -> None:
+    row = post(client, {**ROW, "id": "mine", "created_at": None})
+    assert isinstance(row["id"], {{ 'str' if cookiecutter.primary_key == 'uuid' else 'int' }})
+    assert row["id"] != "mine"
+    assert row["created_at"] == row["updated_at"]
+
+
+{% for name, value in example.optional if name | asserted(value) %}
+{% if loop.first %}
+def test_a_member_that_is_left_out_has_its_default(client: TestClient) -> None:
+    body = dict(ROW)
+    del body["{{ name }}"]
+    row = post(client, body)
+{{ name | asserted(value) }}
+
+
+{% endif %}
+{% endfor %}
+{% if example.parameters %}
+def test_a_row_may_be_posted_as_query_parameters(client: TestClient) -> None:
+{{ example.parameters | exploded('parameters = ', 4) }}
+    response = client.post(URL, params=parameters)
+    assert response.status_code == 201
+    assert client.get(response.headers["Location"]).json() == response.json()
+
+
+{% endif %}
+def test_put_replaces_a_row(client: TestClient) -> None:
+    row = post(client, ROW)
+    replaced = client.put(f"{URL}{row['id']}", json=ANOTHER).json()
+    assert replaced["id"] == row["id"]
+    assert replaced["updated_at"] > row["updated_at"]
+    assert client.get(f"{URL}{row['id']}").json() == replaced
+
+
+def test_a_row_that_is_sent_back_stays_as_it_is(client: TestClient) -> None:
+    row = post(client, ROW)
+    again = client.put(f"{URL}{row['id']}", json=row).json()
+    assert again == {**row, "updated_at": again["updated_at"]}
+
+
+{% for name, value in example.changed if name | asserted(value) %}
+{% if loop.first %}
+def test_patch_changes_one_member(client: TestClient) -> None:
+    row = post(client, ROW)
+{{ {name: value} | laid_out('patch = ', 4) }}
+    changed = client.patch(f"{URL}{row['id']}", json=patch).json()
+    assert changed == {**row, **patch, "updated_at": changed["updated_at"]}
+
+
+{% endif %}
+{% endfor %}
+def test_patch_moves_a_row(client: TestClient) -> None:
+    row, name = post(client, ROW), "{{ geometry }}"
+    moved = client.patch(f"{URL}{row['id']}", json={name: ANOTHER[name]}).json()
+    assert moved[name] != row[name]
+    assert moved == {**row, name: moved[name], "updated_at": moved["updated_at"]}
+
+
+{% for name, value in example.optional if name | asserted(value) %}
+{% if loop.first %}
+def test_patch_with_null_returns_a_member_to_its_default(client: TestClient) -> None:
+    row = post(client, ANOTHER)
+{{ {name: None} | laid_out('patch = ', 4) }}
+    row = client.patch(f"{URL}{row['id']}", json=patch).json()
+{{ name | asserted(value) }}
+
+
+{% endif %}
+{% endfor %}
+def test_a_version_that_is_no_longer_there_is_not_overwritten(client: TestClient) -> None:
+    response = client.post(URL, json=ROW)
+    url, version = response.headers["Location"], {"If-Match": response.headers["ETag"]}
+    assert client.put(url, json=ANOTHER, headers=version).status_code == 200
+    assert client.put(url, json=ROW, headers=version).status_code == 412
+
+
+def test_delete_removes_a_row(client: TestClient) -> None:
+    row = post(client, ROW)
+    assert client.delete(f"{URL}{row['id']}").status_code == 204
+    assert client.get(f"{URL}{row['id']}").status_code == 404
+
+
+{% if example.unique %}
+def test_what_is_unique_is_taken_once(client: TestClient) -> None:
+    post(client, ROW)
+    assert client.post(URL, json=ROW).status_code == 409
+
+
+{% endif %}
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+{% for wrong in example.wrong %}
+{{ wrong | laid_out('', 8, ',') }}
+{% endfor %}
+        ("no such column", 1, "not permitted"),
+    ],
+)
+def test_what_a_column_cannot_have_is_refused_with_the_reason(
+    client: TestClient, name: str, value: Any, reason: str
+) -> None:
+    response = client.post(URL, json={**ROW, name: value})
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
+    assert error["location"] == f"body.{name}"
+    assert reason in error["detail"]
+
+
+def test_every_member_that_is_missing_is_named(client: TestClient) -> None:
+    errors = client.post(URL, json={}).json()["errors"]
+    missing = {error["location"] for error in errors}
+{{ example.missing | laid_out('assert missing == ', 4) }}
+
+
+{% if cookiecutter.auth == 'api_key' %}
+def test_writing_needs_a_key(serve: Any) -> None:
+    client = serve(api_keys=f"ann:{digest('secret')}:write")
+    assert client.post(URL, json=ROW).status_code == 401
+    assert client.post(URL, json=ROW, headers={"X-API-Key": "secret"}).status_code == 201
+
+
+def test_a_key_for_reading_does_not_write(serve: Any) -> None:
+    client = serve(api_keys=f"bob:{digest('secret')}:read")
+    assert client.get(URL, headers={"X-API-Key": "secret"}).status_code == 200
+    assert client.post(URL, json=ROW, headers={"X-API-Key": "secret"}).status_code == 403
+{% elif cookiecutter.auth == 'oidc' %}
+def test_writing_needs_a_token(serve: Any) -> None:
+    client = serve(oidc_issuer="https://issuer.example.org", oidc_audience="places")
+    assert client.post(URL, json=ROW).status_code == 401
+    assert client.get(URL).status_code == 200
+{% else %}
+def test_nobody_writes_where_writing_is_closed(serve: Any) -> None:
+    client = serve(write_access="closed")
+    assert client.post(URL, json=ROW).status_code == 403
+    assert client.get(URL).status_code == 200
+{% endif %}
+
+
+def test_a_list_is_in_the_order_of_the_ids(client: TestClient) -> None:
+    ids = [post(client, body)["id"] for body in (ROW, ANOTHER)]
+    listed = client.get({{ 'URL' if not every else 'f"{URL}?all=true"' }}).json()
+    assert [row["id"] for row in listed["items"]] == sorted(ids)
+    assert listed["next"] is None
+
+
+def test_a_page_leads_to_the_next(client: TestClient) -> None:
+    ids = [post(client, body)["id"] for body in (ROW, ANOTHER)]
+    page = client.get(f"{URL}?{{ every }}limit=1").json()
+    following = client.get(page["next"]).json()
+    assert [page["items"][0]["id"], following["items"][0]["id"]] == sorted(ids)
+    assert following["next"] is None
+
+
+def test_a_box_has_the_row_in_it_and_not_the_other(client: TestClient) -> None:
+    row, other = post(client, ROW), post(client, ANOTHER)
+    assert client.get(f"{URL}?{{ every }}bbox={BOX}").json()["items"] == [row]
+    assert client.get(f"{URL}?{{ every }}bbox={OTHER_BOX}").json()["items"] == [other]
+
+
+{% if example.outside %}
+def test_a_row_outside_of_the_index_is_in_no_list_unless_it_asks_for_all(
+    client: TestClient,
+) -> None:
+{{ example.outside | exploded('outside = ', 4) }}
+    row = post(client, {**ROW, **outside})
+    assert client.get(URL).json()["items"] == []
+    assert client.get(f"{URL}?all=true").json()["items"] == [row]
+    assert client.get(f"{URL}{row['id']}").json() == row
+
+
+{% endif %}
+{% if example.listed %}
+def test_the_nearest_row_comes_first(client: TestClient) -> None:
+    other, row = post(client, ANOTHER), post(client, ROW)
+    place = {"lon": {{ example.place.lon }}, "lat": {{ example.place.lat }}, "radius": 1_000_000}
+    first, second = client.get(f"{URL}nearby", params=place).json()["items"]
+    assert first == {**row, "distance": pytest.approx(0, abs=0.1)}
+    assert second == {**other, "distance": second["distance"]}
+    assert second["distance"] > 1000
+
+
+def test_what_is_farther_than_the_radius_is_not_near(client: TestClient) -> None:
+    post(client, ANOTHER)
+    row = post(client, ROW)
+    place = {"lon": {{ example.place.lon }}, "lat": {{ example.place.lat }}, "radius": 1000}
+    (found,) = client.get(f"{URL}nearby", params=place).json()["items"]
+    assert found["id"] == row["id"]
+
+
+{% endif %}
+@faces("features")
+def test_a_feature_is_geojson_in_degrees(client: TestClient) -> None:
+    row = post(client, ROW)
+    feature = client.get(f"{ITEMS}/{row['id']}").json()
+    assert feature["id"] == row["id"]
+    assert feature["properties"]["created_at"] == row["created_at"]
+{% if cookiecutter.output_format == 'geojson' %}
+    stored, sent = shape(feature["geometry"]), ROW["{{ geometry }}"]
+    assert stored.equals_exact(shape(sent), 1e-6)
+{% else %}
+    stored, sent = shape(feature["geometry"]), ROW["{{ geometry }}"]
+    assert stored.equals_exact(from_wkt(sent.removeprefix("SRID=4326;")), 1e-6)
+{% endif %}
+
+
+{% if example.listed %}
+@faces("features")
+def test_features_in_a_box(client: TestClient) -> None:
+    row, other = post(client, ROW), post(client, ANOTHER)
+    for box, id in ((BOX, row["id"]), (OTHER_BOX, other["id"])):
+        features = client.get(f"{ITEMS}?bbox={box}").json()["features"]
+        assert [feature["id"] for feature in features] == [id]
+
+
+@faces("features")
+def test_features_the_newest_first(client: TestClient) -> None:
+    ids = [post(client, body)["id"] for body in (ROW, ANOTHER)]
+    features = client.get(f"{ITEMS}?sortby=-created_at").json()["features"]
+    assert [feature["id"] for feature in features] == ids[::-1]
+
+
+{% for condition in example.filters if ({'filter': condition} | laid_out('query = ', 4) | length) <= 100 %}
+{% if loop.first %}
+@faces("features")
+def test_features_of_which_a_condition_is_true(client: TestClient) -> None:
+    row, _other = post(client, ROW), post(client, ANOTHER)
+{{ {'filter': condition} | laid_out('query = ', 4) }}
+    features = client.get(ITEMS, params=query).json()["features"]
+    assert [feature["id"] for feature in features] == [row["id"]]
+
+
+{% endif %}
+{% endfor %}
+@faces("features")
+def test_features_as_csv(client: TestClient) -> None:
+    row = post(client, ROW)
+    header, line = client.get(f"{ITEMS}?f=csv").text.splitlines()
+    assert header.startswith("id,{{ geometry }},")
+    assert line.startswith(f"{row['id']},")
+
+
+@faces("tiles")
+def test_the_tile_around_a_row_has_it(client: TestClient) -> None:
+    post(client, ROW)
+    tiles = f"{COLLECTION}/tiles/WebMercatorQuad"
+    tile = client.get(f"{tiles}/{{ example.place.tile | join('/') }}")
+    assert tile.headers["Content-Type"] == "application/vnd.mapbox-vector-tile"
+    assert b"{{ cookiecutter.table_name }}" in tile.content
+    assert client.get(f"{tiles}/{{ example.far_tile | join('/') }}").status_code == 204
+
+
+@faces("ogc")
+def test_the_collection_says_where_its_rows_are(client: TestClient) -> None:
+    post(client, ROW)
+    collection = client.get(COLLECTION).json()
+    assert collection["id"] == "{{ cookiecutter.table_name }}"
+    (box,) = collection["extent"]["spatial"]["bbox"]
+    west, south, *_ = box
+    assert (west, south) == pytest.approx(({{ example.place.lon }}, {{ example.place.lat }}), abs=1e-3)
+
+
+{% endif %}
+@faces("features")
+def test_the_columns_that_a_query_may_ask_about(client: TestClient) -> None:
+    properties = client.get(f"{COLLECTION}/queryables").json()["properties"]
+{{ example.queryables | laid_out('assert list(properties) == ', 4) }}
