@@ -10,7 +10,7 @@ RENDERED = {{cookiecutter.project_slug}}
 # Not the rendered project's, which are Python only once they are rendered; the tests lint them.
 SOURCES = *.py parameters benchmarks scripts tests
 # This is: it is copied as it is.
-GEOTABLES = "$(RENDERED)/src/geotables"
+GEOTABLES = "$(RENDERED)/src/geotables" "$(RENDERED)/tests/geotables"
 PARALLEL = --numprocesses auto --dist worksteal
 
 # A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.

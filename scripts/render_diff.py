@@ -44,7 +44,7 @@ def main() -> int:
             render(template, before / name, parameters)
             render(ROOT, now / name, parameters)
         # The commit that a project records is another each time.
-        options = ["--no-index", "--no-prefix", "--ignore-matching-lines=^  \"commit\": "]
+        options = ["--no-index", "--no-prefix", '--ignore-matching-lines=^  "commit": ']
         diff = ["git", "diff", *options, "--stat", "--patch", "before", "now"]
         ended = subprocess.run(diff, cwd=folder, check=False).returncode
     # git says 1 where there are differences.
