@@ -105,7 +105,7 @@ def _nearest_by_geography(record: RowFormat, visible: sa.ColumnElement[bool]) ->
         .where(sa.func.ST_DWithin(there, here, sa.func.least(radius, reach)))
         .order_by(distance, collection.key)
         .limit(limit),
-        sorting=True,
+        needs_work_mem=True,
     )
 
 
@@ -117,7 +117,7 @@ def _farthest(collection: Collection, visible: sa.ColumnElement[bool]) -> Statem
     limit = sa.bindparam("limit", type_=sa.Integer())
     nearest = sa.select(_distance(collection)).where(visible).order_by(nearness).limit(limit)
     first = nearest.subquery()
-    return Statement(sa.select(sa.func.max(first.c.distance)), sorting=True)
+    return Statement(sa.select(sa.func.max(first.c.distance)), needs_work_mem=True)
 
 
 @lru_cache(maxsize=64)
@@ -131,7 +131,7 @@ def _nearest(
         .where(near, metres.element <= sa.bindparam("radius", type_=sa.Double()))
         .order_by(metres, record.collection.key)
         .limit(sa.bindparam("limit", type_=sa.Integer())),
-        sorting=True,
+        needs_work_mem=True,
     )
 
 
