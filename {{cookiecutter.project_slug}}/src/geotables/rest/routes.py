@@ -247,7 +247,7 @@ class Resource:
             writing.delete(id)
 
     def _locked(self, request: Request, writing: writes.Writing, id: Any) -> sa.Row[Any]:
-        """A row as it is stored, which nobody else changes until the transaction ends."""
+        """Lock a row until the transaction ends; returns it as it is stored."""
         self._lock(request, writing, id)
         return writing.connection.execute(self._record.by_id.query, {"id": id}).one()
 

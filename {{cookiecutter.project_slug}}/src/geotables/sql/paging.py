@@ -1,4 +1,4 @@
-"""Pages of rows: which statements find one, whatever is asked for and wherever the rows lie."""
+"""Choose the statements that find a page of rows."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -15,11 +15,11 @@ from geotables.sql.queries import RowFormat, plan
 #: At most this many rows of an index, sorting is cheaper than planning.
 SORT_LIMIT = 1_000
 
-#: Rows that are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
+#: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
 ID_WALK_RATIO = 20
 
-#: How many times as many ids are read as should fill a page, before they are given up.
+#: Read at most this many times the ids that should fill a page; then sort instead.
 OVERSCAN = 2
 
 

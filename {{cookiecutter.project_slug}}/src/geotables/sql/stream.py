@@ -1,4 +1,4 @@
-"""Rows of any number, some at a time: through a cursor of the server's, so that a table of any size takes the same memory."""
+"""Stream rows through a server-side cursor, so that a table of any size takes the same memory."""
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import cache
@@ -16,7 +16,7 @@ from geotables.sql.queries import Feature
 #: Rows of a chunk.
 CHUNK = 1_000
 
-#: More decimals than any coordinate has: PostGIS then writes as many as make up the same double.
+#: More decimals than a double has: PostGIS then writes as many as identify it.
 DIGITS = 30
 
 RECORD_SEPARATOR = b"\x1e"
