@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent
 FACE_FOLDERS = {"rest", "features", "tiles", "webmap", "ogc", "files"}
 
 #: The names of the faces that the service has.
-FACES = pytest.StashKey[set[str]]()
+FACES_KEY = pytest.StashKey[set[str]]()
 
 
 class Hooks:
@@ -147,7 +147,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def _faces(config: pytest.Config) -> set[str]:
     """The names of the faces that the service has: looked for once, without a database and without this machine's settings."""
-    if FACES not in config.stash:
+    if FACES_KEY not in config.stash:
         service = config.hook.pytest_geotables_service()
         with _no_settings(service):
             app = service.create_app(_settings(service, "postgresql://localhost/none"))
@@ -155,8 +155,8 @@ def _faces(config: pytest.Config) -> set[str]:
         # Its commands are none of the application.
         if importlib.util.find_spec("geotables.files") is not None:
             found.add("files")
-        config.stash[FACES] = found
-    return config.stash[FACES]
+        config.stash[FACES_KEY] = found
+    return config.stash[FACES_KEY]
 
 
 @contextmanager

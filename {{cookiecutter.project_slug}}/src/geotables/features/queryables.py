@@ -34,7 +34,7 @@ def add_to(router: APIRouter, collection: Collection) -> None:
             return html_pages.resource(
                 schema | {"links": formats.own_links(request, HTML, SCHEMAS)}
             )
-        return formats.json(schema, SCHEMA.media_type)
+        return formats.json_response(schema, SCHEMA.media_type)
 
     router.get(
         path,

@@ -18,7 +18,7 @@ def searches(collection: Collection) -> Iterator[Search]:
     column, rows = collection.geometry, collection.rows()
     lon, lat = samples.middle(column)
     box = Bounds(lon, lat, lon + 0.001, lat + 0.001)
-    inside = cql.compile(collection, f"S_WITHIN({column.name}, BBOX{(*box,)})", "cql2-text")
+    inside = cql.compile_filter(collection, f"S_WITHIN({column.name}, BBOX{(*box,)})", "cql2-text")
     record = queries.geojson(collection, collection.default_crs)
     indexes = list(metadata.gist_indexes(column))[:1]
     page = {"limit": 10, "offset": 0, "size": 1000}

@@ -18,7 +18,9 @@ from geotables.sql.queries import Feature
 from geotables.sql.stream import RECORD_SEPARATOR
 
 
-def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]) -> Response:
+def csv_response(
+    record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]
+) -> Response:
     """A line for each feature; the geometry is WKT."""
     properties = record.collection.properties
     lines = [names(record)]
@@ -46,7 +48,7 @@ def _cell(value: Any) -> str:
 _QUOTED = re.compile(r'[",\r\n]')
 
 
-def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
+def sequence_response(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
     """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
     texts = b"".join([RECORD_SEPARATOR + orjson.dumps(feature) + b"\n" for feature in features])
     return Response(texts, headers=headers, media_type=SEQUENCE.media_type)

@@ -153,4 +153,4 @@ def _written(request: Request, content: dict[str, Any]) -> Response:
     chosen = formats.negotiated(request, parsed(request, FormatQuery).f, PAGES)
     own = formats.own_links(request, chosen, PAGES)
     content = content | {"links": [*own, *content.get("links", ())]}
-    return html_pages.resource(content) if chosen is HTML else formats.json(content)
+    return html_pages.resource(content) if chosen is HTML else formats.json_response(content)

@@ -79,7 +79,8 @@ def install(
     for collection in collections:
         router = Resource(collection).router([*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
-    register(app, Face("rest", searches=searches, schemas=json_schemas.row_schemas))
+    schemas = json_schemas.row_schemas
+    register(app, Face("rest", searches=searches, schemas=schemas, examples=examples))
 
 
 class Resource:
@@ -304,6 +305,12 @@ def searches(collection: Collection) -> Iterator[Search]:
     indexes = [gist, *metadata.geography_indexes(geometry)]
     for query in nearby.queries(record, place, 100.0, 10):
         yield Search(*query, indexes)
+
+
+def examples(collection: Collection) -> dict[str, Any]:
+    """A row for the bodies of a collection's routes."""
+    row = json_schemas.row_example(collection)
+    return {f"/{collection.name}/": row, f"/{collection.name}/{{id}}": row}
 
 
 def _missing(id: Any) -> HTTPException:
