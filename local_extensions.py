@@ -36,7 +36,7 @@ TEMPLATE = Path(__file__).parent
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 #: What Python and its tools leave in a checkout of the template.
-CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100

@@ -70,7 +70,6 @@ class Collection:
         after_commit: Gets the rows that were written, once they are committed.
         table: The model's table.
         geometry: Its geometry column.
-        crs: The CRS that the column stores.
     """
 
     def __init__(
@@ -92,14 +91,12 @@ class Collection:
 
         Raises:
             LookupError: The table has no geometry column, or several.
-            UnknownCRS: Its SRID is not one that a table can store.
         """
         self.model, self.create, self.read, self.example = model, create, read, example
         self.readers, self.writers = list(readers), list(writers)
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
         self.geometry: GeometryColumn = metadata.geometry_column(self.table)
-        self.crs: CRS = metadata.crs(self.geometry)
         self.title = title or self.name.replace("_", " ").capitalize()
         self.description = description or self._description()
         self._rows = Condition(self.indexed_rows)
@@ -116,6 +113,16 @@ class Collection:
     def name(self) -> str:
         """The name of the table, and of the collection in URLs."""
         return str(self.table.name)
+
+    # Not in __init__: a table's module is imported before a command can report the error.
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS that the table stores.
+
+        Raises:
+            UnknownCRS: Its SRID is not one that a table can store.
+        """
+        return metadata.crs(self.geometry)
 
     @cached_property
     def key(self) -> sa.Column[Any]:
