@@ -30,9 +30,9 @@ from geotables.http.parameters import (
     parsed,
     settings_of,
 )
-from geotables.sql import paging, queries, stream
+from geotables.sql import paging, queries, row_formats, stream
 from geotables.sql.keyset import Order
-from geotables.sql.queries import Feature
+from geotables.sql.row_formats import Feature
 
 CONFORMANCE = (
     *cql.CONFORMANCE,
@@ -75,9 +75,9 @@ class Items:
         self.item = self.items + "/{id}"
         references = collection.references.items()
         self.geojson = {
-            uri: queries.geojson(collection, reference) for uri, reference in references
+            uri: row_formats.geojson(collection, reference) for uri, reference in references
         }
-        self.wkt = {uri: queries.wkt(collection, reference) for uri, reference in references}
+        self.wkt = {uri: row_formats.wkt(collection, reference) for uri, reference in references}
         self._queries = queries_of(collection)
         self._id: TypeAdapter[Any] = TypeAdapter(id_type(collection))
 

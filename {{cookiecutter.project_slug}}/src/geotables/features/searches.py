@@ -10,7 +10,7 @@ from geotables.db.statements import Condition
 from geotables.features import cql
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search
-from geotables.sql import bbox, keyset, paging, queries
+from geotables.sql import bbox, keyset, paging, row_formats
 
 
 def searches(collection: Collection) -> Iterator[Search]:
@@ -19,7 +19,7 @@ def searches(collection: Collection) -> Iterator[Search]:
     lon, lat = samples.middle(column)
     box = Bounds(lon, lat, lon + 0.001, lat + 0.001)
     inside = cql.compile_filter(collection, f"S_WITHIN({column.name}, BBOX{(*box,)})", "cql2-text")
-    record = queries.geojson(collection, collection.default_crs)
+    record = row_formats.geojson(collection, collection.default_crs)
     indexes = list(metadata.gist_indexes(column))[:1]
     page = {"limit": 10, "offset": 0, "size": 1000}
     for name, condition in (

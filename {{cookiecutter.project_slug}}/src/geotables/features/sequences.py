@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from geotables.http.formats import CSV, SEQUENCE
-from geotables.sql.queries import Feature
+from geotables.sql.row_formats import Feature
 from geotables.sql.stream import RECORD_SEPARATOR
 
 

@@ -20,7 +20,8 @@ from geotables.db.database import Database
 from geotables.db.statements import Row, Statement
 from geotables.geometry import ewkb, in_srid, parameter
 from geotables.sql.bbox import candidates
-from geotables.sql.queries import RowFormat, select
+from geotables.sql.queries import select
+from geotables.sql.row_formats import RowFormat
 
 #: Metres by which ST_DWithin may find two places farther apart than ST_Distance does.
 SLACK = 1.0

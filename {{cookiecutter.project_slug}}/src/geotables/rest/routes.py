@@ -36,7 +36,7 @@ from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
 from geotables.rest.point import QueryRow
-from geotables.sql import bbox, keyset, paging, queries, writes
+from geotables.sql import bbox, keyset, paging, queries, row_formats, writes
 
 #: Why a change may be refused, apart from what is wrong with its members.
 REFUSED = refusals(
@@ -88,7 +88,7 @@ class Resource:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self._record = queries.record(collection)
+        self._record = row_formats.record(collection)
         self._bodies = bodies_of(collection)
         self._path = f"/{collection.name}"
         self._key = collection.key.name
@@ -291,7 +291,7 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
 
 def searches(collection: Collection) -> Iterator[Search]:
     """The spatial queries of a collection: a page of the rows in a box, and the nearest rows."""
-    record, geometry = queries.record(collection), collection.geometry
+    record, geometry = row_formats.record(collection), collection.geometry
     lon, lat = samples.middle(geometry)
     gist = next(metadata.gist_indexes(geometry))
     box = bbox.within(geometry, Bounds(lon, lat, lon + 0.001, lat + 0.001))

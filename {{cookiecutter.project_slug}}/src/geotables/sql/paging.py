@@ -10,7 +10,8 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, Statement
 from geotables.sql.keyset import Order, by_id
-from geotables.sql.queries import RowFormat, plan
+from geotables.sql.queries import plan
+from geotables.sql.row_formats import RowFormat
 
 #: At most this many rows of an index, sorting is cheaper than planning.
 SORT_LIMIT = 1_000

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.crs import CRS84, WGS84
 from geotables.db.statements import Condition
-from geotables.sql import queries
-from geotables.sql.queries import Feature
+from geotables.sql import queries, row_formats
+from geotables.sql.row_formats import Feature
 
 #: Rows of a chunk.
 CHUNK = 1_000
@@ -26,8 +26,8 @@ RECORD_SEPARATOR = b"\x1e"
 def exact_feature(collection: Collection) -> Feature:
     """Features that give back what is stored, with all the digits that PostGIS writes, where that is WGS 84."""
     if collection.crs.srid == WGS84:
-        return queries.geojson(collection, CRS84._replace(decimals=DIGITS))
-    return queries.geojson(collection, CRS84)
+        return row_formats.geojson(collection, CRS84._replace(decimals=DIGITS))
+    return row_formats.geojson(collection, CRS84)
 
 
 def chunks(

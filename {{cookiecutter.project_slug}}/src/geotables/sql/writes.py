@@ -20,7 +20,7 @@ from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.db.statements import Row, Statement
 from geotables.geometry import ewkb, metadata, parameter, read
-from geotables.sql.queries import RowFormat
+from geotables.sql.row_formats import RowFormat
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
