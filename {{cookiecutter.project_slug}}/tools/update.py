@@ -137,7 +137,10 @@ def refuse_edited(project: Path) -> None:
 
 
 def differences(project: Path, folder: str) -> Iterator[str]:
-    """Files of a folder that differ from its manifest; a part that is missing as a whole, such as a face, was left out on purpose."""
+    """Files of a folder that differ from its manifest, as geotables' checks/manifest.py finds them: this file works without geotables.
+
+    A part that is missing as a whole, such as a face, was left out on purpose.
+    """
     hashes = manifest(project, folder)
     parent = (project / folder).parent
     for path in sorted((project / folder).rglob("*")):
