@@ -94,8 +94,10 @@ class Writing:
             asked = dict(whole)
             self._ask(old, asked)
             changed = {name for name in asked if asked[name] is not whole.get(name, _NOTHING)}
+            dropped = whole.keys() - asked.keys() - {collection.key.name}
+            given = {name: value for name, value in given.items() if name not in dropped}
             given |= {name: asked[name] for name in changed}
-            left_out -= changed
+            left_out = left_out - changed | dropped
         has_place = collection.geometry.name in given
         if not (given or left_out or _has_onupdate(collection)):
             return self.connection.execute(record.by_id.query, {"id": id}).one()
