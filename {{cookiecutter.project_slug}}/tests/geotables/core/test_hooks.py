@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from fastapi import Depends, HTTPException
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Change, Collection, Refused
 from geotables.context import Caller
@@ -113,6 +114,24 @@ def test_the_list_of_collections_tells_nothing_that_readers_guard(
     (listed,) = client.get("/collections").json()["collections"]
     assert listed["id"] == rows.collection.name
     assert "extent" not in listed
+
+
+@faces("tiles")
+@pytest.mark.parametrize("are_of_the_service", [True, False])
+def test_no_cache_shares_a_tile_that_readers_guard(
+    service: Service, collection: Collection, database_url: str, are_of_the_service: bool
+) -> None:
+    from geotables.tiles.mvt import Tile
+
+    import mvt
+
+    readers, none = [Depends(apps.identify)], []
+    changed = apps.with_hooks(collection, readers=none if are_of_the_service else readers)
+    of_the_service = readers if are_of_the_service else none
+    app = apps.create(service, database_url, [changed], ["tiles"], readers=of_the_service)
+    response = TestClient(app).get(mvt.path(collection, Tile(0, 0, 0)))
+    app.state.database.close()
+    assert response.headers["Cache-Control"].startswith("private")
 
 
 # Which rows a caller sees
@@ -595,6 +614,43 @@ def test_before_write_changes_a_value(
         connection.execute(sa.update(rows.table).values({name: given}))
         assert writer.send(method, id, body).status_code == 200
         assert row_of(connection, rows, id)[name] == set_value, method
+
+
+def with_members(collection: Collection) -> dict[str, sa.Column[Any]]:
+    """The columns whose values are JSON objects."""
+    example = collection.example(1)
+    return {
+        name: column
+        for name, column in changeable(collection).items()
+        if isinstance(column.type, JSONB) and isinstance(example[name], dict)
+    }
+
+
+@each("column", with_members)
+@FACES
+def test_before_write_changes_a_member_of_a_value(
+    serve_with: Serve, rows: Rows, connection: sa.Connection, face: str, column: sa.Column[Any]
+) -> None:
+    name, witness = column.name, Witness()
+
+    def add_member(
+        _connection: sa.Connection, _caller: Caller, _old: Any, new: dict[str, Any] | None
+    ) -> None:
+        if new is not None:
+            new[name]["seen"] = True
+
+    hooks = {"before_write": add_member, "after_commit": witness.after_commit}
+    writer = Writer(serve_with(**hooks), rows, face)
+    id = writer.id_of(writer.post(writer.body(1)))
+    given = rows.collection.example(1)[name]
+    place = writer.patch(rows.collection.geometry.name, as_json(rows.samples[-1]))
+    for method, body in (("PUT", writer.body(1)), ("PATCH", place)):
+        connection.execute(sa.update(rows.table).values({name: given}))
+        assert writer.send(method, id, body).status_code == 200
+        assert row_of(connection, rows, id)[name] == {**given, "seen": True}
+        (change,) = witness.told[-1]
+        assert change.old is not None
+        assert change.old[name] == given
 
 
 def optional(collection: Collection) -> dict[str, sa.Column[Any]]:
