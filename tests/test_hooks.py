@@ -401,7 +401,6 @@ def test_what_other_parameters_left_is_named_and_kept(user: User, bake: Bake) ->
         "deploy/service.env.example",
         "docs/deployment.md",
         "src/facilities_service/",
-        "tests/test_point.py",
     ]
     assert (project / "added").read_text() == "added"
     assert (project / "compose.yaml").read_text("utf-8") == before["compose.yaml"]

@@ -124,8 +124,15 @@ class Writing:
             self._collection.after_commit(current.get().caller, self._changes)
 
     def _ask(self, old: Mapping[str, Any] | None, new: Values | None) -> None:
-        if self._collection.before_write is not None:
-            self._collection.before_write(self.connection, current.get().caller, old, new)
+        if self._collection.before_write is None:
+            return
+        self._collection.before_write(self.connection, current.get().caller, old, new)
+        unknown = (new or {}).keys() - self._collection.table.columns.keys()
+        if unknown:
+            # SQLAlchemy would leave it out, and a rule with a slip of the pen would be none.
+            raise KeyError(
+                f"before_write sets {min(unknown)}, which {self._collection.name} has not"
+            )
 
     def _stored(self, id: Any) -> Values:
         """A row as the table has it, with its hidden columns."""

@@ -653,6 +653,21 @@ def test_before_write_changes_a_member_of_a_value(
         assert change.old[name] == given
 
 
+@FACES
+def test_a_slip_of_the_pen_in_before_write_is_an_error(
+    serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
+) -> None:
+    def set_unknown(
+        _connection: sa.Connection, _caller: Caller, _old: Any, new: dict[str, Any] | None
+    ) -> None:
+        if new is not None:
+            new["no such column"] = 1
+
+    writer = Writer(serve_with(before_write=set_unknown), rows, face)
+    assert writer.post(writer.body(1)).status_code == 500
+    assert rows.count(connection) == 0
+
+
 def optional(collection: Collection) -> dict[str, sa.Column[Any]]:
     """Those of them that have a default, or may be null."""
     return {
