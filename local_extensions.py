@@ -94,7 +94,9 @@ def _derived(environment: Environment, answers: frozenset[tuple[str, str]]) -> d
 
 def problems(context: Mapping[str, object]) -> list[str]:
     """What is wrong with the parameters, a line each; empty when all is right."""
-    return [str(problem) for problem in parameters.problems(context, _invocation().get("extra_context"))]
+    return [
+        str(problem) for problem in parameters.problems(context, _invocation().get("extra_context"))
+    ]
 
 
 def again(context: Mapping[str, object]) -> list[str]:
