@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from geotables.context import Caller, current
 from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
-from geotables.db.statements import Condition, together
+from geotables.db.statements import Condition, set_apart, together
 from geotables.geometry import GeometryFormat, metadata
 from geotables.geometry.metadata import GeometryColumn
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi.params import Depends
 
 #: Which rows a caller may see. The expression must be the same object for every caller, with parameters
-#: (``sa.bindparam``) for what differs: statements are built once for each expression.
+#: (``sa.bindparam``; of a list, ``sa.any_`` of an ``sa.ARRAY``) for what differs: statements are built once for each expression.
 Where = Callable[[Caller], Condition]
 
 #: A row as it is stored; None: it is new.
@@ -29,7 +29,7 @@ OldRow: TypeAlias = Mapping[str, Any] | None
 NewRow: TypeAlias = dict[str, Any] | None
 
 #: Called in the transaction before a row is written, with the connection, the caller, the stored row and the new one, whose
-#: values it may set. Raises ``Refused`` to refuse the row.
+#: values it may set; a value that it deletes goes back to the database's default. Raises ``Refused`` to refuse the row.
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
@@ -214,7 +214,7 @@ class Collection:
 
     def visible(self) -> Condition:
         """The rows that the caller of the request may see, inside or outside of the index."""
-        return EVERY_ROW if self.where is None else self.where(current.get().caller)
+        return EVERY_ROW if self.where is None else set_apart(self.where(current.get().caller))
 
     def rows(self) -> Condition:
         """The rows of answers over many: those that the index holds and that the caller may see."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, params
 from pydantic import BaseModel, create_model
 from sqlalchemy import Column
 
@@ -33,9 +33,14 @@ async def identify(request: Request) -> None:
 
 
 def create(
-    service: Service, url: str, collections: Sequence[Collection], faces: Iterable[str] = FACES
+    service: Service,
+    url: str,
+    collections: Sequence[Collection],
+    faces: Iterable[str] = FACES,
+    *,
+    readers: Sequence[params.Depends] = (),
 ) -> FastAPI:
-    """An application that serves some collections by some faces, to every caller."""
+    """An application that serves some collections by some faces, to every caller unless ``readers`` refuse some."""
     settings = service.settings(_env_file=None, database_url=url)
     app = FastAPI(
         lifespan=lifespan,
@@ -43,8 +48,10 @@ def create(
         openapi_url=None,
     )
     state.install(app, settings, collections, service.migrations)
+    # The map has no readers.
+    guarded: dict[str, Any] = {"readers": readers} if readers else {}
     for name in faces:
-        importlib.import_module(f"geotables.{name}").install(app, collections)
+        importlib.import_module(f"geotables.{name}").install(app, collections, **guarded)
     health.install(app)
     openapi.install(app)
     middleware.install(app, settings)

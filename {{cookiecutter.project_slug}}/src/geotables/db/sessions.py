@@ -20,9 +20,18 @@ class DatabaseSession(Session):
         super().__init__()
         self._database = database
         self._connection: sa.Connection | None = None
+        self._has_ended = False
 
     def get_bind(self, *_arguments: Any, **_options: Any) -> sa.Connection:
-        """The connection of the transaction, whatever is asked for."""
+        """The connection of the transaction, whatever is asked for.
+
+        Raises:
+            InvalidRequestError: The endpoint has returned: nobody would give the connection back.
+        """
+        if self._has_ended:
+            raise sa.exc.InvalidRequestError(
+                "a session ends when its endpoint returns: read before what a streamed answer or a background task needs"
+            )
         # Not an engine: the pool is waited for as by all others (POOL_TIMEOUT, and no longer than the client waits).
         if self._connection is None:
             self._connection = self._database.connect()
@@ -30,8 +39,15 @@ class DatabaseSession(Session):
 
     def close(self) -> None:
         """Roll back what is not committed."""
-        super().close()
-        self.give_back()
+        try:
+            super().close()
+        finally:
+            self.give_back()
+
+    def end(self) -> None:
+        """Close it for good."""
+        self._has_ended = True
+        self.close()
 
     def give_back(self) -> None:
         """Give the connection back to the pool."""
@@ -62,8 +78,11 @@ def _give_back(session: DatabaseSession, transaction: SessionTransaction) -> Non
 
 def _session(request: Request) -> Iterator[Session]:
     database: Database = request.app.state.database
-    with DatabaseSession(database) as session:
+    session = DatabaseSession(database)
+    try:
         yield session
+    finally:
+        session.end()
 
 
 #: For an endpoint's parameter ``session: SessionDep``. The endpoint calls ``session.commit()``; what it does not commit is

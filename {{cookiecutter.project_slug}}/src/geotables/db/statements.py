@@ -8,6 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables import json_numbers
 
@@ -51,6 +52,40 @@ def together(conditions: Iterable[Condition]) -> Condition:
 def _all(expressions: tuple[sa.ColumnElement[bool], ...]) -> sa.ColumnElement[bool]:
     """The same object for the same conditions, for which statements are kept."""
     return sa.and_(*expressions)
+
+
+def set_apart(condition: Condition) -> Condition:
+    """A condition of a project, with names of parameters that no other part of a statement has.
+
+    What one part has for ``limit``, or a client for a column, would else be the value of the condition's parameter, too.
+
+    Raises:
+        TypeError: It has a list (``in_``), whose SQL differs with its length: statements are compiled once.
+    """
+    values = {f"{_APART}{name}": value for name, value in condition.values.items()}
+    return condition._replace(expression=_renamed(condition.expression), values=values)
+
+
+_APART = "project_"
+
+
+@lru_cache(maxsize=256)
+def _renamed(expression: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The same object for the same expression, for which statements are kept."""
+
+    def rename(element: Any, **_: Any) -> Any:
+        if not isinstance(element, sa.BindParameter):
+            return None
+        if element.expanding:
+            raise TypeError(f"{expression}: in place of in_(), sa.any_() of an sa.ARRAY")
+        if element.unique:
+            # SQLAlchemy names by itself, apart from all others, those that only have a value.
+            return None
+        value: dict[str, Any] = {} if element.required else {"value": element.value}
+        return sa.bindparam(f"{_APART}{element.key}", type_=element.type, **value)
+
+    renamed: sa.ColumnElement[bool] = replacement_traverse(expression, {}, rename)
+    return renamed
 
 
 class Statement:

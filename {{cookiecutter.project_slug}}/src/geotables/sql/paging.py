@@ -169,10 +169,13 @@ def _cut(rows: sa.Select[Any]) -> sa.Select[Any]:
 
 
 def _of(rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """An expression about the table as one about some of its rows."""
+    """An expression about the table as one about some of its rows, which have its name."""
 
     def replace(element: Any, **_: Any) -> Any:
-        return rows.c.get(element.name) if isinstance(element, sa.Column) else None
+        # A condition of the project may ask another table, whose columns stay what they are.
+        if not isinstance(element, sa.Column) or getattr(element.table, "name", None) != rows.name:
+            return None
+        return rows.c.get(element.name)
 
     replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
     return replaced

@@ -4,6 +4,7 @@ They are built once, with parameters for what differs: building one takes as lon
 (``before_write``, ``after_commit``) are called here, so that no face can forget them.
 """
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,11 +92,15 @@ class Writing:
         if self._has_hooks:
             old = self._stored(id)
             whole = {name: value for name, value in old.items() if name not in left_out} | given
-            asked = dict(whole)
+            asked = {name: _own(value) for name, value in whole.items()}
             self._ask(old, asked)
-            changed = {name for name in asked if asked[name] is not whole.get(name, _NOTHING)}
+            changed = {
+                name for name in asked if not _is_same(asked[name], whole.get(name, _NOTHING))
+            }
+            dropped = whole.keys() - asked.keys() - {collection.key.name}
+            given = {name: value for name, value in given.items() if name not in dropped}
             given |= {name: asked[name] for name in changed}
-            left_out -= changed
+            left_out = left_out - changed | dropped
         has_place = collection.geometry.name in given
         if not (given or left_out or _has_onupdate(collection)):
             return self.connection.execute(record.by_id.query, {"id": id}).one()
@@ -119,8 +124,15 @@ class Writing:
             self._collection.after_commit(current.get().caller, self._changes)
 
     def _ask(self, old: Mapping[str, Any] | None, new: Values | None) -> None:
-        if self._collection.before_write is not None:
-            self._collection.before_write(self.connection, current.get().caller, old, new)
+        if self._collection.before_write is None:
+            return
+        self._collection.before_write(self.connection, current.get().caller, old, new)
+        unknown = (new or {}).keys() - self._collection.table.columns.keys()
+        if unknown:
+            # SQLAlchemy would leave it out, and a rule with a slip of the pen would be none.
+            raise KeyError(
+                f"before_write sets {min(unknown)}, which {self._collection.name} has not"
+            )
 
     def _stored(self, id: Any) -> Values:
         """A row as the table has it, with its hidden columns."""
@@ -134,6 +146,17 @@ class Writing:
 
 
 _NOTHING: Any = object()
+
+
+def _own(value: Any) -> Any:
+    """A value whose members may be changed without changing those of the stored row."""
+    return copy.deepcopy(value) if isinstance(value, dict | list) else value
+
+
+def _is_same(value: Any, before: Any) -> bool:
+    """Whether a hook has left a value as it was."""
+    # By their texts: as members, 1 and True are equal to Python.
+    return value is before or (isinstance(value, dict | list) and repr(value) == repr(before))
 
 
 def insert_all(

@@ -89,8 +89,9 @@ def install(
 ) -> None:
     """Serve the tiles of each collection, and the tile matrix set that all of them have; nothing here writes."""
     for collection in collections:
-        router = Resource(collection).router()
-        app.include_router(router, dependencies=[*readers, *collection.readers])
+        dependencies = [*readers, *collection.readers]
+        router = Resource(collection, is_public=not dependencies).router()
+        app.include_router(router, dependencies=dependencies)
     app.include_router(matrix_sets, dependencies=list(readers))
     register(app, Face("tiles", CONFORMANCE, searches))
 
@@ -138,10 +139,12 @@ async def read_matrix_set() -> Response:
 
 
 class Resource:
-    """The tiles of a collection."""
+    """The tiles of a collection, which everybody may read, if it is public."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, *, is_public: bool) -> None:
         self._collection = collection
+        # Where not everybody may read, or callers see different rows, no cache may share what one of them got.
+        self._sharing = "public" if is_public and collection.where is None else "private"
         self._tilesets = f"/collections/{collection.name}/tiles"
         self._tileset = f"{self._tilesets}/{QUAD}"
         self._tile = self._tileset + "/{tileMatrix}/{tileRow}/{tileCol}"
@@ -205,10 +208,8 @@ class Resource:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"{QUAD} has no such tile")
         limit, age = settings.tile_limit, settings.tile_max_age
         content, is_full = mvt.find(database_of(request), self._collection, tile, limit)
-        # Where callers see different rows, no cache may share what one of them got.
-        sharing = "public" if self._collection.where is None else "private"
         headers = {
-            "Cache-Control": f"{sharing}, max-age={age}" if age else "no-cache",
+            "Cache-Control": f"{self._sharing}, max-age={age}" if age else "no-cache",
             "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
             "Vary": "Accept",
         }

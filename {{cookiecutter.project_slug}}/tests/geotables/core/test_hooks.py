@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from fastapi import Depends, HTTPException
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Change, Collection, Refused
 from geotables.context import Caller
@@ -23,6 +24,9 @@ from geotables.db.database import Database
 from geotables.db.statements import Condition
 from geotables.geometry import bind, in_srid, samples
 from geotables.service import Service
+from geotables.sql import queries
+from geotables.sql.keyset import by_id
+from geotables.sql.paging import Pages
 
 import apps
 from contract import each, faces
@@ -112,35 +116,63 @@ def test_the_list_of_collections_tells_nothing_that_readers_guard(
     assert "extent" not in listed
 
 
+@faces("tiles")
+@pytest.mark.parametrize("are_of_the_service", [True, False])
+def test_no_cache_shares_a_tile_that_readers_guard(
+    service: Service, collection: Collection, database_url: str, are_of_the_service: bool
+) -> None:
+    from geotables.tiles.mvt import Tile
+
+    import mvt
+
+    readers, none = [Depends(apps.identify)], []
+    changed = apps.with_hooks(collection, readers=none if are_of_the_service else readers)
+    of_the_service = readers if are_of_the_service else none
+    app = apps.create(service, database_url, [changed], ["tiles"], readers=of_the_service)
+    response = TestClient(app).get(mvt.path(collection, Tile(0, 0, 0)))
+    app.state.database.close()
+    assert response.headers["Cache-Control"].startswith("private")
+
+
 # Which rows a caller sees
 
 
-def parts(collection: Collection) -> sa.ColumnElement[bool]:
+def parts(collection: Collection, parameter: str = "part") -> sa.ColumnElement[bool]:
     """A condition that divides the rows among the callers 0 and 1."""
     number = sa.func.hashtext(sa.cast(collection.key, sa.Text()), type_=sa.Integer())
-    return sa.func.abs(number % 2) == sa.bindparam("part", type_=sa.Integer())
+    return sa.func.abs(number % 2) == sa.bindparam(parameter, type_=sa.Integer())
 
 
 class Divided:
     """An application whose callers 0 and 1 see a part of the rows each; nobody else sees any."""
 
-    def __init__(self, serve_with: Serve, rows: Rows, connection: sa.Connection) -> None:
+    def __init__(
+        self,
+        serve_with: Serve,
+        rows: Rows,
+        connection: sa.Connection,
+        parameters: Sequence[str] = ("part",),
+    ) -> None:
         self.rows, self._connection = rows, connection
-        self._expression = parts(rows.collection)
+        self._parameters = parameters
+        self._expression = sa.and_(*(parts(rows.collection, name) for name in parameters))
         self.client = serve_with(where=self.where)
         rows.insert(connection, rows.spread(40))
         around = list(connection.scalars(rows.around_the_world()))
         connection.execute(sa.delete(rows.table).where(rows.key.in_(around)))
 
     def where(self, caller: Caller) -> Condition:
-        return Condition(self._expression, {"part": int(caller.name or -1)})
+        return Condition(self._expression, self._values(int(caller.name or -1)))
+
+    def _values(self, part: int) -> dict[str, int]:
+        return dict.fromkeys(self._parameters, part)
 
     def ids(self, part: int, *, indexed: bool = True) -> list[str]:
         """The ids of a part of the rows, in their order."""
         query = sa.select(rows_key := self.rows.key).where(self._expression).order_by(rows_key)
         if indexed:
             query = query.where(self.rows.collection.indexed_rows)
-        found = list(map(str, self._connection.scalars(query, {"part": part})))
+        found = list(map(str, self._connection.scalars(query, self._values(part))))
         assert found
         return found
 
@@ -298,6 +330,86 @@ def test_where_holds_for_tiles(divided: Divided, rows: Rows, connection: sa.Conn
                     assert str(id) not in mvt.ids(rows.collection, found)
                 shown += 1
     assert shown
+
+
+#: Names of parameters that the faces' own statements have, too.
+PARAMETERS = (
+    *("id", "_id", "limit", "offset", "size", "place", "radius", "after0", "start", "end"),
+    *("first_part", "second_part", "first_covered", "lowest", "z", "x", "y", "worlds", "margin"),
+)
+
+
+@pytest.fixture
+def alike(serve_with: Serve, rows: Rows, connection: sa.Connection) -> Divided:
+    """The same, where the parameters of ``where`` have the names of others."""
+    properties = (f"the_{column.name}" for column in rows.collection.columns)
+    return Divided(serve_with, rows, connection, [*PARAMETERS, *properties])
+
+
+@faces("rest")
+def test_where_may_have_parameters_of_any_name(alike: Divided, rows: Rows) -> None:
+    name, near = rows.key.name, {"lon": 0, "lat": 0, "radius": EVERYWHERE, "limit": 1000}
+    for part in (0, 1):
+        mine, other = alike.ids(part), alike.ids(1 - part)[0]
+        for path, parameters in (
+            (rows.path, {"limit": 1000}),
+            (rows.path, {"limit": 1000, "bbox": WORLD}),
+            (f"{rows.path}nearby", near),
+        ):
+            found = alike.get(path, part, **parameters).json()["items"]
+            assert sorted(str(row[name]) for row in found) == sorted(mine)
+        assert alike.get(f"{rows.path}{mine[0]}", part).status_code == 200
+        assert alike.get(f"{rows.path}{other}", part).status_code == 404
+        for id, status in ((other, 404), (mine[0], 204)):
+            response = alike.client.delete(f"{rows.path}{id}", headers=alike.headers(part))
+            assert response.status_code == status
+
+
+@faces("features")
+def test_no_value_of_a_client_is_one_of_where(alike: Divided, rows: Rows) -> None:
+    key = rows.key.name
+    for part in (0, 1):
+        mine, other = alike.ids(part), alike.ids(1 - part)[0]
+        assert alike.features(part) == mine
+        assert alike.features(part, bbox=WORLD, sortby=f"-{key}") == mine[::-1]
+        assert alike.features(part, **{key: mine[0]}) == mine[:1]
+        assert alike.features(part, **{key: other}) == []
+        if rows.collection.time is not None:
+            assert alike.features(part, datetime="../..") == mine
+        (following,) = [
+            link["href"]
+            for link in alike.get(rows.items, part, limit=2).json()["links"]
+            if link["rel"] == "next"
+        ]
+        response = alike.client.get(following, headers=alike.headers(part))
+        assert [str(each["id"]) for each in response.json()["features"]] == mine[2:4]
+
+
+@faces("tiles")
+def test_where_may_have_parameters_of_any_name_in_tiles(alike: Divided, rows: Rows) -> None:
+    for part in (0, 1):
+        assert alike.get(f"{rows.tileset}/0/0/0", part).status_code in (200, 204)
+
+
+def test_where_has_no_list_whose_length_may_differ(collection: Collection) -> None:
+    for ids in ([], sa.bindparam("ids", expanding=True)):
+        listed = Condition(collection.key.in_(ids))
+        with pytest.raises(TypeError, match="in place of in_"):
+            apps.with_hooks(collection, where=lambda _caller, listed=listed: listed).rows()
+
+
+def test_a_condition_may_ask_a_table_that_has_columns_of_the_same_names(
+    collection: Collection,
+) -> None:
+    """Whatever statement finds a page: one puts a subquery in the place of the table."""
+    columns = [sa.Column(column.name, column.type) for column in collection.table.columns]
+    others = sa.Table("others", sa.MetaData(), *columns)
+    name = collection.key.name
+    related = sa.exists().where(others.c[name] == collection.key)
+    pages = Pages(queries.record(collection), by_id(collection), [related], sa.true())
+    wanted = re.compile(rf'WHERE "?others"?\."?{name}"? = ')
+    for statement in (pages.as_planned, pages.sorted_few, pages.walked_ids, pages.sorted_all):
+        assert wanted.search(statement.text), statement.text
 
 
 # Before a row is written
@@ -502,6 +614,95 @@ def test_before_write_changes_a_value(
         connection.execute(sa.update(rows.table).values({name: given}))
         assert writer.send(method, id, body).status_code == 200
         assert row_of(connection, rows, id)[name] == set_value, method
+
+
+def with_members(collection: Collection) -> dict[str, sa.Column[Any]]:
+    """The columns whose values are JSON objects."""
+    example = collection.example(1)
+    return {
+        name: column
+        for name, column in changeable(collection).items()
+        if isinstance(column.type, JSONB) and isinstance(example[name], dict)
+    }
+
+
+@each("column", with_members)
+@FACES
+def test_before_write_changes_a_member_of_a_value(
+    serve_with: Serve, rows: Rows, connection: sa.Connection, face: str, column: sa.Column[Any]
+) -> None:
+    name, witness = column.name, Witness()
+
+    def add_member(
+        _connection: sa.Connection, _caller: Caller, _old: Any, new: dict[str, Any] | None
+    ) -> None:
+        if new is not None:
+            new[name]["seen"] = True
+
+    hooks = {"before_write": add_member, "after_commit": witness.after_commit}
+    writer = Writer(serve_with(**hooks), rows, face)
+    id = writer.id_of(writer.post(writer.body(1)))
+    given = rows.collection.example(1)[name]
+    place = writer.patch(rows.collection.geometry.name, as_json(rows.samples[-1]))
+    for method, body in (("PUT", writer.body(1)), ("PATCH", place)):
+        connection.execute(sa.update(rows.table).values({name: given}))
+        assert writer.send(method, id, body).status_code == 200
+        assert row_of(connection, rows, id)[name] == {**given, "seen": True}
+        (change,) = witness.told[-1]
+        assert change.old is not None
+        assert change.old[name] == given
+
+
+@FACES
+def test_a_slip_of_the_pen_in_before_write_is_an_error(
+    serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
+) -> None:
+    def set_unknown(
+        _connection: sa.Connection, _caller: Caller, _old: Any, new: dict[str, Any] | None
+    ) -> None:
+        if new is not None:
+            new["no such column"] = 1
+
+    writer = Writer(serve_with(before_write=set_unknown), rows, face)
+    assert writer.post(writer.body(1)).status_code == 500
+    assert rows.count(connection) == 0
+
+
+def optional(collection: Collection) -> dict[str, sa.Column[Any]]:
+    """Those of them that have a default, or may be null."""
+    return {
+        name: column
+        for name, column in changeable(collection).items()
+        if column.nullable or column.server_default is not None
+    }
+
+
+@each("column", optional)
+@FACES
+def test_what_before_write_leaves_out_goes_back_to_its_default(
+    serve_with: Serve, rows: Rows, connection: sa.Connection, face: str, column: sa.Column[Any]
+) -> None:
+    name = column.name
+
+    def leave_out(
+        _connection: sa.Connection, _caller: Caller, _old: Any, new: dict[str, Any] | None
+    ) -> None:
+        if new is not None:
+            del new[name]
+
+    writer = Writer(serve_with(before_write=leave_out), rows, face)
+    id = writer.id_of(writer.post(writer.body(1)))
+    default = row_of(connection, rows, id)[name]
+    given = rows.collection.example(2)[name]
+    assert default != given
+    for method, body in (
+        ("PUT", writer.body(2)),
+        ("PATCH", writer.patch(name, as_json(given))),
+        ("PATCH", writer.patch(rows.collection.geometry.name, as_json(rows.samples[-1]))),
+    ):
+        connection.execute(sa.update(rows.table).values({name: rows.collection.example(1)[name]}))
+        assert writer.send(method, id, body).status_code == 200
+        assert row_of(connection, rows, id)[name] == default, method
 
 
 @FACES

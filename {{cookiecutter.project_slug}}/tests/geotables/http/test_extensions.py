@@ -1,16 +1,19 @@
 """What a team adds by FastAPI's own means works: dependencies hold on every path, and endpoints may be of any kind."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
-from starlette.responses import Response
+from sqlalchemy.orm import Session
+from starlette.responses import Response, StreamingResponse
 
+from geotables.db.sessions import SessionDep
 from geotables.service import Service
 
 from contract import faces
@@ -220,3 +223,29 @@ def test_a_path_beside_those_of_rows_may_be_declared_anywhere(any_rows: Rows, se
         client.get(f"{any_rows.path}{any_rows.no_id}").json()["detail"]
         == f"there is no row {any_rows.no_id}"
     )
+
+
+def test_a_session_ends_with_its_endpoint(serve: Serve) -> None:
+    """What used it later would take a connection that nobody gives back."""
+    app, kept = serve(pool_size=1, max_overflow=0, pool_timeout=0.5).app, []
+
+    @app.get("/own/number")
+    def number(session: SessionDep) -> int:
+        kept.append(session)
+        return int(session.scalar(sa.text("SELECT 3")) or 0)
+
+    def texts(session: Session) -> Iterator[str]:
+        yield str(session.scalar(sa.text("SELECT 3")))
+
+    @app.get("/own/stream")
+    def stream(session: SessionDep) -> StreamingResponse:
+        return StreamingResponse(texts(session))
+
+    client, database = TestClient(app), app.state.database
+    for _ in range(2):
+        with pytest.raises(sa.exc.InvalidRequestError, match="ends when its endpoint returns"):
+            client.get("/own/stream")
+        assert client.get("/own/number").json() == 3
+        with pytest.raises(sa.exc.InvalidRequestError, match="ends when its endpoint returns"):
+            kept[-1].scalar(sa.text("SELECT 3"))
+        assert database.usage(database.engine)["in_use"] == 0

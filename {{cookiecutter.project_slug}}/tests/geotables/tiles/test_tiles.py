@@ -200,8 +200,9 @@ def test_a_tile_may_be_kept_for_as_long_as_the_setting_says(
     collection: Collection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Where callers see different rows, no cache may share what one of them got.
-    sharing = "public" if collection.where is None else "private"
+    # Where not everybody may read, or callers see different rows, no cache may share what one of them got.
+    is_guarded = collection.readers or collection.where is not None
+    sharing = "private" if is_guarded else "public"
     for age, expected in ((60, f"{sharing}, max-age=60"), (0, "no-cache")):
         monkeypatch.setattr(settings, "tile_max_age", age)
         response = client.get(mvt.path(collection, WHOLE_WORLD))
