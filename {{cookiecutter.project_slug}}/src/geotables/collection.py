@@ -29,7 +29,7 @@ OldRow: TypeAlias = Mapping[str, Any] | None
 NewRow: TypeAlias = dict[str, Any] | None
 
 #: Called inside of the transaction before a row is written, with the connection, the caller, the stored row and the new one,
-#: whose values it may set; one that it deletes goes back to the database's default. It refuses by raising ``Refused``.
+#: whose values it may set; one that it deletes is not written. It refuses by raising ``Refused``.
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
