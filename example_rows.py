@@ -17,10 +17,10 @@ from uuid import UUID
 from parameters.attributes import Attribute
 from parameters.epsg import Crs
 
-#: Somewhere that most people find on a map, in degrees: for a CRS whose area it is in.
+#: A place that most people find on a map, in degrees, for a CRS that covers it.
 USUAL_PLACE = (10.0, 50.0)
 
-#: Degrees: no CRS has an area so small that some steps lead out of it.
+#: Degrees between the examples: a few steps stay within the area of every CRS.
 STEP = 0.01
 
 HEIGHT = 12.5
@@ -147,7 +147,7 @@ def as_sent(value: object) -> Any:
     return value
 
 
-#: What the database sets, in two rows that are far apart: a predicate may ask about it.
+#: Values that the database will set, in two extremes: where a predicate differs between them, only PostgreSQL can tell.
 SET_BY_DATABASE: list[dict[str, Any]] = [
     {"id": 1, **dict.fromkeys(("created_at", "updated_at"), "2024-01-01T00:00:00+00:00")},
     {"id": 2**62, **dict.fromkeys(("created_at", "updated_at"), "9000-01-01T00:00:00+00:00")},
@@ -161,7 +161,7 @@ SQLITE_TYPES = {
 
 
 class Predicate:
-    """A partial index's condition, asked about rows that no database has yet: SQLite reads most of what conditions say."""
+    """A partial index's condition, evaluated by SQLite before there is a PostgreSQL: it understands most conditions."""
 
     def __init__(self, text: str, attributes: Sequence[Attribute]) -> None:
         self._text = text
@@ -191,7 +191,7 @@ class Predicate:
 
 
 def combinations(choices: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Combinations of the columns' values, some hundreds at the most."""
+    """Combinations of the columns' values, at most 500."""
     products = itertools.islice(itertools.product(*choices.values()), 500)
     return [dict(zip(choices, values, strict=True)) for values in products]
 

@@ -36,7 +36,7 @@ TEMPLATE = Path(__file__).parent
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 #: What Python and its tools leave in a checkout of the template.
-CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 #: Line length of a rendered project; its pyproject.toml says the same.
 LINE_LENGTH = 100
@@ -71,13 +71,13 @@ class Parameters(Extension):
 
 
 class Answers(Context):
-    """Has the derived values follow from the parameters, also where a replay file holds those of others."""
+    """Derives the derived values anew: a replay file may hold those of other parameters."""
 
     def __init__(
         self, environment: Environment, parent: dict[str, Any], *arguments: Any, **options: Any
     ) -> None:
         answers = parent.get("cookiecutter", {})
-        # Cookiecutter adds this one when all the others are known.
+        # Cookiecutter adds it once all the others are known.
         if "_template" in answers:
             parameters = frozenset((n, f"{v}") for n, v in answers.items() if not n.startswith("_"))
             parent = parent | {"cookiecutter": answers | _derived(environment, parameters)}
@@ -94,12 +94,14 @@ def _derived(environment: Environment, answers: frozenset[tuple[str, str]]) -> d
 
 def problems(context: Mapping[str, object]) -> list[str]:
     """What is wrong with the parameters, a line each; empty when all is right."""
-    return [str(problem) for problem in parameters.problems(context, _call().get("extra_context"))]
+    return [
+        str(problem) for problem in parameters.problems(context, _invocation().get("extra_context"))
+    ]
 
 
 def again(context: Mapping[str, object]) -> list[str]:
     """The file that cookiecutter keeps the answers in, and the command that goes on from it; none for cruft."""
-    call = _call()
+    call = _invocation()
     if "replay" not in call:
         return []
     folder = get_user_config(call["config_file"], call["default_config"])["replay_dir"]
@@ -114,8 +116,8 @@ def again(context: Mapping[str, object]) -> list[str]:
     return [file, shlex.join(command)]
 
 
-def _call() -> dict[str, Any]:
-    """The arguments that cookiecutter, or ``cruft create``, was called with: no context has them."""
+def _invocation() -> dict[str, Any]:
+    """The arguments that cookiecutter, or ``cruft create``, was called with, which no context has: they are read from its frame."""
     called = (("cookiecutter.main", "cookiecutter"), ("cruft._commands.create", "create"))
     frame = sys._getframe()
     while frame := frame.f_back:  # type: ignore[assignment]
@@ -182,7 +184,7 @@ def commit() -> str:
 
 
 def columns(attributes: str) -> list[Column]:
-    """The columns that ``attributes`` asks for, as the templates write them."""
+    """The columns that ``attributes`` declares, as the templates write them."""
     return [Column(attribute) for attribute in parameters.parse_attributes(attributes)]
 
 
@@ -378,7 +380,7 @@ class Column:
         return ["number"]
 
     def asked_for(self, predicate: str) -> Iterator[object]:
-        """Values on both sides of what a predicate may ask of the column; none if it does not ask of it."""
+        """Values for which a predicate may hold, and others; none if it does not name the column."""
         quoted_texts = r"'(?:[^']|'')*'"
         code = re.sub(quoted_texts, "''", predicate)
         if self.unique or not re.search(
@@ -689,7 +691,7 @@ def asserted(name: str, value: object, row: str = "row") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A default that is worked out for each row: by the database, and as the API documents it."""
+    """A default that each row computes: in the database, and in the schema of what comes in."""
 
     server: str
     client: str

@@ -20,14 +20,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 SERVICE = os.environ["SERVICE"]
-queries, nearby, tiles, statements, lifecycle = (
+queries, row_formats, nearby, tiles, statements, lifecycle = (
     import_module(f"geotables.{name}")
-    for name in ("sql.queries", "rest.nearby", "tiles.mvt", "db.statements", "http.lifecycle")
+    for name in (
+        "sql.queries",
+        "sql.row_formats",
+        "rest.nearby",
+        "tiles.mvt",
+        "db.statements",
+        "http.lifecycle",
+    )
 )
 (COLLECTION,) = import_module(f"{SERVICE}.tables").COLLECTIONS
 TABLE, GEOMETRY = COLLECTION.table, COLLECTION.geometry
-FEATURE = queries.geojson(COLLECTION, COLLECTION.default_crs)
-RECORD = queries.record(COLLECTION)
+FEATURE = row_formats.geojson(COLLECTION, COLLECTION.default_crs)
+RECORD = row_formats.record(COLLECTION)
 
 Pool = ThreadedConnectionPool
 

@@ -69,13 +69,13 @@ PROJECT_FOLDERS = words("""
 """)
 
 # Modules of the project's own that lie beside the package on the path of its tests.
-PROJECT_MODULES = words("apps conftest contract mvt postgis rows")
+PROJECT_MODULES = words("apps conftest contract mvt postgis rows update")
 
 # Names in tables/__init__.py that the module of a table would take.
 TABLES_MODULES = words("base list")
 
 # Files of tests beside the one that has a table's name.
-PROJECT_TESTS = words("auth routes")
+PROJECT_TESTS = words("auth")
 
 # Names that Windows keeps for devices, with any ending.
 DEVICES = words("aux con nul prn com1 com2 com3 com4 lpt1 lpt2 lpt3 lpt4")

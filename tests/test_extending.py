@@ -1,6 +1,7 @@
 """docs/extending.md, section by section: its own commands and edits, on a project as it was made, and what each promises."""
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -109,9 +110,11 @@ class Reader:
         if not command.startswith("make "):
             self._run(command)
             return
+        # These tests may be run by a make of their own, whose flags this one would take over.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         make = [*shlex.split(command), "--dry-run", "PYTHON=python"]
         planned = subprocess.run(
-            make, cwd=self.project.path, check=True, capture_output=True, text=True
+            make, cwd=self.project.path, env=own, check=True, capture_output=True, text=True
         )
         for line in planned.stdout.splitlines():
             # The database is there: tools/postgis.py would take the one that DATABASE_URL names.

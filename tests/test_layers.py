@@ -9,7 +9,7 @@ from rendering import TEMPLATE
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "geotables"
 
-#: From below. What stands together does not import one another, but for the pages that features are shown in.
+#: From below. The parts of a layer do not import one another.
 LAYERS = (
     {"crs", "json_numbers"},
     {"context", "column_types", "settings"},
@@ -18,8 +18,7 @@ LAYERS = (
     {"collection"},
     {"sql"},
     {"http"},
-    {"ogc"},
-    {"rest", "features", "tiles", "webmap", "files"},
+    {"rest", "features", "tiles", "webmap", "ogc", "files"},
     {"service"},
     {"checks"},
     {"commands"},

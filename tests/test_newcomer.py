@@ -150,7 +150,7 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     assert "models, migrations, schemas and queries agree" in output
     # Nothing of the system's is touched, and it stays made.
     assert not (project / ".venv/ready").is_symlink()
-    output = newcomer.run("make test", project, PYTEST_ADDOPTS="tests/test_map.py")
+    output = newcomer.run("make test", project, PYTEST_ADDOPTS="tests/geotables/webmap/test_map.py")
     assert "Installing" not in output
     assert " passed" in output
 

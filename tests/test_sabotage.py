@@ -685,13 +685,13 @@ VALIDATOR = """    @model_validator(mode="after")
 
 
 """
-VALIDATOR_TEST = """import rows
-from fastapi.testclient import TestClient
+VALIDATOR_TEST = """from fastapi.testclient import TestClient
+from rows import Rows
 
 
-def test_patches_are_validated_with_what_they_leave_out(client: TestClient) -> None:
-    id = client.post(rows.PATH, json=rows.body(name="NAME", status="active")).json()["id"]
-    row, feature = f"{rows.PATH}{id}", f"/collections{rows.PATH}items/{id}"
+def test_patches_are_validated_with_what_they_leave_out(client: TestClient, rows: Rows) -> None:
+    id = client.post(rows.path, json=rows.body(name="NAME", status="active")).json()["id"]
+    row, feature = f"{rows.path}{id}", f"{rows.items}/{id}"
     for name, status in (("not active", 422), ("other", 200)):
         patched = client.patch(row, json={"name": name})
         assert patched.status_code == status, patched.text
@@ -701,8 +701,10 @@ def test_patches_are_validated_with_what_they_leave_out(client: TestClient) -> N
     assert nulls["errors"] == [{"location": "body.location", "detail": "Field required"}]
 
 
-def test_a_check_is_named_with_its_column_whatever_the_row_holds(client: TestClient) -> None:
-    broken = client.post(rows.PATH, json=rows.body(name="(ID)=(", status="other")).json()
+def test_a_check_is_named_with_its_column_whatever_the_row_holds(
+    client: TestClient, rows: Rows
+) -> None:
+    broken = client.post(rows.path, json=rows.body(name="(ID)=(", status="other")).json()
     assert (broken["constraint"], broken["column"]) == ("ck_facilities_status_known", "status")
 """
 
@@ -733,8 +735,8 @@ def test_a_teams_own_constraints_pass_once_the_examples_keep_them(
     assert service.check("--database") == ""
     validator = service.project.path / "tests/test_validator.py"
     validator.write_text(VALIDATOR_TEST, encoding="utf-8")
-    edits = ("tests/test_rest.py", "tests/test_features_edits.py", "tests/test_validator.py")
-    tests = (*edits, "tests/test_filter.py")
+    contract = ("rest/test_rest.py", "features/test_features_edits.py", "features/test_cql.py")
+    tests = ("tests/test_validator.py", *(f"tests/geotables/{file}" for file in contract))
     suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     own = {"TEST_DATABASE_URL": server.url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     service.project.python(*suite, **own).passed()

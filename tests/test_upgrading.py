@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from rendering import TEMPLATE, Project
 from templates import User
 from test_updates import ROUTE_TEST, suite
 
-#: The first release of the template.
-FIRST = "0dc4b85"
+#: The first release of the template, by its tag; and what projects are made of there, but for MapLibre's own files.
+FIRST = "1.0.0"
+RELEASE = TEMPLATE / f"tests/releases/{FIRST}.tar.xz"
 REPOSITORY = "https://github.com/OWNER/cookiecutter-fastapi-postgis"
 DOCUMENT = (TEMPLATE / "docs/upgrading.md").read_text(encoding="utf-8")
 
@@ -68,16 +70,13 @@ EDITS = (
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    """The template's history, and on it the working folder as version 2.0.0."""
-    commit = ["git", "cat-file", "-e", f"{FIRST}^{{commit}}"]
-    if subprocess.run(commit, cwd=TEMPLATE, capture_output=True).returncode:
-        pytest.fail(
-            f"this checkout of the template has no commit {FIRST}, which an older project is made of here:"
-            " git fetch --unshallow",
-            pytrace=False,
-        )
+    """The template's history: the first release, and on it the working folder as version 2.0.0."""
     clone = tmp_path / "template"
-    templates.git(tmp_path, "clone", "--quiet", "--shared", str(TEMPLATE), str(clone))
+    clone.mkdir()
+    with tarfile.open(RELEASE) as archive:
+        archive.extractall(clone, filter="data")
+    templates.commit(clone, "Version 1.0.0")
+    templates.git(clone, "tag", FIRST)
     for path in clone.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -40,7 +40,7 @@ HOSTS = {
     "bb": "https://bitbucket.org/%s.git",
 }
 
-#: A person for the two commits that git compares, which belong to no branch.
+#: Author and committer of the two commits that git compares; they are on no branch.
 NOBODY = {
     f"GIT_{who}_{what}": "update@localhost"
     for who in ("AUTHOR", "COMMITTER")
@@ -137,7 +137,10 @@ def refuse_edited(project: Path) -> None:
 
 
 def differences(project: Path, folder: str) -> Iterator[str]:
-    """Files of a folder that are not as its manifest says; a part that is gone as a whole, as a face, was left out."""
+    """Files of a folder that differ from its manifest, as geotables' checks/manifest.py finds them: this file works without geotables.
+
+    A part that is missing as a whole, such as a face, was left out on purpose.
+    """
     hashes = manifest(project, folder)
     parent = (project / folder).parent
     for path in sorted((project / folder).rglob("*")):
@@ -208,7 +211,7 @@ class Template:
         return git(self._clone, "tag", "--sort=-version:refname").split()
 
     def find(self, *names: str) -> str:
-        """The commit that the first name which there is stands for: a tag, a branch or a commit."""
+        """The commit of the first of these names that exists: a tag, a branch or a commit."""
         names = tuple(filter(None, names))
         for name in names:
             for revision in (name, f"origin/{name}"):
@@ -224,7 +227,7 @@ class Template:
         )
 
     def render(self, commit: str, parameters: dict[str, str], prefix: str) -> Path:
-        """Render a commit with those of the parameters that it knows; the project's folder, below one with this prefix."""
+        """Render a commit with the parameters that it knows; returns the project's folder, which ends with the prefix."""
         checkout, folder = self._scratch / commit, self._scratch / f"{commit}-rendered"
         if folder.exists():
             folder = self._scratch / f"{commit}-again"
@@ -232,7 +235,7 @@ class Template:
             git(self._clone, "worktree", "add", "--quiet", "--detach", str(checkout), commit)
         known = json.loads((checkout / "cookiecutter.json").read_text(encoding="utf-8"))
         config = self._scratch / "config.yaml"
-        # JSON is YAML. Of the user's own configuration nothing is used.
+        # JSON is YAML. The user's own configuration is not used.
         folders = {name: str(self._scratch) for name in ("cookiecutters_dir", "replay_dir")}
         config.write_text(json.dumps(folders), encoding="utf-8")
         output = self._scratch / "output"
@@ -301,7 +304,7 @@ def merge(project: Path, old: Path, new: Path, version: str) -> list[str]:
     """Merge what differs between two renderings into the project, and stage it; the files that git could not merge."""
     base = commit(project, old, f"Template before {version}")
     target = commit(project, new, f"Template {version}", "-p", base)
-    # Files of the team's stay where they are, also where the template has moved all others of a folder.
+    # A team's files stay where they are, even if the template has moved all others of their folder.
     pick = ("-c", "merge.directoryRenames=false", "cherry-pick", "--no-commit", target)
     merged = run_git(project, *pick)
     conflicts = git(project, "diff", "--name-only", "--diff-filter=U", "--relative").splitlines()

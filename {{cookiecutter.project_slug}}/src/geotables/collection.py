@@ -28,26 +28,26 @@ OldRow: TypeAlias = Mapping[str, Any] | None
 #: The same row as it is to be stored; None: it is deleted.
 NewRow: TypeAlias = dict[str, Any] | None
 
-#: Called inside of the transaction before a row is written, with the connection, the caller, the stored row and the new one,
-#: whose values it may set; one that it deletes is not written. It refuses by raising ``Refused``.
+#: Called in the transaction before a row is written, with the connection, the caller, the stored row and the new one, whose
+#: values it may set; a value that it deletes is not written. Raises ``Refused`` to refuse the row.
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
 class Refused(ValueError):
-    """A row that ``before_write`` does not let be written; the message says why, to the client."""
+    """Raised by ``before_write`` to refuse a row; clients get the message with a 422."""
 
 
 class Change(NamedTuple):
     """A row that was written: what it was (None: it is new), and what it is (None: it is gone)."""
 
-    old: Mapping[str, Any] | None
+    old: OldRow
     new: Mapping[str, Any] | None
 
 
 #: Called after a transaction is committed, with the caller and the rows that it wrote.
 AfterCommit = Callable[[Caller, Sequence[Change]], None]
 
-#: Every row, whoever asks.
+#: Every row, for every caller.
 EVERY_ROW = Condition(sa.true())
 
 
@@ -65,6 +65,11 @@ class Collection:
         description: For people.
         readers: Dependencies of the routes that read, beside those of the whole service.
         writers: Dependencies of the routes that write, likewise.
+        where: Which rows a caller may see; None: every row.
+        before_write: May change or refuse a row before it is written.
+        after_commit: Gets the rows that were written, once they are committed.
+        table: The model's table.
+        geometry: Its geometry column.
     """
 
     def __init__(
@@ -86,14 +91,12 @@ class Collection:
 
         Raises:
             LookupError: The table has no geometry column, or several.
-            UnknownCRS: Its SRID is not one that a table can store.
         """
         self.model, self.create, self.read, self.example = model, create, read, example
         self.readers, self.writers = list(readers), list(writers)
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
         self.geometry: GeometryColumn = metadata.geometry_column(self.table)
-        self.crs: CRS = metadata.crs(self.geometry)
         self.title = title or self.name.replace("_", " ").capitalize()
         self.description = description or self._description()
         self._rows = Condition(self.indexed_rows)
@@ -111,6 +114,16 @@ class Collection:
         """The name of the table, and of the collection in URLs."""
         return str(self.table.name)
 
+    # Not in __init__: a table's module is imported before a command can report the error.
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS that the table stores.
+
+        Raises:
+            UnknownCRS: Its SRID is not one that a table can store.
+        """
+        return metadata.crs(self.geometry)
+
     @cached_property
     def key(self) -> sa.Column[Any]:
         """The primary key."""
@@ -124,7 +137,7 @@ class Collection:
 
     @cached_property
     def properties(self) -> list[sa.Column[Any]]:
-        """Those that are properties of a feature: neither the key nor the geometry."""
+        """The columns that are properties of a feature: those shown, without the key and the geometry."""
         return [
             column
             for column in self.columns
@@ -139,8 +152,8 @@ class Collection:
     @cached_property
     def format(self) -> GeometryFormat:
         """How the REST resource writes the geometry, as the schema ``read`` says."""
-        found = self.read.model_fields[self.geometry.name].metadata
-        return next(each for each in found if isinstance(each, GeometryFormat))
+        annotations = self.read.model_fields[self.geometry.name].metadata
+        return next(each for each in annotations if isinstance(each, GeometryFormat))
 
     @cached_property
     def geometry_type(self) -> str:
@@ -175,7 +188,7 @@ class Collection:
 
     @property
     def has_hooks(self) -> bool:
-        """Whether ``before_write`` or ``after_commit`` is to be told of writes."""
+        """Whether writes call ``before_write`` or ``after_commit``."""
         return self.before_write is not None or self.after_commit is not None
 
     @property

@@ -44,7 +44,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None)
     """Run the command that the arguments name, by default those of the process; its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
-    # Of every connection: what is loaded and exported is bytes that PostgreSQL reads and writes.
+    # For every connection: load and export hand PostgreSQL bytes in UTF-8.
     os.environ["PGCLIENTENCODING"] = "utf8"
     try:
         code: int = options.run(options)
@@ -86,9 +86,13 @@ _NEGATIVE = re.compile(r"-[\d.]+,")
 
 def add_check(commands: Any, service: Service) -> None:
     """Add ``check`` to the command line."""
-    check = commands.add_parser("check", help="see that models, migrations and queries agree")
-    check.add_argument("--database", action="store_true", help="and that the database does")
-    check.add_argument("--ddl", action="store_true", help="and that PostGIS takes the tables")
+    check = commands.add_parser("check", help="compare models, migrations, schemas and queries")
+    check.add_argument(
+        "--database", action="store_true", help="compare the database with them, too"
+    )
+    check.add_argument(
+        "--ddl", action="store_true", help="create the tables in PostGIS, too, and roll back"
+    )
     check.set_defaults(run=partial(_check, service))
 
 
@@ -97,7 +101,7 @@ def add_serve(commands: Any, service: Service) -> None:
     serve = commands.add_parser("serve", help="serve the application")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
-    serve.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
+    serve.add_argument("--workers", type=int, default=1, metavar="N", help="number of processes")
     serve.set_defaults(run=partial(_serve, service))
 
 
@@ -135,7 +139,7 @@ def _serve(service: Service, options: argparse.Namespace) -> int:
     from geotables.http.observation import logging_config
     from geotables.http.protocol import Protocol
 
-    # Each process makes its own; here, what is wrong is said once.
+    # Each process reads the settings; reading them here reports an error once.
     settings = service.settings()
     settings.refuse_unsafe_production()
     if "processes" not in settings.model_fields_set:

@@ -1,4 +1,4 @@
-"""The request that is being served, for code deep in the service to which no caller passes it."""
+"""The request that is being served, for code that does not get it as an argument."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -28,7 +28,7 @@ ANYBODY = Caller()
 
 
 class ClientGone(Exception):
-    """The client has closed its connection: nobody waits for the answer."""
+    """The client has closed its connection before it had an answer."""
 
 
 @dataclass(slots=True)
@@ -49,10 +49,10 @@ class Context:
     gone: bool = False
 
     def check(self) -> None:
-        """Go no further for a client that has left.
+        """Stop working for a client that has left.
 
         Raises:
-            ClientGone: It has.
+            ClientGone: The client has left.
         """
         if self.gone:
             raise ClientGone

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-#: Passwords that examples have, or that anybody would try first.
+#: Passwords of examples, and those that are guessed first.
 GUESSED = frozenset({"", "postgres", "password", "secret", "change-me", "changeme", "example"})
 
 

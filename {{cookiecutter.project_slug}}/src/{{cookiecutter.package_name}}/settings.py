@@ -1,4 +1,4 @@
-"""The settings: what the environment (or a file ``.env``) may change. geotables' README.md lists all of them."""
+"""The settings: what the environment (or a file ``.env``) may change. ``.env.example`` lists all of them."""
 
 from geotables.settings import (
     MaxOverflow,

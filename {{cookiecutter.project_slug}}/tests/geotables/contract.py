@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent
 FACE_FOLDERS = {"rest", "features", "tiles", "webmap", "ogc", "files"}
 
 #: The names of the faces that the service has.
-FACES = pytest.StashKey[set[str]]()
+FACES_KEY = pytest.StashKey[set[str]]()
 
 
 class Hooks:
@@ -147,16 +147,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def _faces(config: pytest.Config) -> set[str]:
     """The names of the faces that the service has: looked for once, without a database and without this machine's settings."""
-    if FACES not in config.stash:
+    if FACES_KEY not in config.stash:
         service = config.hook.pytest_geotables_service()
         with _no_settings(service):
             app = service.create_app(_settings(service, "postgresql://localhost/none"))
         found = {face.name for face in faces_of(app)}
-        # Its commands are none of the application.
+        # A face of the command line, not of the application.
         if importlib.util.find_spec("geotables.files") is not None:
             found.add("files")
-        config.stash[FACES] = found
-    return config.stash[FACES]
+        config.stash[FACES_KEY] = found
+    return config.stash[FACES_KEY]
 
 
 @contextmanager
@@ -222,7 +222,7 @@ def any_rows(any_collection: Collection) -> Rows:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[postgis.Server]:
-    """A PostGIS; without one there is nothing to test."""
+    """A PostGIS; without one the run ends."""
     try:
         with postgis.server() as server:
             yield server
@@ -273,7 +273,7 @@ def application(
 
 @pytest.fixture(scope="session")
 def own(service: Service, database_url: str) -> Iterator[Database]:
-    """The tests' own connections: the pool of the application may be of a single one."""
+    """The tests' own connections: the application's pool may have a single one."""
     with _connections(service, database_url) as own:
         yield own
 
@@ -378,7 +378,7 @@ def spread(application: TestClient, rows: Rows, _reading: None, _filled: set[str
 def empty_tables(
     application: TestClient, emptied: list[sa.Table], _filled: set[str]
 ) -> Iterator[None]:
-    """Whatever a test writes is gone after it."""
+    """Empty the tables after the test."""
     if _filled:
         # Rows for tests that only read, of the same module.
         _filled.clear()

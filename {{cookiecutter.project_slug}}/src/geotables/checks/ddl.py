@@ -12,7 +12,7 @@ from geotables.checks.rows import new_row
 from geotables.collection import Collection
 from geotables.db.migrations import Migrations
 from geotables.geometry import metadata, samples
-from geotables.sql import queries, writes
+from geotables.sql import row_formats, writes
 
 #: What Alembic writes SQL with.
 ALEMBIC: sa.Dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
@@ -66,7 +66,7 @@ def check_new_rows(connection: sa.Connection, collection: Collection) -> Iterato
         with connection.begin_nested() as savepoint:
             row = new_row(collection, number, shapes[number % len(shapes)])
             try:
-                writes.insert_all(connection, queries.record(collection), [row])
+                writes.insert_all(connection, row_formats.record(collection), [row])
             except sa.exc.IntegrityError:
                 # What a row refers to is not there; constraints are for the check of the database.
                 pass

@@ -24,7 +24,7 @@ def check_manifests() -> None:
 
 
 def differences(manifest: Path) -> Iterator[tuple[str, str]]:
-    """The files that are not as a manifest says. A subfolder that is gone as a whole, as a face, was left out."""
+    """The files that differ from a manifest. A subfolder that is missing as a whole, such as a face, was left out on purpose."""
     folder = manifest.with_suffix("")
     lines = manifest.read_text(encoding="utf-8").splitlines()
     pairs = (line.split("  ", 1) for line in lines if line and not line.startswith("#"))

@@ -14,7 +14,7 @@ from geotables.collection import Collection
 from geotables.db.statements import Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
-from geotables.sql import queries, writes
+from geotables.sql import row_formats, writes
 
 #: Parameters as PostgreSQL's own statements have them, so that the check can PREPARE what the service sends.
 DIALECT: sa.Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
     with connection.begin_nested() as savepoint:
         make_copy(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY")
         row = new_row(collection, 0, samples.geometries(collection.geometry)[0])
-        writes.insert_all(connection, queries.record(collection), [row])
+        writes.insert_all(connection, row_formats.record(collection), [row])
         multiply = f"INSERT INTO {table.name} SELECT {table.name}.* FROM {table.name}, generate_series(1, 1000)"
         connection.execute(sa.text(multiply))
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))

@@ -15,7 +15,7 @@ from geotables.checks.schemas import TOLERANCE
 from geotables.collection import Collection
 from geotables.geometry import WKT, GeoJSON, bind, metadata, read, samples
 from geotables.service import Service
-from geotables.sql import queries, writes
+from geotables.sql import row_formats, writes
 from geotables.sql.writes import Values
 
 log = logging.getLogger(__name__)
@@ -173,10 +173,10 @@ def _check_row(
     connection: sa.Connection, collection: Collection, number: int, sample: BaseGeometry
 ) -> Iterator[str]:
     geometry, row = collection.geometry, new_row(collection, number, sample)
-    (stored,) = writes.insert_all(connection, queries.record(collection), [row])
+    (stored,) = writes.insert_all(connection, row_formats.record(collection), [row])
     id = {"id": stored._mapping[collection.key.name]}
     for written in (GeoJSON(geometry), WKT(geometry)):
-        record = queries.Record(collection, written)
+        record = row_formats.Record(collection, written)
         found = connection.execute(record.by_id.query, id).one()
         member = orjson.loads(orjson.dumps(record.encode_one(found)))[geometry.name]
         name = f"queries: a {sample.geom_type} of {collection.name} as {type(written).__name__}"

@@ -116,8 +116,8 @@ class Database:
             f"SET LOCAL statement_timeout = '{settings.statement_timeout}s'; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{settings.idle_timeout}s'; "
         )
-        self._to_sort = f"SET LOCAL work_mem = '{settings.work_mem}'; "
-        self._alone = "SET LOCAL max_parallel_workers_per_gather = 0; "
+        self._work_mem = f"SET LOCAL work_mem = '{settings.work_mem}'; "
+        self._single_process = "SET LOCAL max_parallel_workers_per_gather = 0; "
         # A server that still runs gives a statement up by itself.
         self.liveness = HungConnections(settings.statement_timeout + 5)
         self._primary = self._engine(settings.database_url, settings)
@@ -140,7 +140,7 @@ class Database:
         self._waiting: set[int] = set()
         self._timeout = settings.pool_timeout
         self._limit = settings.pool_size + settings.max_overflow
-        # A client may take long to read a stream: the other half of the connections is for everybody else.
+        # A client may take long to read a stream: streams use at most half of the pool.
         self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
         #: Makes what lasts as long as a statement.
         self.span: Callable[[str], AbstractContextManager[Any]] = nullcontext
@@ -163,7 +163,7 @@ class Database:
             json_serializer=json_text,
             connect_args={
                 **{name: NETWORK[name] for name in NETWORK.keys() - url.query.keys()},
-                # Whatever a role, or the environment, has: tiles and streams are bytes as they come.
+                # Over what a role or the environment sets: tiles and streams are sent on as they come.
                 "client_encoding": "utf8",
             },
         )
@@ -183,7 +183,7 @@ class Database:
         """A statement with the id of the request and, where it begins a transaction, its limits and what it needs.
 
         Raises:
-            ClientGone: Nobody waits for what it returns.
+            ClientGone: The client has left.
         """
         context = current.get()
         context.check()
@@ -276,14 +276,14 @@ class Database:
         Raises:
             InvalidatePoolError: It has.
         """
-        # One that was made just now has not been given back yet.
+        # A connection that was made just now was never given back: it may be to another server already.
         if self._read_only and USED in entry.info:
             self._read_only = False
             raise sa.exc.InvalidatePoolError
 
     def _needs(self, statement: Statement) -> str:
-        to_sort = self._to_sort if statement.sorting else ""
-        return to_sort + (self._alone if statement.alone else "")
+        work_mem = self._work_mem if statement.needs_work_mem else ""
+        return work_mem + (self._single_process if statement.single_process else "")
 
     def read(self) -> sa.Connection:
         """A connection for statements that read, each of which is a transaction of its own.
@@ -317,7 +317,7 @@ class Database:
 
         They do not wait for the first statement: that may be one of many (``executemany``), or declare a cursor.
         """
-        connection.exec_driver_sql(self._to_sort)
+        connection.exec_driver_sql(self._work_mem)
 
     @contextmanager
     def stream(self) -> Iterator[sa.Connection]:
@@ -370,7 +370,7 @@ class Database:
         return usage["in_use"] >= usage["limit"]
 
     def shortage(self, processes: int) -> str:
-        """Why the server has too few connections for so many processes of the service; empty if it has enough."""
+        """Why the server has too few connections for this number of processes; empty if it has enough."""
         # A connection of its own: it takes none from the requests that come meanwhile.
         with sa.create_engine(self.engine.url, poolclass=sa.NullPool).connect() as connection:
             row = connection.execute(CONNECTIONS).one()

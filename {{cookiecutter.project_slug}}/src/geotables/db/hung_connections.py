@@ -72,7 +72,7 @@ class HungConnections:
                 self.wait(driver)
 
     def hang_up(self) -> None:
-        """Close the connections that were last used too long ago: whoever waits for an answer gets an error.
+        """Shut the sockets of connections that were last used too long ago: the waiting threads get an error.
 
         A server that has stopped does not keep its own timeout, and TCP goes on as long as the machine runs.
         """
@@ -88,7 +88,7 @@ class HungConnections:
                     end.shutdown(socket.SHUT_RDWR)
 
     def cancel(self) -> None:
-        """Cancel the statements that no client waits for any more."""
+        """Cancel the statements whose clients have left."""
         for key, wait in list(self._waiting.items()):
             if wait.context.gone:
                 with wait.lock, suppress(psycopg2.Error):
@@ -128,13 +128,13 @@ class HungConnections:
         self._end(connection)
 
     def wait(self, connection: Any, patience: float | None = None) -> None:
-        """Take note that a connection is waited for, for so many seconds, until it is returned or used again."""
+        """Note that a thread waits for a connection, for at most ``patience`` seconds, until it is returned or used again."""
         self._end(connection)
         until = time.monotonic() + (self.patience if patience is None else patience)
         self._waiting[id(connection)] = Wait(connection, until, current.get())
 
     def _end(self, connection: Any) -> None:
-        """Take note that nothing is waited for any more, once no cancelling is under way."""
+        """Note that the wait is over, once a cancellation in progress has ended."""
         wait = self._waiting.pop(id(connection), None)
         if wait is not None:
             with wait.lock:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Where it was kept before, as by every project that does not name a table.
+#: Alembic's default version table, which projects used to share.
 SHARED_VERSION_TABLE = "alembic_version"
 
 #: Alembic's names of the newest revision.
@@ -36,7 +36,7 @@ class Migrations:
     """
 
     def __init__(self, metadata: sa.MetaData, *, package: str, version_table: str) -> None:
-        """Know a project's revisions.
+        """State where a project's revisions are.
 
         Args:
             metadata: That of the models.
@@ -70,7 +70,9 @@ class Migrations:
         )
 
     def upgrade(self, url: sa.URL, revision: str = "head") -> None:
-        """Bring the database at a URL to a revision; Alembic reads the same from the settings. "head" leaves one as it is that a newer version has migrated.
+        """Bring the database at a URL to a revision; Alembic itself reads the URL from the settings.
+
+        With "head", a database that a newer version has migrated stays as it is.
 
         Raises:
             alembic.util.CommandError: The database cannot be brought there, or lacks a table afterwards.
@@ -110,7 +112,7 @@ class Migrations:
                 )
 
     def _check_reached(self, connection: sa.Connection, revision: str) -> None:
-        """See that the database is not beyond a revision: to upgrade to it has done nothing."""
+        """Refuse a revision that the database is beyond: the upgrade has done nothing."""
         from alembic.util import CommandError
 
         if {"+", "-"} & set(revision):
@@ -152,7 +154,7 @@ class Migrations:
         from geotables.db.comparison import tables_made
 
         inspector = sa.inspect(connection)
-        # Another is to have its revision yet: it would keep the command that writes it from running.
+        # A model without a revision yet must not keep the command that writes it from running.
         made = tables_made(self._scripts().walk_revisions())
         return [
             table.fullname
@@ -199,7 +201,7 @@ class Migrations:
             log.warning(
                 "%s takes over revision %s of %s", self.version_table, ", ".join(ours), quoted
             )
-            # Its type is said to be of a single revision.
+            # Its annotation allows a single revision only.
             context.stamp(script, ours)  # type: ignore[arg-type]
 
     def comparison(self, connection: sa.Connection) -> dict[str, Any]:

@@ -91,28 +91,29 @@ def _renamed(expression: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 class Statement:
     """A SELECT or an INSERT whose parameters that differ from use to use have names.
 
-    To build one takes SQLAlchemy several times as long as PostgreSQL takes to find a row by its id, and to send one about
-    as long. So this is for what clients ask for all the time: its rows are the driver's, in which PostgreSQL must have
-    written what Python has no type for.
+    SQLAlchemy takes several times as long to build one as PostgreSQL takes to find a row by its id, and about as long to send
+    one. So this is for what clients ask for all the time. Its rows are the driver's: PostgreSQL must have written what
+    Python has no type for.
 
     Attributes:
         query: The statement as SQLAlchemy has it.
         text: The same as the driver takes it.
-        sorting: Whether it needs ``work_mem`` for a sort.
-        alone: Whether other processes shall not help: PostgreSQL takes some 20 ms to start them, and where clients send many
-            such statements at once, they only take turns with each other.
+        needs_work_mem: Whether it sorts, in the memory that the setting ``work_mem`` allows.
+        single_process: Whether to keep PostgreSQL from starting parallel workers: that takes some 20 ms, and where clients
+            send many such statements at once, the workers only take turns.
     """
 
     def __init__(
         self,
         query: sa.Select[Any] | ReturningInsert[Any],
         *,
-        sorting: bool = False,
-        alone: bool = False,
+        needs_work_mem: bool = False,
+        single_process: bool = False,
         explained: bool = False,
     ) -> None:
         """Compile a statement; ``explained``, it returns its plan instead of its rows."""
-        self.query, self.sorting, self.alone = query, sorting, alone
+        self.query = query
+        self.needs_work_mem, self.single_process = needs_work_mem, single_process
         compiled = query.compile(dialect=_DIALECT)
         self.text = f"EXPLAIN (FORMAT JSON) {compiled}" if explained else str(compiled)
         # What the driver does not write by itself, such as JSON.

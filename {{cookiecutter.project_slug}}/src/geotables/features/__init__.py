@@ -36,4 +36,4 @@ def install(
         queryables.add_to(router, collection)
         edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
-    register(app, Face("features", CONFORMANCE, searches, feature_schemas))
+    register(app, Face("features", CONFORMANCE, searches, feature_schemas, edits.examples))

@@ -25,7 +25,7 @@ from geotables.http.parameters import located
 FEATURES = ("application/geo+json", JSON)
 PATCHES = ("application/merge-patch+json", *FEATURES)
 
-#: What a feature has besides members that nobody knows, which are ignored (RFC 7946, section 6.1).
+#: The members of a feature; others are foreign members, which are ignored (RFC 7946, section 6.1).
 FEATURE_MEMBERS = frozenset({"type", "id", "bbox", "geometry", "properties", "links"})
 
 
@@ -224,7 +224,7 @@ class FeatureBodies:
         return WGS84 if crs.srid == MERCATOR.srid != self.collection.crs.srid else crs.srid
 
     def _is_unset(self, name: str, value: Any) -> bool:
-        """Whether a member is null whose column cannot be: that is how clients write what they leave to its default."""
+        """Whether a member is null and its column NOT NULL: clients write null for what they leave to its default."""
         columns = self.collection.table.columns
         return value is None and name in columns and not columns[name].nullable
 

@@ -77,7 +77,7 @@ class FilterError(ValueError):
     """A filter that cannot be used; the message says where and why."""
 
 
-def compile(
+def compile_filter(
     collection: Collection, text: str, lang: str, srid: int = WGS84, *, swapped: bool = False
 ) -> Condition:
     """The condition that a filter states.

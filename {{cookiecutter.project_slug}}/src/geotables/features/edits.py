@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, params
 from starlette.responses import Response
 
+from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.features.bodies import FEATURES, PATCHES, feature_bodies_of
 from geotables.features.routes import Items, described, missing
 from geotables.http import etags, formats, openapi
 from geotables.http.bodies import documented, refused
 from geotables.http.formats import GEOJSON
-from geotables.http.json_schemas import name_of
+from geotables.http.json_schemas import feature_example, name_of
 from geotables.http.openapi import answers, reference
 from geotables.http.parameters import database_of
 from geotables.http.routing import typed
@@ -34,6 +35,12 @@ REFUSED = (
     HTTPStatus.PRECONDITION_FAILED,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+
+
+def examples(collection: Collection) -> dict[str, Any]:
+    """A feature for the bodies of a collection's routes."""
+    items, feature = f"/collections/{collection.name}/items", feature_example(collection)
+    return {items: feature, f"{items}/{{id}}": feature}
 
 
 class Edits:
@@ -111,7 +118,7 @@ class Edits:
             created = record.encode_one(row)
             headers = described(row, GEOJSON, default)
             headers["Location"] = formats.url(request, f"{self._items.items}/{created['id']}")
-            return formats.json(created, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+            return formats.json_response(created, GEOJSON.media_type, HTTPStatus.CREATED, headers)
         features = body.get("features")
         if not isinstance(features, list):
             raise refused("the features of a FeatureCollection are an array", "features")
@@ -120,7 +127,7 @@ class Edits:
             rows = writing.insert(record, news)
         collection = {"type": "FeatureCollection", "features": record.encode(rows)}
         headers = {"Content-Crs": f"<{default.uri}>"}
-        return formats.json(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+        return formats.json_response(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
 
     def replace_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
@@ -169,4 +176,6 @@ class Edits:
 
     def _changed(self, row: sa.Row[Any]) -> Response:
         headers = described(row, GEOJSON, self._collection.default_crs)
-        return formats.json(self._record.encode_one(row), GEOJSON.media_type, headers=headers)
+        return formats.json_response(
+            self._record.encode_one(row), GEOJSON.media_type, headers=headers
+        )

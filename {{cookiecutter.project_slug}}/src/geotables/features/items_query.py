@@ -218,7 +218,7 @@ class Queries:
 
     def _compile(self, text: str, lang: str, reference: Reference) -> sa.ColumnElement[bool]:
         srid, swapped = reference.srid, reference.swapped
-        return cql.compile(self._collection, text, lang, srid, swapped=swapped)
+        return cql.compile_filter(self._collection, text, lang, srid, swapped=swapped)
 
 
 @cache

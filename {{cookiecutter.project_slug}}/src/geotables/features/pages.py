@@ -9,7 +9,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.features.sequences import names, plain
 from geotables.http import html_pages
-from geotables.sql.queries import Feature
+from geotables.sql.row_formats import Feature
 
 
 def feature(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.http import formats, html_pages, json_schemas
 from geotables.http.formats import HTML, SCHEMA, SCHEMAS, url
-from geotables.http.html_pages import PageQuery
+from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, parsed
 
@@ -30,16 +30,16 @@ def add_to(router: APIRouter, collection: Collection) -> None:
             "title": collection.title,
             **json_schemas.queryables(collection),
         }
-        if formats.negotiated(request, parsed(request, PageQuery).f, SCHEMAS) is HTML:
+        if formats.negotiated(request, parsed(request, FormatQuery).f, SCHEMAS) is HTML:
             return html_pages.resource(
                 schema | {"links": formats.own_links(request, HTML, SCHEMAS)}
             )
-        return formats.json(schema, SCHEMA.media_type)
+        return formats.json_response(schema, SCHEMA.media_type)
 
     router.get(
         path,
         operation_id=f"read_queryables_{collection.name}",
         response_class=Response,
         responses=answers(HTTPStatus.BAD_REQUEST, formats=SCHEMAS),
-        openapi_extra={"parameters": documented(PageQuery)},
+        openapi_extra={"parameters": documented(FormatQuery)},
     )(read_queryables)

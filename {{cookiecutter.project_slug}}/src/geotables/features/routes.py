@@ -30,9 +30,9 @@ from geotables.http.parameters import (
     parsed,
     settings_of,
 )
-from geotables.sql import paging, queries, stream
+from geotables.sql import paging, queries, row_formats, stream
 from geotables.sql.keyset import Order
-from geotables.sql.queries import Feature
+from geotables.sql.row_formats import Feature
 
 CONFORMANCE = (
     *cql.CONFORMANCE,
@@ -75,9 +75,9 @@ class Items:
         self.item = self.items + "/{id}"
         references = collection.references.items()
         self.geojson = {
-            uri: queries.geojson(collection, reference) for uri, reference in references
+            uri: row_formats.geojson(collection, reference) for uri, reference in references
         }
-        self.wkt = {uri: queries.wkt(collection, reference) for uri, reference in references}
+        self.wkt = {uri: row_formats.wkt(collection, reference) for uri, reference in references}
         self._queries = queries_of(collection)
         self._id: TypeAdapter[Any] = TypeAdapter(id_type(collection))
 
@@ -164,7 +164,7 @@ class Items:
         feature = record.encode_one(row) | {"links": links}
         if chosen is HTML:
             return pages.feature(self.collection, feature, headers)
-        return formats.json(feature, GEOJSON.media_type, headers=headers)
+        return formats.json_response(feature, GEOJSON.media_type, headers=headers)
 
     def known(self, id: str) -> Any:
         """An id of a path, as the column has it.
@@ -246,10 +246,10 @@ def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     if chosen is HTML:
         return pages.features(page.record, page.rows, page.links, headers)
     if chosen is CSV:
-        return sequences.csv(page.record, page.rows, headers)
+        return sequences.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)
     if chosen is SEQUENCE:
-        return sequences.sequence(features, headers)
+        return sequences.sequence_response(features, headers)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     collection = {
         "type": "FeatureCollection",
@@ -259,4 +259,4 @@ def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
         "numberReturned": len(features),
         "features": features,
     }
-    return formats.json(collection, GEOJSON.media_type, headers=headers)
+    return formats.json_response(collection, GEOJSON.media_type, headers=headers)

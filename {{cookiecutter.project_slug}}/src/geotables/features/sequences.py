@@ -14,11 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from geotables.http.formats import CSV, SEQUENCE
-from geotables.sql.queries import Feature
+from geotables.sql.row_formats import Feature
 from geotables.sql.stream import RECORD_SEPARATOR
 
 
-def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]) -> Response:
+def csv_response(
+    record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]
+) -> Response:
     """A line for each feature; the geometry is WKT."""
     properties = record.collection.properties
     lines = [names(record)]
@@ -29,7 +31,7 @@ def csv(record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str])
 
 
 def names(record: Feature) -> list[Any]:
-    """The heads of the columns of a table of features."""
+    """The column heads of a table of features."""
     collection = record.collection
     properties = [column.name for column in collection.properties]
     return [collection.key.name, collection.geometry.name, *properties]
@@ -46,17 +48,17 @@ def _cell(value: Any) -> str:
 _QUOTED = re.compile(r'[",\r\n]')
 
 
-def sequence(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
+def sequence_response(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
     """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
     texts = b"".join([RECORD_SEPARATOR + orjson.dumps(feature) + b"\n" for feature in features])
     return Response(texts, headers=headers, media_type=SEQUENCE.media_type)
 
 
 class Stream(StreamingResponse):
-    """A GeoJSON text sequence of any length, which nobody has as a whole."""
+    """A GeoJSON text sequence of any length, never in memory as a whole."""
 
     def __init__(self, texts: Generator[bytes, None, None], headers: dict[str, str]) -> None:
-        # Before anything is answered: what fails here is answered as any other error.
+        # Read the first part before the answer begins, so that an error is answered as any other.
         first = next(texts, b"")
         super().__init__(chain([first], texts), headers=headers, media_type=SEQUENCE.media_type)
         self._texts = texts
@@ -65,13 +67,13 @@ class Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            # Whatever has ended it, such as a client that leaves: the connection is for others again.
+            # Give the connection back however the stream has ended, as by a client that leaves.
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(self._texts.close)
 
 
 def plain(column: sa.Column[Any], value: Any) -> Any:
-    """A value without the quotes that a time has as JSON, as has a number that is infinite; true and false as in JSON."""
+    """A value as plain text: a time or an infinite number without JSON's quotes, true and false as in JSON."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and not isinstance(column.type, sa.String | JSONB):

@@ -105,7 +105,7 @@ def _add_export(export: argparse.ArgumentParser, service: "Service") -> None:
     export.add_argument(
         "--all",
         action="store_true",
-        help="every row: also those that a partial index leaves out, or that are not for everybody",
+        help="every row, including those that a partial index or the collection's where leaves out",
     )
     export.add_argument(
         "--for-spreadsheets",
@@ -181,7 +181,7 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
     from geotables.files.load import LoadError, Options, Rejects, announce, load
     from geotables.files.sources import Coordinates, SourceError, source
 
-    # A batch is free when nobody refers to it; to look for cycles in it would take a third of the time.
+    # Batches have no cycles; looking for them would take a third of the time.
     gc.disable()
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -232,7 +232,7 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
     from geotables.files.export import KINDS, SUFFIXES, ExportError, export
     from geotables.sql import bbox
 
-    # No chunk has cycles; to look for them would take a quarter of the time.
+    # Chunks have no cycles; looking for them would take a quarter of the time.
     gc.disable()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     collection: Collection = options.table
@@ -264,7 +264,7 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
         print("interrupted: no file was written", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever reads has read enough; what is still to be written at exit goes nowhere.
+        # The reader has closed the pipe; discard what is still written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ExportError, OSError) as error:
         print(error, file=sys.stderr)

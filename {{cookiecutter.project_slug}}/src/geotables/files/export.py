@@ -1,4 +1,4 @@
-"""The bulk way out: rows as a file. It takes the same memory for a table of any size."""
+"""Export rows to a file, in the same memory for a table of any size."""
 
 import functools
 import shutil
@@ -81,7 +81,7 @@ def export(
     Raises:
         ExportError: The format cannot hold a row, or needs a package that is not installed.
     """
-    # It takes as long as it takes.
+    # An export may take any time.
     connection.execute(
         sa.text(
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"

@@ -1,4 +1,4 @@
-"""The bulk way in: the features of a file become rows, all of them in one transaction.
+"""Load a file: its features become rows, all of them in one transaction.
 
 Rows go to PostgreSQL through COPY: straight into the table, or into a temporary one first where the database has yet to
 transform them or to compare them with the rows that are there, or where the hooks of the collection are to see them.
@@ -287,7 +287,7 @@ def load(
     Args:
         connection: In a transaction, for the caller to commit and then to ``announce`` what was written; after an exception
             it can only be rolled back.
-        collection: What the rows are of. Its ``before_write`` is asked about each; ``where`` hides none, since nobody calls.
+        collection: What the rows are of. Calls its ``before_write`` for each row; a command has no caller, so ``where`` hides none.
         source: The file.
         options: How to load.
         refuse: Called with each feature that the table does not take.
@@ -298,7 +298,7 @@ def load(
         SourceError: The file cannot be read to its end.
     """
     _check_options(collection, options)
-    # It takes as long as it takes.
+    # Loading may take any time.
     connection.execute(
         sa.text(
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
@@ -905,7 +905,7 @@ def _refusing(connection: sa.Connection, collection: Collection) -> Iterator[Non
 
 
 def _twice(connection: sa.Connection, collection: Collection, diagnostics: Any) -> str | None:
-    """Whether a value that must be unique is in the table, or several times in the file; None if nobody can say."""
+    """Whether a value that must be unique is in the table, or several times in the file; None if that is unknown."""
     for constraint in collection.table.constraints:
         if (
             isinstance(constraint, sa.UniqueConstraint)

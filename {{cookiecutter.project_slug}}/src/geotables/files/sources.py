@@ -82,7 +82,7 @@ class Source(Protocol):
     srid: int
     #: What ``size`` and ``progress`` count.
     unit: str
-    #: How much there is to read, None if nobody knows.
+    #: How much there is to read; None: unknown.
     size: int | None
     #: How much has been read.
     progress: int
@@ -941,7 +941,7 @@ class _Parser:
             self._fill()
 
     def members(self) -> Iterator[str]:
-        """The names of an object's members; whoever asks for the next one has read the value."""
+        """The names of an object's members; read the value before you ask for the next name."""
         for _ in self._items("{", "}"):
             name = self.value()
             self._expect(":")

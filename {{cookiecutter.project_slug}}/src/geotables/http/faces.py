@@ -19,8 +19,12 @@ class Search(NamedTuple):
     indexes: list[sa.Index]
 
 
-def _none(_collection: Collection) -> Iterable[Search]:
+def _no_searches(_collection: Collection) -> Iterable[Search]:
     return ()
+
+
+def _nothing(_collection: Collection) -> Mapping[str, Any]:
+    return {}
 
 
 class Face(NamedTuple):
@@ -31,12 +35,14 @@ class Face(NamedTuple):
         conformance: The conformance classes of the OGC's standards that it meets.
         searches: The spatial queries that it sends of a collection, for the checks.
         schemas: The JSON Schemas of a collection that its routes refer to in the OpenAPI document, by their names.
+        examples: Examples for the bodies of a collection's routes, by their paths in the OpenAPI document.
     """
 
     name: str
     conformance: tuple[str, ...] = ()
-    searches: Callable[[Collection], Iterable[Search]] = _none
-    schemas: Callable[[Collection], Mapping[str, Any]] = lambda _collection: {}
+    searches: Callable[[Collection], Iterable[Search]] = _no_searches
+    schemas: Callable[[Collection], Mapping[str, Any]] = _nothing
+    examples: Callable[[Collection], Mapping[str, Any]] = _nothing
 
 
 def register(app: FastAPI, face: Face) -> None:

@@ -128,7 +128,7 @@ def address(request: Request, *, without: Set[str]) -> str:
     return f"{str(request.url).partition('?')[0]}?{query}{'&' * bool(kept)}"
 
 
-def json(
+def json_response(
     content: Any,
     media_type: str = JSON.media_type,
     status: int = 200,

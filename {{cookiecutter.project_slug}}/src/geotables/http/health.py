@@ -23,9 +23,12 @@ from geotables.http.observation import Metrics
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which an answer of the database holds, that it may take, and that a new session may take after that: both
-#: together are less than the timeout of an orchestrator's probe.
-LIFETIME, PATIENCE, TO_CONNECT = 1.0, 1.5, 1.0
+#: Seconds for which an answer of the database holds.
+LIFETIME = 1.0
+
+#: Seconds that the database may take to answer, and then to accept a new session: together less than the timeout of an
+#: orchestrator's probe.
+PATIENCE, TO_CONNECT = 1.5, 1.0
 
 
 class Live(BaseModel):
@@ -55,7 +58,7 @@ class Readiness:
         self.draining = False
         self._database = database
         self._migrations = migrations
-        # The revisions that the database is at, and the tables that it lacks, of those with some names.
+        # The revisions that the database is at, and which of the named tables it lacks.
         self._migrated = sa.text(
             f"SELECT ARRAY(SELECT version_num FROM {migrations.version_table}) AS revisions,"
             " ARRAY(SELECT name FROM unnest(CAST(:tables AS text[])) AS name WHERE to_regclass(name) IS NULL) AS missing"
@@ -114,10 +117,10 @@ class Readiness:
             return NotReady(self._unreadable.get(code, "the database cannot be used"))
 
     async def _is_busy(self) -> bool:
-        """Whether the database is there, and has answered anybody within the time that a statement may take.
+        """Whether the database accepts sessions, and has answered a statement within the time that one may take.
 
-        PgBouncer takes new sessions while statements wait for its connections, and a server does that is no slower than
-        usual; one that hangs does not.
+        PgBouncer accepts sessions while statements wait for its connections, and so does a server that is merely busy; one
+        that hangs does not.
         """
         liveness = self._database.liveness
         if time.monotonic() - liveness.answered > liveness.patience:
@@ -167,7 +170,7 @@ def install(app: FastAPI, *, readers: Sequence[Depends] = ()) -> None:
 
     @router.get("/health/live")
     async def live() -> Live:
-        """The process lives; nothing is said of the database."""
+        """The process lives; the database is not asked."""
         return Live()
 
     @router.get(

@@ -42,7 +42,7 @@ LONGEST = 2_000
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-class PageQuery(BaseModel):
+class FormatQuery(BaseModel):
     """How to write a resource."""
 
     model_config = ConfigDict(extra="forbid")

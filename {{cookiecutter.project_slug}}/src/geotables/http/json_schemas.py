@@ -44,7 +44,7 @@ PROBLEM: dict[str, Any] = {
     },
 }
 
-#: A name of its own: generated clients would make one of each media type that it is sent in, by the same name.
+#: Has a name in the document: client generators would make up the same name for it in each media type.
 PATCH: dict[str, Any] = {
     "type": "object",
     "description": "The members of a feature that change (RFC 7396).",

@@ -22,8 +22,8 @@ from geotables.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
-#: How many more objects must have been made than have gone for the garbage collector to look for cycles: a page of 1,000
-#: rows has several thousand, and no cycles.
+#: How many more objects are made than freed before the garbage collector looks for cycles. A page of 1,000 rows makes
+#: several thousand, and no cycles.
 GC_THRESHOLD = 20_000
 
 
@@ -87,7 +87,7 @@ def _collecting_less() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    # Whoever has turned it off, or set it higher, knows why.
+    # Leave it alone where it is off or set higher.
     if 0 < before[0] < GC_THRESHOLD:
         gc.set_threshold(GC_THRESHOLD, *before[1:])
     try:

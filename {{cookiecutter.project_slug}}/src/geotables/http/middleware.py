@@ -115,7 +115,7 @@ class Running:
 class RequestContextMiddleware:
     """Gives each request an id and its limits, and takes note of what became of it.
 
-    Only ``ForwardedMiddleware`` and compression are around it. It answers whatever exception no other handler did.
+    Only ``ForwardedMiddleware`` and compression are around it. It answers exceptions that no other handler did.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class RequestContextMiddleware:
                 return
             response = await problems.answer(Request(scope), error)
             if started:
-                # It is too late for an answer: all that is left is to break off the connection.
+                # The answer has begun: break off the connection.
                 raise
             if self._settings.debug:
                 response = problems.problem(status, "".join(traceback.format_exception(error)))
@@ -198,7 +198,7 @@ class RequestContextMiddleware:
                 "client": (scope.get("client") or [None])[0],
                 "caller": context.caller.name,
             }
-            # To find the line that logs, which is always this one, takes ``logging`` as long as all the rest.
+            # Not log.log(): looking up the calling line, always this one, would double the cost.
             log.handle(
                 log.makeRecord(
                     log.name,

@@ -118,7 +118,7 @@ class Metrics:
             registry=self._registry,
             buckets=BUCKETS,
         )
-        # To look for the labels takes the client of Prometheus longer than to count.
+        # Looking up the labels takes Prometheus' client longer than counting.
         self._labelled = cache(self._seconds.labels)
         self._rows = Counter(
             "database_rows_total",
@@ -160,7 +160,7 @@ class Metrics:
         self._labelled(method, route, status).observe(seconds)
 
     def look(self) -> None:
-        """Take note of the pools, which are of this process: what the others' are, they say themselves every second."""
+        """Record the pools of this process; the other processes record theirs every second."""
         for name, engine in self._database.engines.items():
             for state, number in self._database.usage(engine).items():
                 self._connections.labels(name, state).set(number)

@@ -132,14 +132,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     components = described.setdefault("components", {})
     schemas = {**components.get("schemas", {}), "Problem": json_schemas.PROBLEM}
+    examples: dict[str, Any] = {}
     for collection in collections:
         for face in faces_of(app):
             schemas |= face.schemas(collection)
+            examples |= face.examples(collection)
     components["parameters"] = {"limit": _limit(settings)}
     if not settings.asks_who:
         components.pop("securitySchemes", None)
     paths = described["paths"]
-    examples = _examples(collections)
     for path, operations in paths.items():
         for method, operation in operations.items():
             if not settings.asks_who:
@@ -154,20 +155,6 @@ def document(app: FastAPI) -> dict[str, Any]:
     }
     described["paths"] = openapi30.schemas_within(paths)
     return described
-
-
-def _examples(collections: Sequence[Collection]) -> dict[str, Any]:
-    """The example for the bodies of a path, by the path."""
-    examples: dict[str, Any] = {}
-    for collection in collections:
-        rows, items = f"/{collection.name}/", f"/collections/{collection.name}/items"
-        row, feature = (
-            json_schemas.row_example(collection),
-            json_schemas.feature_example(collection),
-        )
-        examples |= {rows: row, rows + "{id}": row}
-        examples |= {items: feature, items + "/{id}": feature}
-    return examples
 
 
 def _referred(paths: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:

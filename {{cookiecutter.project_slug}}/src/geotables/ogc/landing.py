@@ -12,7 +12,7 @@ from geotables.crs import CRS84
 from geotables.http import formats, html_pages, openapi
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, link, url
-from geotables.http.html_pages import PageQuery
+from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, extents_of, parsed, settings_of
 from geotables.sql.extent import Extent
@@ -28,7 +28,7 @@ GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 OPTIONS: dict[str, Any] = {
     "response_class": Response,
     "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
-    "openapi_extra": {"parameters": documented(PageQuery)},
+    "openapi_extra": {"parameters": documented(FormatQuery)},
 }
 
 
@@ -150,7 +150,7 @@ def _extent(collection: Collection, extent: Extent) -> dict[str, Any]:
 
 def _written(request: Request, content: dict[str, Any]) -> Response:
     """A resource in the format that the client wants, with links to itself and its other formats."""
-    chosen = formats.negotiated(request, parsed(request, PageQuery).f, PAGES)
+    chosen = formats.negotiated(request, parsed(request, FormatQuery).f, PAGES)
     own = formats.own_links(request, chosen, PAGES)
     content = content | {"links": [*own, *content.get("links", ())]}
-    return html_pages.resource(content) if chosen is HTML else formats.json(content)
+    return html_pages.resource(content) if chosen is HTML else formats.json_response(content)

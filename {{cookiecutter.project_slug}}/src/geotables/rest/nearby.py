@@ -20,7 +20,8 @@ from geotables.db.database import Database
 from geotables.db.statements import Row, Statement
 from geotables.geometry import ewkb, in_srid, parameter
 from geotables.sql.bbox import candidates
-from geotables.sql.queries import RowFormat, select
+from geotables.sql.queries import select
+from geotables.sql.row_formats import RowFormat
 
 #: Metres by which ST_DWithin may find two places farther apart than ST_Distance does.
 SLACK = 1.0
@@ -105,7 +106,7 @@ def _nearest_by_geography(record: RowFormat, visible: sa.ColumnElement[bool]) ->
         .where(sa.func.ST_DWithin(there, here, sa.func.least(radius, reach)))
         .order_by(distance, collection.key)
         .limit(limit),
-        sorting=True,
+        needs_work_mem=True,
     )
 
 
@@ -117,7 +118,7 @@ def _farthest(collection: Collection, visible: sa.ColumnElement[bool]) -> Statem
     limit = sa.bindparam("limit", type_=sa.Integer())
     nearest = sa.select(_distance(collection)).where(visible).order_by(nearness).limit(limit)
     first = nearest.subquery()
-    return Statement(sa.select(sa.func.max(first.c.distance)), sorting=True)
+    return Statement(sa.select(sa.func.max(first.c.distance)), needs_work_mem=True)
 
 
 @lru_cache(maxsize=64)
@@ -131,7 +132,7 @@ def _nearest(
         .where(near, metres.element <= sa.bindparam("radius", type_=sa.Double()))
         .order_by(metres, record.collection.key)
         .limit(sa.bindparam("limit", type_=sa.Integer())),
-        sorting=True,
+        needs_work_mem=True,
     )
 
 

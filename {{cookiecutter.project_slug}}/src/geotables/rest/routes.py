@@ -36,7 +36,7 @@ from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
 from geotables.rest.point import QueryRow
-from geotables.sql import bbox, keyset, paging, queries, writes
+from geotables.sql import bbox, keyset, paging, queries, row_formats, writes
 
 #: Why a change may be refused, apart from what is wrong with its members.
 REFUSED = refusals(
@@ -79,7 +79,8 @@ def install(
     for collection in collections:
         router = Resource(collection).router([*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
-    register(app, Face("rest", searches=searches, schemas=json_schemas.row_schemas))
+    schemas = json_schemas.row_schemas
+    register(app, Face("rest", searches=searches, schemas=schemas, examples=examples))
 
 
 class Resource:
@@ -87,7 +88,7 @@ class Resource:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self._record = queries.record(collection)
+        self._record = row_formats.record(collection)
         self._bodies = bodies_of(collection)
         self._path = f"/{collection.name}"
         self._key = collection.key.name
@@ -247,7 +248,7 @@ class Resource:
             writing.delete(id)
 
     def _locked(self, request: Request, writing: writes.Writing, id: Any) -> sa.Row[Any]:
-        """A row as it is stored, which nobody else changes until the transaction ends."""
+        """Lock a row until the transaction ends; returns it as it is stored."""
         self._lock(request, writing, id)
         return writing.connection.execute(self._record.by_id.query, {"id": id}).one()
 
@@ -290,7 +291,7 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
 
 def searches(collection: Collection) -> Iterator[Search]:
     """The spatial queries of a collection: a page of the rows in a box, and the nearest rows."""
-    record, geometry = queries.record(collection), collection.geometry
+    record, geometry = row_formats.record(collection), collection.geometry
     lon, lat = samples.middle(geometry)
     gist = next(metadata.gist_indexes(geometry))
     box = bbox.within(geometry, Bounds(lon, lat, lon + 0.001, lat + 0.001))
@@ -304,6 +305,12 @@ def searches(collection: Collection) -> Iterator[Search]:
     indexes = [gist, *metadata.geography_indexes(geometry)]
     for query in nearby.queries(record, place, 100.0, 10):
         yield Search(*query, indexes)
+
+
+def examples(collection: Collection) -> dict[str, Any]:
+    """A row for the bodies of a collection's routes."""
+    row = json_schemas.row_example(collection)
+    return {f"/{collection.name}/": row, f"/{collection.name}/{{id}}": row}
 
 
 def _missing(id: Any) -> HTTPException:

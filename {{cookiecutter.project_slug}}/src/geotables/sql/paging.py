@@ -1,4 +1,4 @@
-"""Pages of rows: which statements find one, whatever is asked for and wherever the rows lie."""
+"""Choose the statements that find a page of rows."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -10,16 +10,17 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, Statement
 from geotables.sql.keyset import Order, by_id
-from geotables.sql.queries import RowFormat, plan
+from geotables.sql.queries import plan
+from geotables.sql.row_formats import RowFormat
 
 #: At most this many rows of an index, sorting is cheaper than planning.
 SORT_LIMIT = 1_000
 
-#: Rows that are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
+#: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
 ID_WALK_RATIO = 20
 
-#: How many times as many ids are read as should fill a page, before they are given up.
+#: Read at most this many times the ids that should fill a page; then sort instead.
 OVERSCAN = 2
 
 
@@ -127,14 +128,14 @@ class Pages:
         found = self._first(sa.select(self._table).where(self._wanted, self._after))
         columns = (_of(found, column) for column in self._columns)
         rows = sa.select(*columns, sa.func.count().over()).order_by(found.c[self._key.name])
-        return Statement(_cut(rows), alone=True)
+        return Statement(_cut(rows), single_process=True)
 
     @cached_property
     def explained(self) -> Statement:
         """The plan of a search for all the rows that are wanted, with one for all rows within."""
         every = sa.select(sa.func.count()).select_from(self._table.alias()).scalar_subquery()
         rows = sa.select(every).select_from(self._table).where(self._wanted, self._after)
-        return Statement(rows, explained=True, alone=True)
+        return Statement(rows, explained=True, single_process=True)
 
     @cached_property
     def walked_ids(self) -> Statement:
@@ -142,13 +143,15 @@ class Pages:
         first = self._first(sa.select(self._table).where(self._after).order_by(self._key))
         columns = (_of(first, column) for column in self._columns)
         rows = sa.select(*columns).where(_of(first, self._wanted))
-        return Statement(_cut(rows.order_by(first.c[self._key.name])), alone=True)
+        return Statement(_cut(rows.order_by(first.c[self._key.name])), single_process=True)
 
     @cached_property
     def sorted_all(self) -> Statement:
         """The page, of all the rows that an index finds."""
         # An expression has no index that PostgreSQL could walk.
-        return Statement(_cut(self._rows.order_by(sa.func.greatest(self._key))), alone=True)
+        return Statement(
+            _cut(self._rows.order_by(sa.func.greatest(self._key))), single_process=True
+        )
 
     def _first(self, rows: sa.Select[Any]) -> sa.Subquery:
         """The first ``size`` of some rows, in the place of the table."""

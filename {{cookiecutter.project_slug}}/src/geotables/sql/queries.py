@@ -1,148 +1,16 @@
-"""Row formats: what a SELECT returns of a row, and how it becomes JSON; and the SELECTs that every face sends."""
+"""The SELECTs that the faces share: one row, many rows, their number and their extent."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from itertools import repeat
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
-from geoalchemy2 import Geometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
-from geotables.crs import WGS84, Reference
+from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, Statement
-from geotables.geometry import GeometryFormat, in_srid
-from geotables.geometry.metadata import GeometryColumn
-
-
-class RowFormat(ABC):
-    """How rows are written: what is selected of them, and the JSON values that this becomes."""
-
-    def __init__(
-        self,
-        collection: Collection,
-        columns: Iterable[sa.Column[Any]],
-        geometry: sa.ColumnElement[str],
-        *,
-        geometry_is_json: bool,
-    ) -> None:
-        self.collection = collection
-        self._names: list[str] = []
-        self._is_json: list[bool] = []
-        self.columns: list[sa.ColumnElement[Any]] = []
-        for column in columns:
-            value, is_json = _written(column)
-            if column is collection.geometry:
-                value, is_json = geometry, geometry_is_json
-            self._names.append(column.name)
-            self._is_json.append(is_json)
-            self.columns.append(value.label(column.name))
-        #: The row with an id, and its version at the end.
-        self.by_id = self._by_id(sa.true())
-        self._of_the_visible = lru_cache(maxsize=16)(self._by_id)
-
-    def _by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
-        one: sa.Select[Any] = sa.select(*self.columns, self.collection.version)
-        return Statement(one.where(self.collection.key == sa.bindparam("id"), visible))
-
-    def visible_by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
-        """The same, of the rows that a caller may see."""
-        return self._of_the_visible(visible)
-
-    @abstractmethod
-    def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-        """Rows that begin with the columns selected, as values for ``orjson``."""
-
-    def encode_one(self, row: Sequence[Any]) -> dict[str, Any]:
-        """The same of one row."""
-        return self.encode([row])[0]
-
-
-class Record(RowFormat):
-    """A row as a flat JSON object, with its geometry in a format of the caller's choice."""
-
-    def __init__(self, collection: Collection, geometry: GeometryFormat) -> None:
-        select, is_json = geometry.select(), geometry.is_json
-        super().__init__(collection, collection.columns, select, geometry_is_json=is_json)
-
-    def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-        return list(_objects(self._names, _columns(rows, self._is_json)))
-
-
-class Feature(RowFormat):
-    """A row as a GeoJSON feature: its id, its geometry as text, and the other columns as its properties."""
-
-    def __init__(self, collection: Collection, geometry: sa.ColumnElement[str]) -> None:
-        columns = [collection.key, collection.geometry, *collection.properties]
-        super().__init__(collection, columns, geometry, geometry_is_json=True)
-
-    def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-        if not rows:
-            return []
-        ids, geometries, *values = _columns(rows, self._is_json)
-        # Without a column to tell it, zip() would not know the number of rows.
-        properties = _objects(self._names[2:], values) if values else ({} for _ in ids)
-        return [
-            {"type": "Feature", "id": id, "geometry": geometry, "properties": each}
-            for id, geometry, each in zip(ids, geometries, properties, strict=True)
-        ]
-
-
-def _columns(rows: Sequence[Sequence[Any]], is_json: Sequence[bool]) -> list[Sequence[Any]]:
-    """The values of rows, column by column; what PostgreSQL has written as JSON is not parsed."""
-    return [
-        [text and orjson.Fragment(text) for text in column] if each else column
-        for each, column in zip(is_json, zip(*rows, strict=True), strict=False)
-    ]
-
-
-def _objects(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Columns put together to objects; in C, since a long page has thousands of them."""
-    return map(dict, map(zip, repeat(names), zip(*columns, strict=True)))
-
-
-@cache
-def record(collection: Collection) -> Record:
-    """Rows as the REST resource of a collection writes them."""
-    return Record(collection, collection.format)
-
-
-@cache
-def geojson(collection: Collection, reference: Reference) -> Feature:
-    """Features whose geometry is GeoJSON, in a CRS and its order of the axes."""
-    coordinates = _in_reference(collection.geometry, reference)
-    # Options 0: without them PostGIS adds a "crs" member, which RFC 7946 has removed.
-    text = sa.func.ST_AsGeoJSON(coordinates, reference.decimals, 0, type_=sa.Text())
-    return Feature(collection, text)
-
-
-@cache
-def wkt(collection: Collection, reference: Reference) -> Feature:
-    """Features whose geometry is WKT, in a CRS and its order of the axes."""
-    coordinates = _in_reference(collection.geometry, reference)
-    text = sa.func.ST_AsText(coordinates, reference.decimals, type_=sa.Text())
-    return Feature(collection, text)
-
-
-def _in_reference(geometry: GeometryColumn, reference: Reference) -> sa.ColumnElement[Any]:
-    coordinates = in_srid(geometry, reference.srid)
-    if reference.swapped:
-        return sa.func.ST_FlipCoordinates(coordinates, type_=Geometry(srid=reference.srid))
-    return coordinates
-
-
-def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
-    """What to select of a column, and whether it comes as JSON.
-
-    PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers, NaN.
-    """
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | JSONB):
-        return sa.cast(sa.func.to_json(column), sa.Text()), True
-    return column, False
+from geotables.geometry import in_srid
+from geotables.sql.row_formats import RowFormat
 
 
 def find(database: Database, record: RowFormat, id: Any) -> Row | None:

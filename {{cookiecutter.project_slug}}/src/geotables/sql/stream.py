@@ -1,4 +1,4 @@
-"""Rows of any number, some at a time: through a cursor of the server's, so that a table of any size takes the same memory."""
+"""Stream rows through a server-side cursor, so that a table of any size takes the same memory."""
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import cache
@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.crs import CRS84, WGS84
 from geotables.db.statements import Condition
-from geotables.sql import queries
-from geotables.sql.queries import Feature
+from geotables.sql import queries, row_formats
+from geotables.sql.row_formats import Feature
 
 #: Rows of a chunk.
 CHUNK = 1_000
 
-#: More decimals than any coordinate has: PostGIS then writes as many as make up the same double.
+#: More decimals than a double has: PostGIS then writes as many as identify it.
 DIGITS = 30
 
 RECORD_SEPARATOR = b"\x1e"
@@ -26,8 +26,8 @@ RECORD_SEPARATOR = b"\x1e"
 def exact_feature(collection: Collection) -> Feature:
     """Features that give back what is stored, with all the digits that PostGIS writes, where that is WGS 84."""
     if collection.crs.srid == WGS84:
-        return queries.geojson(collection, CRS84._replace(decimals=DIGITS))
-    return queries.geojson(collection, CRS84)
+        return row_formats.geojson(collection, CRS84._replace(decimals=DIGITS))
+    return row_formats.geojson(collection, CRS84)
 
 
 def chunks(

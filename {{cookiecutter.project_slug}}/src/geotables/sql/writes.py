@@ -1,6 +1,6 @@
 """Every INSERT, UPDATE and DELETE that the faces send. The first two return the row as it was stored, and its version.
 
-They are built once, with parameters for what differs: to build one takes as long as to send it. The hooks of a collection
+They are built once, with parameters for what differs: building one takes as long as sending it. The hooks of a collection
 (``before_write``, ``after_commit``) are called here, so that no face can forget them.
 """
 
@@ -21,7 +21,7 @@ from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.db.statements import Row, Statement
 from geotables.geometry import ewkb, metadata, parameter, read
-from geotables.sql.queries import RowFormat
+from geotables.sql.row_formats import RowFormat
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
@@ -56,7 +56,7 @@ def transaction(database: Database, collection: Collection) -> Iterator["Writing
 
 
 class Writing:
-    """Rows of a collection on their way into the table, within a transaction."""
+    """Writes to a collection, within a transaction."""
 
     def __init__(self, connection: sa.Connection, collection: Collection) -> None:
         self.connection = connection
@@ -65,7 +65,7 @@ class Writing:
         self._changes: list[Change] = []
 
     def lock(self, id: Any) -> str | None:
-        """Keep others from changing a row until the transaction ends; its version, None if the caller sees no such row."""
+        """Lock a row until the transaction ends; returns its version, None if the caller sees no such row."""
         visible = self._collection.visible()
         lock = _lock(self._collection, visible.expression)
         version: str | None = self.connection.scalar(lock, {**visible.values, ID: id})
@@ -244,8 +244,8 @@ def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
 def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
-    That SQLAlchemy sees to, by ids that are given or that grow. To draw numbers for them takes a right to the sequence, which
-    an INSERT does not.
+    SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
+    right that an INSERT does not need.
     """
     collection = record.collection
     rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})

@@ -154,7 +154,7 @@ def _statement(
         (number == limit).label("is_full"),
     ]
     # A map asks for several tiles at once.
-    return Statement(sa.select(*columns), sorting=True, alone=True)
+    return Statement(sa.select(*columns), needs_work_mem=True, single_process=True)
 
 
 def _largest_first(collection: Collection) -> list[sa.ColumnElement[Any]]:

@@ -104,7 +104,7 @@ async def read_matrix_sets(request: Request) -> Response:
     """The tile matrix sets that tiles are offered in."""
     matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
     links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
-    return formats.json({"tileMatrixSets": [matrix_set | {"links": links}]})
+    return formats.json_response({"tileMatrixSets": [matrix_set | {"links": links}]})
 
 
 @matrix_sets.get(MATRIX_SET, responses=answers(formats=[JSON]), response_class=Response)
@@ -125,7 +125,7 @@ async def read_matrix_set() -> Response:
         }
         for zoom in mvt.ZOOMS
     ]
-    return formats.json(
+    return formats.json_response(
         {
             "id": QUAD,
             "title": "Google Maps Compatible for the World",
@@ -187,14 +187,14 @@ class Resource:
     async def read_tilesets(self, request: Request) -> Response:
         """The tile sets of the collection."""
         links = [_link(request, self._tilesets, "self", JSON, "Tile sets")]
-        return formats.json({"links": links, "tilesets": [self._metadata(request)]})
+        return formats.json_response({"links": links, "tilesets": [self._metadata(request)]})
 
     def read_tileset(self, request: Request) -> Response:
         """The tile set: what its tiles hold and where they are; as TileJSON 3.0 too."""
         query = parsed(request, TilesetQuery)
         if formats.negotiated(request, query.f, TILESET_FORMATS) is TILEJSON:
-            return formats.json(self._tilejson(request), TILEJSON.media_type)
-        return formats.json(self._metadata(request) | {"layers": [self._layer()]})
+            return formats.json_response(self._tilejson(request), TILEJSON.media_type)
+        return formats.json_response(self._metadata(request) | {"layers": [self._layer()]})
 
     def read_tile(self, request: Request) -> Response:
         """The rows of a tile as a Mapbox Vector Tile, in one layer that is named as the collection.

@@ -63,7 +63,7 @@ class Assets(StaticFiles):
 
 
 def install(app: FastAPI, collections: Sequence[Collection]) -> None:
-    """Serve the page and what it needs. Anybody may load it: it asks for a key where the collections want one."""
+    """Serve the page and its files. They need no key: the page asks for one where the collections do."""
     parts = _parts(collections)
     router = APIRouter(tags=["map"])
 

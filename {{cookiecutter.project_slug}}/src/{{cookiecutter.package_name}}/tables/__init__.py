@@ -5,7 +5,7 @@ from geotables import Collection, Migrations
 from . import {{ cookiecutter.table_name }}
 from .base import Base
 
-#: In the order in which they are listed.
+#: The collections, in the order in which clients see them.
 COLLECTIONS: list[Collection] = [
     {{ cookiecutter.table_name }}.COLLECTION,
 ]

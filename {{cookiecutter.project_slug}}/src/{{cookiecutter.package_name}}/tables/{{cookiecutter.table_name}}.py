@@ -129,7 +129,7 @@ class {{ cookiecutter.__class_name }}Out(RowOut):
 
 
 def example(number: int) -> dict[str, Any]:
-    """A row that the table takes, without its geometry; ``check``, the documentation and the tests make their rows of it.
+    """A row that the table takes, without its geometry. ``check``, the API documentation and the tests use these rows.
 
     - Rows of different numbers, from 0 on, differ in each unique column{{ ', as far as its type has values' if columns | selectattr('unique') | list else '' }}.
     - A foreign key's value is one that a revision has put into the other table.

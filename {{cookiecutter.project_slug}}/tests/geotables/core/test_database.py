@@ -25,7 +25,7 @@ def setting(connection: sa.Connection, name: str) -> str:
 def test_a_sort_has_a_work_mem_of_its_own(settings: ServiceSettings) -> None:
     database = Database(settings.model_copy(update={"work_mem": "77MB"}))
     asked = sa.select(sa.func.current_setting("work_mem"))
-    assert database.fetch(Statement(asked, sorting=True), {}) == [("77MB",)]
+    assert database.fetch(Statement(asked, needs_work_mem=True), {}) == [("77MB",)]
     assert database.fetch(Statement(asked), {}) != [("77MB",)]
     for connect in (database.read, database.write):
         with connect() as connection:
@@ -84,7 +84,7 @@ def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) 
 def test_a_short_statement_is_not_spread_over_processes(database: Database) -> None:
     asked = sa.select(sa.func.current_setting("max_parallel_workers_per_gather"))
     before = database.fetch(Statement(asked), {})
-    assert database.fetch(Statement(asked, alone=True), {}) == [("0",)] != before
+    assert database.fetch(Statement(asked, single_process=True), {}) == [("0",)] != before
     assert database.fetch(Statement(asked), {}) == before
 
 

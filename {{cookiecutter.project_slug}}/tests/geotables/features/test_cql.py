@@ -43,7 +43,7 @@ def found(
     rows: Rows, connection: sa.Connection, text: str, lang: str = "cql2-text", **options: Any
 ) -> set[Any]:
     """The ids of the rows that a filter finds."""
-    query = sa.select(rows.key).where(cql.compile(rows.collection, text, lang, **options))
+    query = sa.select(rows.key).where(cql.compile_filter(rows.collection, text, lang, **options))
     return set(connection.scalars(query))
 
 
@@ -104,7 +104,7 @@ def test_strings_stand_for_times_and_ids(
     text = known.isoformat() if isinstance(known, datetime.date) else str(known)
     assert id in found(rows, connection, f"{column.name} = '{text}'")
     with pytest.raises(cql.FilterError, match="nonsense"):
-        cql.compile(collection, f"{column.name} = 'nonsense'", "cql2-text")
+        cql.compile_filter(collection, f"{column.name} = 'nonsense'", "cql2-text")
 
 
 @of_type(sa.Integer, sa.Numeric, sa.Float)
@@ -441,7 +441,7 @@ def test_logic_and_both_languages(connection: sa.Connection, rows: Rows) -> None
 )
 def test_refusals(collection: Collection, text: str, reason: str) -> None:
     with pytest.raises(cql.FilterError) as error:
-        cql.compile(collection, named(collection, text), "cql2-text")
+        cql.compile_filter(collection, named(collection, text), "cql2-text")
     assert named(collection, reason) in str(error.value)
 
 
@@ -480,7 +480,7 @@ def test_refusals_about_times(
     collection: Collection, column: sa.Column[Any], text: str, reason: str
 ) -> None:
     with pytest.raises(cql.FilterError) as error:
-        cql.compile(collection, text.replace("{time}", column.name), "cql2-text")
+        cql.compile_filter(collection, text.replace("{time}", column.name), "cql2-text")
     assert reason in str(error.value)
 
 
@@ -506,7 +506,7 @@ def test_refusals_about_times(
 )
 def test_refusals_of_json(collection: Collection, text: str) -> None:
     with pytest.raises(cql.FilterError):
-        cql.compile(collection, named(collection, text), "cql2-json")
+        cql.compile_filter(collection, named(collection, text), "cql2-json")
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_what_a_client_says_is_bound(
     rows.insert(connection, rows.spread(3))
     hostile = "' OR 1=1; DROP TABLE x; -- %s %(a)s :a $1 \\"
     escaped = hostile.replace("'", "''")
-    condition = cql.compile(collection, f"{column.name} = '{escaped}'", "cql2-text")
+    condition = cql.compile_filter(collection, f"{column.name} = '{escaped}'", "cql2-text")
     assert "DROP" not in str(condition)
     assert condition.compile().params == {"param_1": hostile}
     assert found(rows, connection, f"{column.name} = '{escaped}'") == set()

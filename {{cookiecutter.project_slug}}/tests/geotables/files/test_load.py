@@ -29,7 +29,7 @@ from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
 from geotables.files.sources import SourceError
 from geotables.geometry import arrays, samples
 from geotables.service import Service
-from geotables.sql.queries import Record
+from geotables.sql.row_formats import Record
 
 from contract import each, only
 from rows import Rows, as_json, same_place

@@ -17,7 +17,7 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.geometry import samples
 from geotables.settings import ServiceSettings
-from geotables.sql import queries
+from geotables.sql import row_formats
 from geotables.tiles.mvt import Tile
 from geotables.tiles.routes import CONFORMANCE
 
@@ -67,7 +67,7 @@ def test_features_have_the_attributes_of_their_rows(
     inserted = insert(rows, connection, *place(collection))
     features = mvt.features(client, collection, Tile.at(*place(collection), ZOOM))
     assert mvt.ids(collection, features) == set(inserted)
-    record = queries.record(collection)
+    record = row_formats.record(collection)
     stored = {}
     for values in connection.execute(sa.select(*record.columns)):
         row = as_json(record.encode_one(values))
