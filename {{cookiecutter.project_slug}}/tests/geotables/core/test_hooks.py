@@ -24,7 +24,7 @@ from geotables.db.database import Database
 from geotables.db.statements import Condition
 from geotables.geometry import bind, in_srid, samples
 from geotables.service import Service
-from geotables.sql import queries
+from geotables.sql import row_formats
 from geotables.sql.keyset import by_id
 from geotables.sql.paging import Pages
 
@@ -415,7 +415,7 @@ def test_a_condition_may_ask_a_table_that_has_columns_of_the_same_names(
     others = sa.Table("others", sa.MetaData(), *columns)
     name = collection.key.name
     related = sa.exists().where(others.c[name] == collection.key)
-    pages = Pages(queries.record(collection), by_id(collection), [related], sa.true())
+    pages = Pages(row_formats.record(collection), by_id(collection), [related], sa.true())
     wanted = re.compile(rf'WHERE "?others"?\."?{name}"? = ')
     for statement in (pages.as_planned, pages.sorted_few, pages.walked_ids, pages.sorted_all):
         assert wanted.search(statement.text), statement.text
