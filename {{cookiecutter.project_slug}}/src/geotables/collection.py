@@ -29,7 +29,7 @@ OldRow: TypeAlias = Mapping[str, Any] | None
 NewRow: TypeAlias = dict[str, Any] | None
 
 #: Called in the transaction before a row is written, with the connection, the caller, the stored row and the new one, whose
-#: values it may set; a value that it deletes goes back to the database's default. Raises ``Refused`` to refuse the row.
+#: values it may set; a value that it deletes is not written. Raises ``Refused`` to refuse the row.
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 

@@ -200,12 +200,15 @@ class Items:
         """How many features there are; only an exact number is ``numberMatched``."""
         if how == "none":
             return {}
-        rows = together(conditions)
+        rows, name = together(conditions), "numberMatched"
         if how == "estimated":
-            return {"numberEstimated": queries.estimate(database, self.collection, rows)}
+            name = "numberEstimated"
+            # The planner's statistics are of every row: conditions would find out the values of those that are not shown.
+            if self.collection.where is None:
+                return {name: queries.estimate(database, self.collection, rows)}
         with database.read() as connection:
             count = queries.count(self.collection, rows.expression)
-            return {"numberMatched": connection.execute(count, rows.values).scalar_one()}
+            return {name: connection.execute(count, rows.values).scalar_one()}
 
 
 def missing(id: str) -> HTTPException:

@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain, compress, groupby
 from operator import attrgetter
@@ -46,6 +45,7 @@ from geotables.db.statements import Condition, json_text
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
 from geotables.sql.stream import chunks
+from geotables.sql.writes import differs, own
 
 
 class LoadError(ValueError):
@@ -705,7 +705,7 @@ class Staging:
                 old = self._row(values[len(staged) :])
                 # Of a row that is there a feature may leave things out.
                 whole = (old or {}) | given
-                new = {name: _own(value) for name, value in whole.items()}
+                new = {name: own(value) for name, value in whole.items()}
                 try:
                     before_write(self._connection, caller, old, new)
                 except Refused as error:
@@ -714,7 +714,7 @@ class Staging:
                 changed = {
                     name: value
                     for name, value in new.items()
-                    if name not in whole or _differs(whole[name], value)
+                    if name not in whole or differs(whole[name], value)
                 }
                 names = [name for name in given if name in new] + [*(changed.keys() - given.keys())]
                 if changed or len(names) < len(given):
@@ -815,16 +815,6 @@ class Staging:
 
 #: The parameters that are no columns; no column has a name that begins like this.
 _POSITION, _PLACE = "_position", "_place"
-
-
-def _own(value: Any) -> Any:
-    """A value that a hook may change: JSON is a copy, so that one can tell whether it did."""
-    return deepcopy(value) if isinstance(value, dict | list) else value
-
-
-def _differs(before: Any, after: Any) -> bool:
-    """Whether a hook has changed a value."""
-    return before != after if isinstance(before, dict | list) else before is not after
 
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")

@@ -92,15 +92,15 @@ class Writing:
         if self._has_hooks:
             old = self._stored(id)
             whole = {name: value for name, value in old.items() if name not in left_out} | given
-            asked = {name: _own(value) for name, value in whole.items()}
+            asked = {name: own(value) for name, value in whole.items()}
             self._ask(old, asked)
             changed = {
-                name for name in asked if not _is_same(asked[name], whole.get(name, _NOTHING))
+                name
+                for name, value in asked.items()
+                if name not in whole or differs(whole[name], value)
             }
-            dropped = whole.keys() - asked.keys() - {collection.key.name}
-            given = {name: value for name, value in given.items() if name not in dropped}
-            given |= {name: asked[name] for name in changed}
-            left_out = left_out - changed | dropped
+            given = {name: asked[name] for name in asked if name in given or name in changed}
+            left_out -= changed
         has_place = collection.geometry.name in given
         if not (given or left_out or _has_onupdate(collection)):
             return self.connection.execute(record.by_id.query, {"id": id}).one()
@@ -145,18 +145,17 @@ class Writing:
         return values
 
 
-_NOTHING: Any = object()
-
-
-def _own(value: Any) -> Any:
-    """A value whose members may be changed without changing those of the stored row."""
+def own(value: Any) -> Any:
+    """A value that a hook may change: JSON is a copy, so that one can tell whether it did."""
     return copy.deepcopy(value) if isinstance(value, dict | list) else value
 
 
-def _is_same(value: Any, before: Any) -> bool:
-    """Whether a hook has left a value as it was."""
-    # By their texts: as members, 1 and True are equal to Python.
-    return value is before or (isinstance(value, dict | list) and repr(value) == repr(before))
+def differs(before: Any, after: Any) -> bool:
+    """Whether a hook has changed a value."""
+    if isinstance(before, dict | list):
+        # By their texts: to Python, 1 and true are equal.
+        return repr(before) != repr(after)
+    return before is not after
 
 
 def insert_all(
