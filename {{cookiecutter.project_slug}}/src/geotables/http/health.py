@@ -98,6 +98,8 @@ class Readiness:
                 return self._found
             return NotReady("the database does not answer")
         try:
+            # Alembic reads the revisions once: a second or two that are not the database's.
+            await run_sync(lambda: self._older_revisions, limiter=self._threads)
             with anyio.fail_after(PATIENCE):
                 return await run_sync(self._look, abandon_on_cancel=True, limiter=self._threads)
         except NotReady as reason:
