@@ -44,7 +44,7 @@ class Change(NamedTuple):
     new: Mapping[str, Any] | None
 
 
-#: Called after a transaction is committed, with the caller and the rows that it wrote.
+#: Called after a transaction is committed, with the caller and the rows that it wrote. If it raises, a request logs that and succeeds.
 AfterCommit = Callable[[Caller, Sequence[Change]], None]
 
 #: Every row, for every caller.

@@ -5,6 +5,7 @@ They are built once, with parameters for what differs: building one takes as lon
 """
 
 import copy
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from geotables.db.database import Database
 from geotables.db.statements import Row, Statement
 from geotables.geometry import ewkb, metadata, parameter, read
 from geotables.sql.row_formats import RowFormat
+
+log = logging.getLogger(__name__)
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
@@ -119,9 +122,13 @@ class Writing:
         self.connection.execute(_delete(self._collection), {ID: id})
 
     def committed(self) -> None:
-        """Tell ``after_commit`` what was written."""
-        if self._collection.after_commit is not None and self._changes:
+        """Tell ``after_commit`` what was written; that it fails is logged, since the rows are there."""
+        if self._collection.after_commit is None or not self._changes:
+            return
+        try:
             self._collection.after_commit(current.get().caller, self._changes)
+        except Exception:
+            log.exception("after_commit of %s failed", self._collection.name)
 
     def _ask(self, old: Mapping[str, Any] | None, new: Values | None) -> None:
         if self._collection.before_write is None:

@@ -814,6 +814,24 @@ def test_after_commit_is_told_once_of_many_features(serve_with: Serve, rows: Row
     assert list(map(str, written)) == [str(new["id"]) for new in response.json()["features"]]
 
 
+@FACES
+def test_a_failure_after_the_commit_is_logged_and_the_row_is_there(
+    serve_with: Serve,
+    rows: Rows,
+    connection: sa.Connection,
+    face: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(caller: Caller, changes: Sequence[Change]) -> None:
+        raise ConnectionError("no queue")
+
+    writer = Writer(serve_with(after_commit=fail), rows, face)
+    assert writer.post(writer.body(1)).status_code == 201
+    assert rows.count(connection) == 1
+    assert f"after_commit of {rows.collection.name} failed" in caplog.text
+    assert "no queue" in caplog.text
+
+
 @contextmanager
 def failing_commits(connection: sa.Connection, rows: Rows) -> Iterator[None]:
     """Have PostgreSQL refuse every row of the table, as late as it can: when the transaction is committed."""
