@@ -27,7 +27,7 @@ help:
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
 	@echo "make test   test the template, and prove variants in which every pair of parameter values occurs:"
 	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS, of which"
-	@echo "            most leave out some of the slow files; each file runs with every value of every parameter"
+	@echo "            most run a share of the contract; each file runs with every value of every parameter"
 	@echo "make variants  that proof alone"
 	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
