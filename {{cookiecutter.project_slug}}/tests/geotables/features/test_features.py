@@ -38,7 +38,7 @@ def connection(spread: TestClient, own: Database) -> Iterator[sa.Connection]:
         yield connection
 
 
-def found(rows: Rows, client: TestClient, **parameters: Any) -> dict[str, Any]:
+def found(rows: Rows, client: TestClient, /, **parameters: Any) -> dict[str, Any]:
     """The FeatureCollection that the service answers with."""
     names = {
         name.replace("_", "-") if "crs" in name else name: parameters[name] for name in parameters
@@ -61,7 +61,7 @@ def links(resource: dict[str, Any], rel: str) -> list[dict[str, Any]]:
     return [link for link in resource["links"] if link["rel"] == rel]
 
 
-def refused(rows: Rows, client: TestClient, location: str, **parameters: Any) -> None:
+def refused(rows: Rows, client: TestClient, location: str, /, **parameters: Any) -> None:
     """Assert that a parameter is refused as OGC API - Features says, with its place."""
     response = client.get(rows.items, params=parameters)
     assert response.status_code == 400, (parameters, response.text)
