@@ -25,7 +25,7 @@ def some_rows(client: TestClient, rows: Rows, connection: sa.Connection) -> list
     return list(map(str, rows.indexed_ids(connection)))
 
 
-def pages(rows: Rows, client: TestClient, **parameters: Any) -> Iterator[dict[str, Any]]:
+def pages(rows: Rows, client: TestClient, /, **parameters: Any) -> Iterator[dict[str, Any]]:
     """A page and all that follow it."""
     response = client.get(rows.items, params=parameters)
     while True:
@@ -42,7 +42,7 @@ def ids(found: Iterator[dict[str, Any]]) -> list[str]:
     return [str(feature["id"]) for page in found for feature in page["features"]]
 
 
-def token_of(rows: Rows, client: TestClient, **parameters: Any) -> str:
+def token_of(rows: Rows, client: TestClient, /, **parameters: Any) -> str:
     """The token of the second page."""
     page = client.get(rows.items, params={"limit": 1} | parameters).json()
     (following,) = [link["href"] for link in page["links"] if link["rel"] == "next"]

@@ -161,7 +161,7 @@ def test_the_extent_holds_the_time_of_every_feature(spread: TestClient, rows: Ro
     assert within == features_of(spread, rows) != []
 
 
-def features_of(client: TestClient, rows: Rows, **parameters: str) -> list[dict[str, Any]]:
+def features_of(client: TestClient, rows: Rows, /, **parameters: str) -> list[dict[str, Any]]:
     """The features of a collection that meet a condition."""
     response = client.get(rows.items, params={"limit": 10_000} | parameters)
     assert response.status_code == 200, response.text

@@ -23,7 +23,7 @@ def place(collection: Collection) -> dict[str, float]:
     return {"lon": lon, "lat": lat} | ({"height": 12.5} if collection.has_z else {})
 
 
-def query(rows: Rows, number: int = 1, **members: Any) -> dict[str, Any]:
+def query(rows: Rows, number: int = 1, /, **members: Any) -> dict[str, Any]:
     """The parameters of a row: no more than there must be, and the members given."""
     body = rows.body(number)
     del body[rows.collection.geometry.name]
