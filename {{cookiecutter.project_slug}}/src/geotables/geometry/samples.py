@@ -3,7 +3,7 @@
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geotables.crs import WGS84
+from geotables.crs import WGS84, Bounds
 from geotables.geometry import metadata
 from geotables.geometry.metadata import GeometryColumn
 
@@ -45,3 +45,9 @@ def middle(column: GeometryColumn) -> tuple[float, float]:
     domain = metadata.crs(column).domain
     west, east = domain.spans[0]
     return (west + east) / 2, (domain.ymin * 2 + domain.ymax) / 3
+
+
+def small_box(column: GeometryColumn) -> Bounds:
+    """A box of 0.001 degrees in the middle of the CRS's area."""
+    lon, lat = middle(column)
+    return Bounds(lon, lat, lon + 0.001, lat + 0.001)

@@ -1,13 +1,16 @@
 """What the faces of an application tell the rest of it: each is one line of the project's main.py, which a team may delete."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from fastapi import FastAPI
 
 from geotables.collection import Collection
-from geotables.db.statements import Statement
+from geotables.db.statements import Condition, Statement
+from geotables.geometry import metadata
+from geotables.sql import keyset, paging
+from geotables.sql.row_formats import RowFormat
 
 
 class Search(NamedTuple):
@@ -25,6 +28,19 @@ def _no_searches(_collection: Collection) -> Iterable[Search]:
 
 def _nothing(_collection: Collection) -> Mapping[str, Any]:
     return {}
+
+
+def page_searches(name: str, record: RowFormat, condition: Condition) -> Iterator[Search]:
+    """The searches of a page of rows that the geometry's index finds, by the ways of ``paging``."""
+    collection = record.collection
+    rows = collection.rows()
+    expressions = [rows.expression, condition.expression]
+    pages = paging.Pages(record, keyset.by_id(collection), expressions, sa.true())
+    values = {**rows.values, **condition.values, "limit": 10, "offset": 0, "size": 1000}
+    # A model without the index is a finding of its own.
+    indexes = list(metadata.gist_indexes(collection.geometry))[:1]
+    for statement in (pages.sorted_few, pages.sorted_all):
+        yield Search(name, statement, values, indexes)
 
 
 class Face(NamedTuple):

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from geotables.collection import Collection
-from geotables.crs import WGS84, Bounds
+from geotables.crs import WGS84
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
 from geotables.http.bodies import JSON, bodies_of, documented
-from geotables.http.faces import Face, Search, register
+from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
 from geotables.http.openapi import reference, refusals
 from geotables.http.parameters import (
@@ -292,19 +292,12 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
 def searches(collection: Collection) -> Iterator[Search]:
     """The spatial queries of a collection: a page of the rows in a box, and the nearest rows."""
     record, geometry = row_formats.record(collection), collection.geometry
-    lon, lat = samples.middle(geometry)
-    gist = next(metadata.gist_indexes(geometry))
-    box = bbox.within(geometry, Bounds(lon, lat, lon + 0.001, lat + 0.001))
-    rows = collection.rows()
-    expressions = [rows.expression, box.expression]
-    pages = paging.Pages(record, keyset.by_id(collection), expressions, sa.true())
-    values = {**rows.values, **box.values, "limit": 10, "offset": 0, "size": 1000}
-    for statement in (pages.sorted_few, pages.sorted_all):
-        yield Search("a page in a box", statement, values, [gist])
-    place = shapely.set_srid(shapely.Point(lon, lat), WGS84)
-    indexes = [gist, *metadata.geography_indexes(geometry)]
+    box = samples.small_box(geometry)
+    yield from page_searches("a page in a box", record, bbox.within(geometry, box))
+    place = shapely.set_srid(shapely.Point(samples.middle(geometry)), WGS84)
+    gist = list(metadata.gist_indexes(geometry))[:1]
     for query in nearby.queries(record, place, 100.0, 10):
-        yield Search(*query, indexes)
+        yield Search(*query, [*gist, *metadata.geography_indexes(geometry)])
 
 
 def examples(collection: Collection) -> dict[str, Any]:
