@@ -10,17 +10,27 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def apply(folder: Path, diff: str) -> None:
-    """Apply a diff for people: after ``@@`` comes no number but a line, below which the first such place is meant."""
-    for part in re.split(r"^--- a/.*\n", diff, flags=re.MULTILINE)[1:]:
-        name, *hunks = re.split(r"^@@ (.*)\n", part, flags=re.MULTILINE)
-        path = folder / name.strip().removeprefix("+++ b/")
+    """Apply a diff for people, whose hunks have no line numbers.
+
+    What follows ``@@`` is a line below which the first such place is meant; with nothing there, the place stands once in the file.
+    """
+    for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
+        name, second, *_ = part.splitlines()
+        assert second == f"+++ b/{name}"
+        # A revision has an identifier that is not known before.
+        (path,) = folder.glob(name.replace("…", "*"))
         text = path.read_text(encoding="utf-8")
+        _, *hunks = re.split(r"^@@ ?(.*)\n", part, flags=re.MULTILINE)
         for heading, hunk in zip(hunks[::2], hunks[1::2], strict=True):
             lines = hunk.splitlines(keepends=True)
-            old = "".join(line[1:] or "\n" for line in lines if line[0] != "+")
-            new = "".join(line[1:] or "\n" for line in lines if line[0] != "-")
-            above, found, below = text.partition(f"{heading}\n")
-            assert found, f"{path} has no line {heading!r}"
-            assert f"\n{old}" in f"\n{below}", f"{path} has not, below {heading!r}:\n{old}"
+            assert {line[0] for line in lines} <= {" ", "+", "-"}, hunk
+            old, new = (
+                "".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +")
+            )
+            above, found, below = text.partition(f"{heading}\n") if heading else ("", "", text)
+            assert bool(found) == bool(heading), f"{name} has no line {heading!r}"
+            # From the beginning of a line.
+            places = f"\n{below}".count(f"\n{old}")
+            assert places == 1 or (heading and places), f"{name}\n{hunk}"
             text = above + found + f"\n{below}".replace(f"\n{old}", f"\n{new}", 1)[1:]
         path.write_text(text, encoding="utf-8")

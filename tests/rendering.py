@@ -17,9 +17,33 @@ from cookiecutter.prompt import prompt_for_config
 import parameters
 from local_extensions import CACHES
 
-__all__ = ["CACHES", "DEFAULTS", "TEMPLATE", "Project", "WrongParameters", "complete", "render"]
+__all__ = [
+    "CACHES",
+    "COPIED",
+    "DEFAULTS",
+    "TEMPLATE",
+    "Project",
+    "WrongParameters",
+    "complete",
+    "copied",
+    "render",
+]
 
 TEMPLATE = Path(__file__).parents[1]
+
+#: Folders that are copied as they are: no Jinja.
+COPIED = ("src/geotables", "tests/geotables")
+
+
+def copied(root: Path) -> dict[str, bytes]:
+    """What those folders hold in a project or in the template."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in COPIED
+        for path in root.joinpath(folder).rglob("*")
+        if path.is_file() and CACHES.isdisjoint(path.parts)
+    }
+
 
 #: The parameters, with their defaults as cookiecutter.json has them.
 DEFAULTS: dict[str, Any] = {

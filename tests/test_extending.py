@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import documents
 import pytest
 from conftest import Bake
 from rendering import CACHES, Project
@@ -93,7 +94,7 @@ class Reader:
                 for command in block.text.splitlines():
                     self.type(command.removeprefix("$ "))
             elif block.language == "diff":
-                self.edit(block.text)
+                documents.apply(self.project.path, block.text)
             else:
                 self.write(block)
 
@@ -131,25 +132,6 @@ class Reader:
     def python(self, *arguments: str, **environment: str) -> Run:
         """Run ``python …`` in the project."""
         return self.project.python(*arguments, **self._environment | environment)
-
-    def edit(self, diff: str) -> None:
-        """Apply a diff whose hunks have no line numbers: their context stands once in the file."""
-        for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
-            name, second, *_ = part.splitlines()
-            assert second == f"+++ b/{name}"
-            # A revision has an identifier that nobody knows before.
-            (path,) = self.project.path.glob(name.replace("…", "*"))
-            text = path.read_text(encoding="utf-8")
-            for hunk in re.split(r"^@@.*\n", part, flags=re.MULTILINE)[1:]:
-                lines = hunk.splitlines(keepends=True)
-                assert {line[0] for line in lines} <= {" ", "+", "-"}, hunk
-                old, new = (
-                    "".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +")
-                )
-                # From the beginning of a line.
-                assert f"\n{text}".count(f"\n{old}") == 1, f"{name}\n{hunk}"
-                text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
-            path.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +234,7 @@ def test_the_edits_fit_every_project(
             if block.language == "python":
                 reader.write(block)
             elif block.language == "diff" and "migrations/versions" not in block.text:
-                reader.edit(block.text)
+                documents.apply(reader.project.path, block.text)
     for command in (("check",), ("format", "--check")):
         run = subprocess.run(
             [sys.executable, "-m", "ruff", *command, copies], capture_output=True, text=True

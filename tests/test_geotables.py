@@ -16,10 +16,8 @@ import pytest
 from conftest import Bake
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from rendering import CACHES, TEMPLATE, Project
+from rendering import TEMPLATE, Project, copied
 
-#: Copied as they are: no Jinja.
-FOLDERS = ("src/geotables", "tests/geotables")
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 #: As far apart as parameters can be, in every one of them.
@@ -59,21 +57,11 @@ def apart(bake_once: Bake) -> list[Project]:
     return [bake_once(**parameters) for parameters in APART]
 
 
-def contents(root: Path) -> dict[str, bytes]:
-    """What the folders hold in a project or in the template."""
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for folder in FOLDERS
-        for path in root.joinpath(folder).rglob("*")
-        if path.is_file() and CACHES.isdisjoint(path.parts)
-    }
-
-
 def test_every_project_has_the_same_bytes(apart: list[Project]) -> None:
-    expected = contents(SOURCE)
+    expected = copied(SOURCE)
     assert "src/geotables/collection.py" in expected
     for project in apart:
-        files = contents(project.path)
+        files = copied(project.path)
         assert files.keys() == expected.keys()
         assert [file for file in files if files[file] != expected[file]] == []
 
@@ -90,7 +78,7 @@ def test_no_file_has_jinja_or_the_name_of_a_project(apart: list[Project]) -> Non
     }
     pattern = re.compile("|".join([jinja, *(rf"\b{re.escape(name)}\b" for name in names)]))
     found = {}
-    for file, content in contents(SOURCE).items():
+    for file, content in copied(SOURCE).items():
         # MapLibre is not ours, and happens to have the signs. What is no text is compressed.
         if "/maplibre-gl/" not in file and not file.endswith(".gz"):
             found[file] = set(pattern.findall(content.decode()))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import Bake
-from rendering import CACHES, DEFAULTS, TEMPLATE, Project
+from rendering import CACHES, DEFAULTS, TEMPLATE, Project, copied
 
 from parameters import CLASS_LETTERS
 from parameters.names import column_rule, table_rule
@@ -142,17 +142,7 @@ def expected_files(project: Project) -> set[str]:
         files for condition, files in sections if eval(condition, dict(project.context))
     )
     files = set(listed.format(package=project.package, table=project.table).split())
-    return files | files_of_geotables()
-
-
-def files_of_geotables() -> set[str]:
-    """The files that are copied as they are."""
-    return {
-        path.relative_to(SOURCE).as_posix()
-        for folder in ("src/geotables", "tests/geotables")
-        for path in SOURCE.joinpath(folder).rglob("*")
-        if path.is_file() and CACHES.isdisjoint(path.parts)
-    }
+    return files | copied(SOURCE).keys()
 
 
 @pytest.mark.parametrize(
