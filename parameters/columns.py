@@ -205,7 +205,9 @@ def load_table(text: str) -> Table:
         _check_text(requirement.name, f"{place}.name")
         _check_text(requirement.statement, f"{place}.statement")
     if (table.is_view or table.constraints or table.indexes) and not table.adopted:
-        raise StatementError('table.adopted: only a relation that was found has these: "adopted": true')
+        raise StatementError(
+            'table.adopted: only a relation that was found has these: "adopted": true'
+        )
     return table
 
 
