@@ -10,8 +10,8 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import JSONB
 {% endif %}
 
-revision = "0001"
-down_revision = None
+revision = "{{ cookiecutter._revision }}"
+down_revision = {{ cookiecutter._down_revision | literal if cookiecutter._down_revision else 'None' }}
 branch_labels = None
 depends_on = None
 {% if cookiecutter.index_predicate %}
