@@ -1,0 +1,44 @@
+-- Names as people write them.
+
+CREATE TABLE "Land Parcels" (
+    "Parcel ID" serial PRIMARY KEY,
+    "Land Use" character varying(40),
+    "Area (m²)" double precision,
+    "50% owned" boolean DEFAULT false,
+    "class" text,
+    "select" integer,
+    "Owner's name" text,
+    "back\slash" text,
+    "Geometry" geometry(Polygon, 2193)
+);
+INSERT INTO "Land Parcels" ("Land Use", "Area (m²)", "50% owned", "class", "select", "Owner's name", "back\slash", "Geometry")
+SELECT (ARRAY['Dairy', 'Forest & scrub', NULL])[1 + n % 3], n * 2500.25, n % 2 = 0, chr(64 + n), n, 'O''Hara ' || n, '\' || n,
+    ST_MakeEnvelope(1755000 + n * 60, 5435000, 1755050 + n * 60, 5435050, 2193)
+FROM generate_series(1, 12) AS n;
+CREATE INDEX "Land Parcels_Geometry_idx" ON "Land Parcels" USING gist ("Geometry");
+
+CREATE SCHEMA cadastre;
+CREATE TABLE cadastre.titles (
+    title_no varchar(20) PRIMARY KEY,
+    issued date NOT NULL DEFAULT CURRENT_DATE,
+    type varchar(10) NOT NULL DEFAULT 'Freehold',
+    geom geometry(MultiPolygon, 2193) NOT NULL
+);
+INSERT INTO cadastre.titles
+SELECT 'WN' || n || 'A/' || 500 + n, date '1995-06-01' + n * 100, CASE WHEN n % 4 = 0 THEN 'Leasehold' ELSE 'Freehold' END,
+    ST_Multi(ST_MakeEnvelope(1748000 + n * 30, 5429000, 1748025 + n * 30, 5429040, 2193))
+FROM generate_series(1, 10) AS n;
+CREATE INDEX titles_geom_idx ON cadastre.titles USING gist (geom);
+
+-- A reserved word, in a schema with a capital.
+CREATE SCHEMA "Works";
+CREATE TABLE "Works"."order" (
+    "no" bigint PRIMARY KEY,
+    "user" text,
+    "limit" integer,
+    "bbox" text,
+    "where" geometry(Point, 2193)
+);
+INSERT INTO "Works"."order"
+SELECT n, 'crew ' || n % 3, 100 * n, 'none', ST_SetSRID(ST_MakePoint(1748000 + n * 10, 5428500), 2193) FROM generate_series(1, 6) AS n;
+CREATE INDEX order_where_idx ON "Works"."order" USING gist ("where");
