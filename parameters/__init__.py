@@ -45,6 +45,7 @@ __all__ = [
     "derived_names",
     "parse_attributes",
     "problems",
+    "unknown",
 ]
 
 _TEMPLATE = json.loads(
@@ -364,15 +365,16 @@ def _missing(name: str) -> Problem:
     return Problem(name, "", "is missing", first_valid(repair(""), rule))
 
 
-def _unknown(name: str, value: str) -> Problem:
+def unknown(name: str, value: str, known: Sequence[str] = NAMES) -> Problem:
+    """The problem of a name that no parameter has, with the one that is meant."""
     if source := DERIVED.get(name):
         parameter = re.findall(r"cookiecutter\.([a-z]\w*)", source)[0]
         return Problem(name, value, f"no parameter, but derived from {parameter}", parameter)
     folded = re.sub(r"\W", "_", name[:60].casefold())
-    nearest = difflib.get_close_matches(folded, NAMES, 1)
+    nearest = difflib.get_close_matches(folded, known, 1)
     reason = "no parameter has this name"
     if not nearest:
-        reason += f", they are {', '.join(NAMES)}"
+        reason += f", they are {', '.join(known)}"
     return Problem(name, value, reason, *(nearest or [""]))
 
 
@@ -398,5 +400,5 @@ def problems(
     ]
     order = {name: number for number, name in enumerate(NAMES)}
     named = given | {name: f"{value}" for name, value in (asked or {}).items()}
-    unknown = [_unknown(name, value) for name, value in named.items() if name not in order]
-    return [*sorted(found, key=lambda problem: order[problem.parameter]), *unknown]
+    others = [unknown(name, value) for name, value in named.items() if name not in order]
+    return [*sorted(found, key=lambda problem: order[problem.parameter]), *others]
