@@ -1,0 +1,1 @@
+{{ 'src/{{cookiecutter.package_name}}/tables/{{cookiecutter.table_name}}.py' | rendered }}

@@ -1,0 +1,1 @@
+{{ 'tests/test_{{cookiecutter.table_name}}.py' | rendered }}
