@@ -382,7 +382,7 @@ def test_cookiecutter_is_installed_in_the_cache_folder_once(
         assert run.returncode == 0, run.stderr
         assert ("Installing cookiecutter" in run.stderr) != again
         templates.git(project, "reset", "--quiet", "--hard")
-    assert list((tmp_path / "home/.cache").glob("*/update-*/ready"))
+    assert list((tmp_path / "home/.cache").glob("*/cookiecutter-*/ready"))
 
 
 def update_without_cookiecutter(

@@ -202,7 +202,7 @@ class Template:
         host, _, name = source.partition(":")
         # Cookiecutter takes `git+https://…`, too.
         url = HOSTS[host] % name if host in HOSTS else source.removeprefix("git+")
-        if not is_remote(source):
+        if not (is_remote(source) or url.startswith("file:")):
             url = str(Path(source).expanduser().absolute())
         git(Path.cwd(), "clone", "--quiet", "--no-checkout", url, str(self._clone))
 
@@ -226,25 +226,26 @@ class Template:
             f"{self._source} has no version {' or '.join(names)}; its tags: {', '.join(self.versions()) or 'none'}"
         )
 
+    def checkout(self, commit: str) -> Path:
+        """A folder with the files of a commit."""
+        folder = self._scratch / commit
+        if not folder.exists():
+            git(self._clone, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        return folder
+
     def render(self, commit: str, parameters: dict[str, str], prefix: str) -> Path:
         """Render a commit with the parameters that it knows; returns the project's folder, which ends with the prefix."""
-        checkout, folder = self._scratch / commit, self._scratch / f"{commit}-rendered"
+        folder = self._scratch / f"{commit}-rendered"
         if folder.exists():
             folder = self._scratch / f"{commit}-again"
-        else:
-            git(self._clone, "worktree", "add", "--quiet", "--detach", str(checkout), commit)
+        checkout, output = self.checkout(commit), self._scratch / "output"
         known = json.loads((checkout / "cookiecutter.json").read_text(encoding="utf-8"))
-        config = self._scratch / "config.yaml"
-        # JSON is YAML. The user's own configuration is not used.
-        folders = {name: str(self._scratch) for name in ("cookiecutters_dir", "replay_dir")}
-        config.write_text(json.dumps(folders), encoding="utf-8")
-        output = self._scratch / "output"
         run(
             *cookiecutter(),
-            *(str(checkout), "--no-input", "--config-file", str(config)),
+            *(str(checkout), "--no-input", "--config-file", configuration(self._scratch)),
             # The hooks judge parameters and models; `make check` does.
             *("--accept-hooks", "no", "--output-dir", str(output)),
-            *(f"{name}={literal(text)}" for name, text in parameters.items() if name in known),
+            *answers({name: text for name, text in parameters.items() if name in known}),
         )
         project = folder / prefix
         project.parent.mkdir(parents=True, exist_ok=True)
@@ -252,6 +253,24 @@ class Template:
         made.rename(project)
         shutil.rmtree(output)
         return project
+
+
+def configuration(scratch: Path) -> str:
+    """A configuration for cookiecutter that writes below a folder: the user's own is not used."""
+    file = scratch / "config.yaml"
+    folders = {name: str(scratch) for name in ("cookiecutters_dir", "replay_dir")}
+    # JSON is YAML.
+    file.write_text(json.dumps(folders), encoding="utf-8")
+    return str(file)
+
+
+def answers(parameters: dict[str, str]) -> list[str]:
+    """The arguments of cookiecutter that give the parameters these values, to the letter."""
+    return [
+        # It renders what it is given, except private values.
+        f"{name}={text if name.startswith('_') else literal(text)}"
+        for name, text in parameters.items()
+    ]
 
 
 def literal(value: str) -> str:
@@ -262,21 +281,43 @@ def literal(value: str) -> str:
 
 
 def cookiecutter() -> list[str]:
-    """The command that runs cookiecutter: in this environment, by uvx, or in an environment in the cache folder."""
+    """The command that runs cookiecutter: in this environment, on the PATH, by uvx, or in an environment in the cache folder."""
     if importlib.util.find_spec("cookiecutter"):
         return [sys.executable, "-m", "cookiecutter"]
+    if (program := shutil.which("cookiecutter")) and is_new(program):
+        return [program]
     if uvx := shutil.which("uvx"):
         return [uvx, "--quiet", "--python", sys.executable, "--from", COOKIECUTTER, "cookiecutter"]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256(f"{sys.version}{COOKIECUTTER}".encode()).hexdigest()[:16]
-    environment = base / "cookiecutter-fastapi-postgis" / f"update-{key}"
+    environment = base / "cookiecutter-fastapi-postgis" / f"cookiecutter-{key}"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not (environment / "ready").exists():
         print(f"Installing cookiecutter in {environment}, once", file=sys.stderr)
-        run(sys.executable, "-m", "venv", "--clear", str(environment))
-        run(str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", COOKIECUTTER)
+        try:
+            run(sys.executable, "-m", "venv", "--clear", str(environment))
+            pip = (str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q")
+            run(*pip, COOKIECUTTER)
+        except Refused as reason:
+            raise Refused(
+                f"{reason}\nCookiecutter is neither in {sys.executable} nor on the PATH, and could not be installed."
+                f" Where it can be: pip install '{COOKIECUTTER}'"
+            ) from None
         (environment / "ready").touch()
     return [str(python), "-m", "cookiecutter"]
+
+
+def is_new(program: str) -> bool:
+    """Whether a cookiecutter renders this template: by its own version, and by its Python's."""
+    try:
+        says = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    except OSError:
+        return False
+    version = re.search(r"(\d+)\.(\d+)\b.*Python (\d+)\.(\d+)", says, re.DOTALL)
+    if not version:
+        return False
+    major, minor, *python = map(int, version.groups())
+    return (2, 7) <= (major, minor) < (3, 0) and python >= [3, 11]
 
 
 # -- The project ----------------------------------------------------------------------------------
