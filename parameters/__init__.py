@@ -16,23 +16,36 @@ from pathlib import Path
 from . import names, predicate
 from .attributes import (
     MAX_ATTRIBUTES,
+    OWN,
     STORED_TYPES,
+    TIMES,
     Attribute,
     Declaration,
     count,
     parse_declarations,
 )
+from .columns import StatementError
 from .epsg import crs, srid_candidates, why_refused
 from .names import (
     CLASS_LETTERS,
     Repair,
     Rule,
     byte_count,
+    cleaned,
     first_valid,
     is_hidden,
     printable,
     renamed,
     shown,
+)
+from .relation import (
+    DEFAULTS,
+    PRIVATE,
+    Relation,
+    contradictions,
+    own_columns,
+    relation,
+    why_not_writable,
 )
 
 __all__ = [
@@ -40,11 +53,15 @@ __all__ = [
     "CLASS_LETTERS",
     "DERIVED",
     "NAMES",
+    "OPTIONAL",
+    "PRIVATE",
     "AttributesError",
     "Problem",
+    "Relation",
     "derived_names",
     "parse_attributes",
     "problems",
+    "relation",
     "unknown",
 ]
 
@@ -60,7 +77,9 @@ DERIVED = {
 }
 CHOICES = {name: tuple(_TEMPLATE[name]) for name in NAMES if isinstance(_TEMPLATE[name], list)}
 # A replay file of an earlier version of the template has none of these.
-OPTIONAL = frozenset({"deployment", "auth"})
+OPTIONAL = frozenset(
+    {"deployment", "auth", "table_schema", "key_column", "timestamps", "read_only"}
+)
 
 # -- Problems ------------------------------------------------------------------------------------
 
@@ -185,6 +204,8 @@ _PARAMETERS: dict[str, tuple[Rule, Repair]] = {
     "author_name": (_text(200), _visible("", 200)),
     "resource_name": (names.resource_rule, renamed("facility", "record")),
     "table_name": (names.table_rule, renamed("facilities", "records")),
+    "table_schema": (names.schema_rule, lambda value: (cleaned(value), "")),
+    "key_column": (names.column_rule, renamed("id", "key")),
     "geometry_column": (names.column_rule, renamed("location", "geom")),
     "srid": (why_refused, srid_candidates),
     "index_name": (names.index_rule, renamed("idx_facilities_location_gist", "gist")),
@@ -202,14 +223,19 @@ _PARAMETERS: dict[str, tuple[Rule, Repair]] = {
 
 
 def derived_names(
-    table_name: str, geometry_column: str, attributes: Iterable[Attribute], *, geographic: bool
+    table_name: str,
+    geometry_column: str,
+    attributes: Iterable[Attribute],
+    *,
+    geographic: bool,
+    key_column: str = "id",
 ) -> dict[str, tuple[tuple[str, str], ...]]:
     """The names that the database gets beside those given, each with the parameters in it."""
     table = ("table_name", table_name)
     both = (table, ("geometry_column", geometry_column))
     derived: dict[str, tuple[tuple[str, str], ...]] = {
         f"pk_{table_name}": (table,),
-        f"{table_name}_id_seq": (table,),
+        f"{table_name}_{key_column}_seq": (table, ("key_column", key_column)),
         f"ck_{table_name}_{geometry_column}_range": both,
         f"ck_{table_name}_{geometry_column}_type": both,
     }
@@ -257,16 +283,21 @@ def _clashes(values: Mapping[str, str], attributes: Sequence[Attribute]) -> Iter
     table, column, index = (values[n] for n in ("table_name", "geometry_column", "index_name"))
     system = crs(values["srid"])
     geographic = system is not None and system.geographic
-    derived = derived_names(table, column, attributes, geographic=geographic)
+    key = values["key_column"]
+    derived = derived_names(table, column, attributes, geographic=geographic, key_column=key)
     yield from _long_names(values, derived)
 
-    declared = {attribute.name for attribute in attributes}
-    if column in declared:
+    if key in TIMES and values["timestamps"] == "yes":
+        yield Problem("key_column", key, "is a column that the table has with timestamps", "id")
+
+    taken = {attribute.name for attribute in attributes} | own_columns(values)
+    if column in taken:
         free = first_valid(
             renamed("location", "geom")(f"{column}_geom"),
-            lambda name: names.column_rule(name) or "taken" * (name in declared),
+            lambda name: names.column_rule(name) or "taken" * (name in taken),
         )
-        yield Problem("geometry_column", column, "is also the name of an attribute", free)
+        what = "of the key or of a time" if column in own_columns(values) else "of an attribute"
+        yield Problem("geometry_column", column, f"is also the name {what}", free)
 
     if index in {table, *derived}:
         free = first_valid(
@@ -293,9 +324,8 @@ def _predicate_problems(
         return
     srid = values["srid"] if crs(values["srid"]) else ""
     columns = {
-        "id": values["primary_key"],
-        "created_at": "timestamptz",
-        "updated_at": "timestamptz",
+        values["key_column"]: values["primary_key"],
+        **(dict.fromkeys(TIMES, "timestamptz") if values["timestamps"] == "yes" else {}),
         values["geometry_column"]: f"geometry({values['geometry_type']},{srid})",
         **{name: kind for declaration in declarations for name, kind in _columns(declaration)},
     }
@@ -347,8 +377,8 @@ def _plural_needed(noun: str) -> Problem:
     return Problem("table_name", "", reason, first_valid(candidates, names.table_rule))
 
 
-def _attribute_problems(text: str) -> Iterator[Problem]:
-    declarations = parse_declarations(text)
+def _attribute_problems(text: str, own: frozenset[str] = OWN) -> Iterator[Problem]:
+    declarations = parse_declarations(text, own)
     repaired = " ".join(d.word for d in declarations[:MAX_ATTRIBUTES])
     for declaration in declarations:
         for reason in declaration.reasons:
@@ -356,6 +386,22 @@ def _attribute_problems(text: str) -> Iterator[Problem]:
     if len(declarations) > MAX_ATTRIBUTES:
         reason = f"{len(declarations)} attributes, a table has room for {MAX_ATTRIBUTES}"
         yield Problem("attributes", text, reason, repaired)
+
+
+def _private_problems(values: Mapping[str, str]) -> Iterator[Problem]:
+    """What was found in a database, and does not fit together or with the parameters."""
+    for name in PRIVATE:
+        try:
+            found = relation({**values, **{other: "" for other in PRIVATE if other != name}})
+        except StatementError as error:
+            yield Problem(name, values.get(name, ""), str(error), "")
+            return
+    found = relation(values)
+    if reason := contradictions(found):
+        name = "_table" if reason.startswith("table") else "_columns"
+        yield Problem(name, values.get(name, ""), reason, "")
+    elif not found.is_read_only and (reason := why_not_writable(found)):
+        yield Problem("read_only", values["read_only"], reason, "yes")
 
 
 def _missing(name: str) -> Problem:
@@ -385,20 +431,27 @@ def problems(
 
     `asked` are the values that were asked for by name: cookiecutter leaves out of the context what is no parameter.
     """
-    given = {name: f"{value}" for name, value in context.items() if not name.startswith("_")}
+    given = {
+        name: f"{value}"
+        for name, value in context.items()
+        if not name.startswith("_") or name in PRIVATE
+    }
     missing = [_missing(name) for name in NAMES if name not in given and name not in OPTIONAL]
-    values = {problem.parameter: problem.suggestion for problem in missing} | given
-    declarations = parse_declarations(values["attributes"])
+    values = DEFAULTS | {problem.parameter: problem.suggestion for problem in missing} | given
+    own = own_columns(values)
+    declarations = parse_declarations(values["attributes"], own)
     attributes = [declaration.attribute for declaration in declarations[:MAX_ATTRIBUTES]]
     found = [
         *missing,
         *_single_problems(values),
-        *_attribute_problems(values["attributes"]),
+        *_attribute_problems(values["attributes"], own),
         *_clashes(values, attributes),
         *_predicate_problems(values, declarations),
         *_pool_problems(values),
     ]
-    order = {name: number for number, name in enumerate(NAMES)}
+    # Of wrong parameters it is not known what they make together.
+    found += [] if found else _private_problems(values)
+    order = {name: number for number, name in enumerate((*NAMES, *PRIVATE))}
     named = given | {name: f"{value}" for name, value in (asked or {}).items()}
     others = [unknown(name, value) for name, value in named.items() if name not in order]
     return [*sorted(found, key=lambda problem: order[problem.parameter]), *others]

@@ -1,5 +1,6 @@
 """The columns that `attributes` declares: `name:type[?][!][=default] …`."""
 
+import contextlib
 import difflib
 import json
 import re
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
+from .columns import Column, Identity
 from .immutable import why_not_json
 from .names import column_rule, first_valid, is_hidden, printable, renamed, shown
 
@@ -18,6 +20,10 @@ Parsed = TypeVar("Parsed")
 # PostgreSQL's documentation, appendix K: 1,600 columns, of which id, the geometry and the two
 # times are the service's.
 MAX_ATTRIBUTES = 1596
+
+#: The columns that a table has by default besides the geometry.
+TIMES = ("created_at", "updated_at")
+OWN = frozenset({"id", *TIMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,11 @@ class Default:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A column of the table besides id, geometry, created_at and updated_at."""
+    """A column of the table besides geometry, created_at and updated_at, by a type that the rendered code knows.
+
+    Those of `_columns` may have a type that no word of `attributes` stands for: smallint, real, char, varchar, decimal (a
+    numeric without limits), json_text (json, not jsonb), or other, which is what `sql` says.
+    """
 
     name: str
     type: str
@@ -45,6 +55,16 @@ class Attribute:
     nullable: bool = False
     unique: bool = False
     default: Default | None = None
+    sql: str = ""
+    generated: str = ""
+    identity: Identity = ""
+    collation: str = ""
+    sample: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the database gives it its value, and a client none."""
+        return bool(self.generated or self.identity)
 
 
 class _Refused(Exception):
@@ -99,7 +119,11 @@ _ALIASES = {
 # PostgreSQL's documentation, sections 8.3 and 8.1.2.
 MAX_LENGTH = 10_485_760
 MAX_PRECISION = 1000
-INTEGER_RANGES = {"int": (-(2**31), 2**31 - 1), "bigint": (-(2**63), 2**63 - 1)}
+INTEGER_RANGES = {
+    "smallint": (-(2**15), 2**15 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "bigint": (-(2**63), 2**63 - 1),
+}
 
 
 def _parse_type(text: str) -> Attribute:
@@ -341,7 +365,7 @@ def _put_right(parse: Callable[[str], Parsed], text: str, reasons: list[str]) ->
         return parse(refused.repaired)
 
 
-def _parse_declaration(word: str, taken: frozenset[str]) -> Declaration:
+def _parse_declaration(word: str, own: frozenset[str], taken: frozenset[str]) -> Declaration:
     reasons: list[str] = []
     written_name, colon, rest = word.partition(":")
     if not colon:
@@ -351,7 +375,7 @@ def _parse_declaration(word: str, taken: frozenset[str]) -> Declaration:
     written_type, marks = shape.groups() if shape else ("", "")
     written_default = rest[len(written_type) + len(marks) :]
 
-    name = _put_right(lambda text: _parse_name(text, taken), written_name, reasons)
+    name = _put_right(lambda text: _parse_name(text, own, taken), written_name, reasons)
     known_type = len(reasons)
     kind = _put_right(_parse_type, written_type, reasons)
     # Nothing can be said of the default if the type is not known.
@@ -359,10 +383,10 @@ def _parse_declaration(word: str, taken: frozenset[str]) -> Declaration:
     default = _put_right(lambda text: _parse_default(text, kind), written_default, default_reasons)
     nullable, unique = _put_right(lambda text: _parse_marks(text, kind, default), marks, reasons)
     attribute = replace(kind, name=name, nullable=nullable, unique=unique, default=default)
-    return Declaration(word, attribute, _declared(attribute) if reasons else word, tuple(reasons))
+    return Declaration(word, attribute, declared(attribute) if reasons else word, tuple(reasons))
 
 
-def _declared(attribute: Attribute) -> str:
+def declared(attribute: Attribute) -> str:
     """The attribute as a word of `attributes`."""
     limits = {
         "str": f"({attribute.length})",
@@ -373,8 +397,10 @@ def _declared(attribute: Attribute) -> str:
     return f"{attribute.name}:{attribute.type}{limits}{marks}{default}"
 
 
-def _parse_name(name: str, taken: frozenset[str]) -> str:
+def _parse_name(name: str, own: frozenset[str], taken: frozenset[str]) -> str:
     def rule(candidate: str) -> str:
+        if candidate in own:
+            return f"'{candidate}' is a column that the table has"
         return column_rule(candidate) or "declared twice" * (candidate in taken)
 
     if reason := rule(name):
@@ -397,14 +423,14 @@ def _split(text: str) -> Iterator[str]:
         yield word
 
 
-def parse_declarations(text: str) -> list[Declaration]:
-    """All the words of `attributes`, right or wrong."""
+def parse_declarations(text: str, own: frozenset[str] = OWN) -> list[Declaration]:
+    """All the words of `attributes`, right or wrong, beside a table's own columns."""
     words = list(_split(text))
-    declarations = _parse_words(words)
+    declarations = _parse_words(words, own)
     if not any(declaration.reasons for declaration in declarations):
         return declarations
     respelled = list(_respelled(text))
-    meant = _parse_words(word for _, word in respelled)
+    meant = _parse_words((word for _, word in respelled), own)
     separated = "spaces alone are between declarations, and none is within one"
     for number, (given, word) in enumerate(respelled):
         if given == word and word in words:
@@ -420,11 +446,11 @@ def parse_declarations(text: str) -> list[Declaration]:
     return meant or declarations
 
 
-def _parse_words(words: Iterable[str]) -> list[Declaration]:
+def _parse_words(words: Iterable[str], own: frozenset[str]) -> list[Declaration]:
     declarations: list[Declaration] = []
     for word in words:
         taken = frozenset(declaration.attribute.name for declaration in declarations)
-        declarations.append(_parse_declaration(word, taken))
+        declarations.append(_parse_declaration(word, own, taken))
     return declarations
 
 
@@ -514,3 +540,136 @@ def _word(found: re.Match[str]) -> str:
         value = _SQL_DEFAULTS.get(value.lower(), value)
         default = "" if value.lower() == "null" else f"={value}"
     return f"{found['name']}:{kind}{'?' * nullable}{'!' * unique}{default}"
+
+
+# -- The normal form of a column ------------------------------------------------------------------
+
+#: The names of PostgreSQL's types, and its aliases, as words of `attributes` or of Attribute.
+_SQL_TYPES = {
+    **{"text": "text", "date": "date", "uuid": "uuid", "jsonb": "json", "json": "json_text"},
+    **dict.fromkeys(("smallint", "int2"), "smallint"),
+    **dict.fromkeys(("integer", "int", "int4"), "int"),
+    **dict.fromkeys(("bigint", "int8"), "bigint"),
+    **dict.fromkeys(("real", "float4"), "real"),
+    **dict.fromkeys(("double precision", "float8"), "float"),
+    **dict.fromkeys(("numeric", "decimal"), "decimal"),
+    **dict.fromkeys(("boolean", "bool"), "bool"),
+    **dict.fromkeys(("timestamp with time zone", "timestamptz"), "datetime"),
+    **dict.fromkeys(("character varying", "varchar"), "varchar"),
+}
+_LIMITED = {
+    **dict.fromkeys(("character varying", "varchar"), "str"),
+    **dict.fromkeys(("character", "char", "bpchar"), "char"),
+    **dict.fromkeys(("numeric", "decimal"), "numeric"),
+}
+_NORMAL = {
+    **{"str": "character varying({0.length})", "char": "character({0.length})"},
+    **{"numeric": "numeric({0.precision},{0.scale})", "decimal": "numeric", "json": "jsonb"},
+    **{"json_text": "json", "int": "integer", "float": "double precision", "bool": "boolean"},
+    **{"datetime": "timestamp with time zone", "varchar": "character varying", "other": "{0.sql}"},
+}
+
+#: Of the types that no word stands for, those whose defaults are read as those of another.
+_READ_AS = {
+    **{"smallint": "int", "real": "float", "decimal": "float", "json_text": "json"},
+    **{"char": "str", "varchar": "text"},
+}
+
+
+def stated(attribute: Attribute) -> Column:
+    """The attribute as a column in normal form."""
+    default = attribute.default
+    kind = _NORMAL.get(attribute.type, attribute.type).format(attribute)
+    text = ""
+    if default and (default.function or attribute.type in ("bool", *_NUMBERS)):
+        text = default.function or default.text
+    elif default:
+        quoted = default.text.replace("'", "''")
+        text = f"'{quoted}'::{kind.partition('(')[0]}"
+    return Column(
+        attribute.name,
+        kind,
+        nullable=attribute.nullable,
+        unique=attribute.unique,
+        default=text,
+        generated=attribute.generated,
+        identity=attribute.identity,
+        collation=attribute.collation,
+        sample=attribute.sample,
+    )
+
+
+_NUMBERS = ("smallint", "int", "bigint", "real", "float", "numeric", "decimal")
+
+
+def typed(column: Column) -> Attribute:
+    """A column in normal form as an attribute: what `stated` makes of it is the column again, up to the spelling of SQL."""
+    kind = replace(
+        _typed(column.type.strip()),
+        name=column.name,
+        nullable=column.nullable,
+        unique=column.unique,
+        generated=column.generated,
+        identity=column.identity,
+        collation=column.collation,
+        sample=column.sample,
+    )
+    return replace(kind, default=_constant(column.default, kind)) if column.default else kind
+
+
+def word(column: Column) -> str:
+    """The column as a word of `attributes`; "" where they cannot say it."""
+    attribute = typed(column)
+    if column != replace(column, generated="", identity="", collation=""):
+        return ""
+    if attribute.type not in STORED_TYPES or column_rule(column.name):
+        return ""
+    text = declared(attribute)
+    same = [each.attribute for each in parse_declarations(text, frozenset()) if not each.reasons]
+    return text if same == [replace(attribute, sample="")] else ""
+
+
+def _typed(sql: str) -> Attribute:
+    """A type of SQL, as an attribute that has no name yet."""
+    name = " ".join(sql.lower().split())
+    if name in _SQL_TYPES:
+        return Attribute("", _SQL_TYPES[name])
+    if name in ("character", "char"):
+        return Attribute("", "char", length=1)
+    limited = re.fullmatch(r"([a-z ]+?) ?\(([\d, ]+)\)", name)
+    kind = _LIMITED.get(limited[1], "") if limited else ""
+    numbers = [count(part.strip()) for part in limited[2].split(",")] if limited else []
+    if kind == "numeric" and len(numbers) in (1, 2):
+        precision, scale = (*numbers, 0)[:2]
+        if 1 <= precision <= MAX_PRECISION and 0 <= scale <= precision:
+            return Attribute("", kind, precision=precision, scale=scale)
+    elif kind and len(numbers) == 1 and 1 <= numbers[0] <= MAX_LENGTH:
+        return Attribute("", kind, length=numbers[0])
+    return Attribute("", "other", sql=sql)
+
+
+#: A constant as PostgreSQL writes it: a number, true, false or a text, perhaps in parentheses and with a type.
+_CONSTANT = re.compile(
+    rf"(\()?(?P<text>-?\d[\d.]*(?:[eE][-+]?\d+)?|true|false|{_QUOTED})(?(1)\))(?:::[\w\". ]+(?:\([\d, ]+\))?)*",
+    re.DOTALL,
+)
+
+
+def _constant(sql: str, kind: Attribute) -> Default:
+    """What a default in SQL means, if it is a constant of the type; else the expression, which the database works out."""
+    reading = replace(kind, type=_READ_AS.get(kind.type, kind.type))
+    function = {
+        known: word for (name, word), known in _DEFAULT_FUNCTIONS.items() if name == kind.type
+    }
+    if sql in function:
+        return Default(function[sql], None, sql)
+    shape = _CONSTANT.fullmatch(sql)
+    if shape and reading.type in _DEFAULT_VALUES:
+        text = shape["text"]
+        text = text[1:-1].replace("''", "'") if text.startswith("'") else text
+        if kind.type == "datetime":
+            # PostgreSQL abbreviates offsets from UTC.
+            text = re.sub(r"([+-]\d\d)$", r"\1:00", text)
+        with contextlib.suppress(_Refused):
+            return Default(text, _DEFAULT_VALUES[reading.type](text, reading))
+    return Default("", None, sql)

@@ -5,7 +5,7 @@ A rule says why a value is refused, "" if it is not. A repair suggests values in
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from . import reserved
 from .reserved import claim, words
@@ -69,9 +69,14 @@ def _identifier(name: str) -> str:
 
 def cleaned(text: str, joint: str = "_") -> str:
     """What is left of the text as an identifier: 'Größe (m)' gives grosse_m."""
-    folded = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore")
-    parts = re.findall(r"[a-z0-9]+", folded.decode("ascii").lower())
+    parts = re.findall(r"[a-z0-9]+", _ascii(text).lower())
     return joint.join(parts).lstrip("0123456789" + joint)[:40].rstrip(joint)
+
+
+def _ascii(text: str) -> str:
+    """The text in ASCII, as far as its letters have a likeness there."""
+    folded = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore")
+    return folded.decode("ascii")
 
 
 def renamed(example: str, ending: str, joint: str = "_") -> Repair:
@@ -187,6 +192,33 @@ def column_rule(value: str) -> str:
     if value.startswith("model_"):
         return f"'{value}' begins with model_, which Pydantic keeps for itself"
     return _identifier(value) or claim(value, reserved.COLUMNS)
+
+
+def identifier(name: str, taken: Collection[str] = ()) -> str:
+    """The Python name of a column: its own where that serves, else one like it.
+
+    >>> identifier("Land Use"), identifier("class"), identifier("2nd"), identifier("order")
+    ('land_use', 'class_', 'column_2nd', 'order')
+    """
+
+    def rule(candidate: str) -> str:
+        # SQLAlchemy quotes what PostgreSQL reserves.
+        if candidate in taken:
+            return "taken"
+        sql_only = candidate in reserved.POSTGRESQL_RESERVED - reserved.KEYWORDS
+        return "" if sql_only else column_rule(candidate)
+
+    plain = re.sub(r"[^a-z0-9]+", "_", _ascii(name).lower()).strip("_")[:50].strip("_")
+    numbered = (f"column_{plain}_{number}".replace("__", "_") for number in range(2, 10_000))
+    return first_valid((name, plain, f"{plain}_", f"column_{plain or 1}", *numbered), rule)
+
+
+def schema_rule(value: str) -> str:
+    if value == "public":
+        return "is where tables are by default"
+    if value.startswith("pg_") or value == "information_schema":
+        return "names that begin with pg_, and information_schema, are PostgreSQL's own"
+    return (_identifier(value) or claim(value, reserved.NAMES)) if value else ""
 
 
 def index_rule(value: str) -> str:

@@ -137,7 +137,6 @@ TABLES: Claims = NAMES | {
     "is a device on Windows": DEVICES,
 }
 COLUMNS: Claims = NAMES | {
-    "is a column that every table has": words("id created_at updated_at"),
     "is a system column of PostgreSQL": SYSTEM_COLUMNS,
     "is a query parameter or a GeoJSON member of the service": words("""
         after all bbox bbox_crs count crs datetime distance f filter filter_crs filter_lang geometry

@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from parameters import (
     CHOICES,
     NAMES,
+    OPTIONAL,
     AttributesError,
     Problem,
     derived_names,
@@ -49,6 +50,10 @@ GOOD = {
     "index_name": "idx_facilities_location_gist",
     "index_predicate": "status = 'active'",
     "primary_key": "bigint",
+    "key_column": "id",
+    "timestamps": "yes",
+    "table_schema": "",
+    "read_only": "no",
     "output_format": "geojson",
     "pool_size": "10",
     "max_overflow": "5",
@@ -86,7 +91,7 @@ def test_good_parameters_have_no_problems() -> None:
 
 
 def test_parameters_of_a_later_version_may_be_missing() -> None:
-    assert problems({k: v for k, v in GOOD.items() if k not in {"deployment", "auth"}}) == []
+    assert problems({k: v for k, v in GOOD.items() if k not in OPTIONAL}) == []
 
 
 def test_private_variables_are_not_parameters() -> None:
@@ -105,7 +110,7 @@ def test_every_problem_is_found_at_once_in_the_order_of_the_parameters() -> None
 
 def test_missing_parameters_are_named() -> None:
     empty = problems({})
-    assert {p.parameter for p in empty} == set(NAMES) - {"deployment", "auth"}
+    assert {p.parameter for p in empty} == set(NAMES) - OPTIONAL
     assert settled({p.parameter: p.suggestion for p in empty})
 
 
@@ -133,6 +138,8 @@ ACCEPTED = {
     "srid": ["4326", "4979", "27700", "2263", "3031", "3857", "4277"],
     "index_name": ["IDX_Facilities", "größe$1", "_x", "i" * 63],
     "index_predicate": ["", "capacity > 3"],
+    "key_column": ["gid", "uuid", "x" * 47],
+    "table_schema": ["", "cadastre", "x" * 63],
     "pool_size": ["1", "92"],
     "max_overflow": ["0", "87"],
     "pool_timeout": ["1", "300"],
@@ -216,6 +223,10 @@ REFUSED = {
         ),
     ],
     "primary_key": ["serial"],
+    "key_column": ["", "a b", "Id", "created_at", "metadata", "x" * 64],
+    "timestamps": ["true"],
+    "table_schema": ["public", "pg_x", "information_schema", "Cadastre", "a.b", "user", "x" * 64],
+    "read_only": ["true"],
     "output_format": ["GeoJSON"],
     "pool_size": ["0", "98", "+5", "5.0", "\u0665", " 5", "", "-1", "1_0", "9" * 5000],
     "max_overflow": ["-1", "88", "97"],
