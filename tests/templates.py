@@ -10,7 +10,10 @@ from typing import Any
 from rendering import CACHES, TEMPLATE
 
 #: What a template is made of: whatever else lies in the folder does not belong to it.
-PARTS = ("cookiecutter.json", "hooks", "parameters", "{{cookiecutter.project_slug}}", "*.py")
+PARTS = (
+    *("cookiecutter.json", "*.py", "adoption", "hooks", "parameters", "table"),
+    "{{cookiecutter.project_slug}}",
+)
 
 #: A person for git, which asks for one, and nobody's settings but these.
 GIT = {
