@@ -107,8 +107,8 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
         Refused: The table, or the template, is not one for this project. The project is as it was.
     """
     asked = parsed(options.arguments, options.parameters)
-    if not (asked or options.found or sys.stdin.isatty()):
-        raise Refused(f"say what one row is: {EXAMPLE}")
+    if not (options.found or "resource_name" in asked or (not asked and sys.stdin.isatty())):
+        raise Refused(f"say what one row is, resource_name=…: {EXAMPLE}")
     record = recorded(project, None)
     package = record["parameters"]["package_name"]
     described = describe(project, package)
@@ -163,7 +163,7 @@ def parsed(arguments: str, parameters: Sequence[str]) -> dict[str, str]:
 def remembered(project: Path, record: dict[str, Any]) -> str:
     """Where the project was made from, if that is no path; cruft has a record of its own."""
     place = str(record["template"])
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(Refused, ValueError, KeyError):
         place = place or json.loads(read(project / ".cruft.json"))["template"]
     if not is_remote(place):
         raise Refused("the project was made from a folder. Say where the template is: TEMPLATE=…")
@@ -213,21 +213,26 @@ def another_version(source: str, seen: Sequence[str], version: str) -> str:
 
 def own_version(project: Path) -> str:
     """The version of the project's geotables; empty if it comes from an index of packages."""
-    with suppress(OSError):
+    with suppress(Refused):
         return read(project / "src/geotables/VERSION").decode().strip()
     return ""
 
 
 def version_of(template: Path) -> str:
     """The version of a template; empty for a folder that is none."""
-    return own_version(template / "{{cookiecutter.project_slug}}")
+    return own_version(source_of(template))
+
+
+def source_of(template: Path) -> Path:
+    """The folder of what a template renders, whose name is itself rendered."""
+    return next(template.glob("{*}"), template / "no folder")
 
 
 def fits(template: Path, project: Path, version: str) -> bool:
     """Whether a template can add tables, and its geotables is what the project's was made from."""
     if version_of(template) != version or not (template / "table/cookiecutter.json").exists():
         return False
-    folder = template / "{{cookiecutter.project_slug}}/src/geotables"
+    folder = source_of(template) / "src/geotables"
     hashes = {
         path.relative_to(folder.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
