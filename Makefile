@@ -8,7 +8,7 @@ PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
 
 # Not the rendered project's, which are Python only once they are rendered; the tests lint them.
-SOURCES = *.py parameters benchmarks scripts tests
+SOURCES = *.py parameters table/*.py benchmarks scripts tests
 # This is: it is copied as it is.
 GEOTABLES = "$(RENDERED)/src/geotables" "$(RENDERED)/tests/geotables"
 PARALLEL = --numprocesses auto --dist worksteal

@@ -1,17 +1,15 @@
 """One more table of a project: its parameters are those of a new project's table, and its names are beside those that are there."""
 
-import dataclasses
-import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from . import NAMES, Problem, derived_names, parse_attributes, problems, unknown
-from .columns import load_table
+from . import NAMES, PRIVATE, Problem, derived_names, problems, relation, unknown
 from .epsg import crs
 from .names import class_name, first_valid, index_rule, renamed, resource_rule, shown, table_rule
-from .reserved import Claims, claim, every
+from .reserved import Claims, claim
 
 _TEMPLATES = Path(__file__).parents[1]
 _MAIN, _TABLE = (
@@ -29,8 +27,8 @@ class Project:
     Attributes:
         parameters: Those of the project, such as the package's name.
         asked: What was asked for by name: cookiecutter leaves out what is no parameter, or not one of its choices.
-        tables: The tables of the models, each with its schema unless that is the default one.
-        relations: The names of the tables, of their indexes, and of the sequences of their keys.
+        relations: The names of the tables of the models, of their indexes, and of the sequences of their keys, each with its schema
+            unless that is the default one.
         collections: The names of the collections.
         modules: Names of the modules in `tables/`.
         tests: Names of the modules in `tests/`, without `test_`.
@@ -39,7 +37,6 @@ class Project:
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
-    tables: frozenset[str] = frozenset()
     relations: frozenset[str] = frozenset()
     collections: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
@@ -58,9 +55,9 @@ class Project:
 
 def load_project(text: str) -> Project:
     """The project of `_project`, a JSON object."""
-    members = json.loads(text)
-    sets = {each.name for each in dataclasses.fields(Project)} - {"parameters", "asked"}
-    return Project(**{n: frozenset(v) if n in sets else v for n, v in members.items()})
+    members: dict[str, Any] = json.loads(text)
+    names = {name: frozenset(value) for name, value in members.items() if isinstance(value, list)}
+    return Project(members.get("parameters", {}), members.get("asked", {}), **names)
 
 
 def defaults() -> dict[str, str]:
@@ -71,12 +68,14 @@ def defaults() -> dict[str, str]:
 
 def table_problems(context: Mapping[str, object], project: Project) -> list[str]:
     """What is wrong with the parameters of one more table, a line each."""
-    table = {n: f"{v}" for n, v in {**context, **project.asked}.items() if n in TABLE_NAMES}
-    private = {n: v for n, v in context.items() if n.startswith("_")}
-    found = [p for p in problems(private | defaults() | table) if p.parameter in TABLE_NAMES]
+    of_table = (*TABLE_NAMES, *PRIVATE)
+    values = defaults() | {name: f"{v}" for name, v in context.items() if name in of_table}
+    values |= {name: value for name, value in project.asked.items() if name in TABLE_NAMES}
+    found = [problem for problem in problems(values) if problem.parameter in of_table]
     wrong = {problem.parameter for problem in found}
-    found += [p for p in _clashes(private, table, project, wrong) if p.parameter not in wrong]
-    found.sort(key=lambda problem: TABLE_NAMES.index(problem.parameter))
+    if not wrong & {*PRIVATE, "read_only"}:
+        found += (each for each in _clashes(values, project) if each.parameter not in wrong)
+    found.sort(key=lambda problem: of_table.index(problem.parameter))
     return [*map(str, found), *_not_of_a_table(project.asked)]
 
 
@@ -90,54 +89,49 @@ def _not_of_a_table(asked: Mapping[str, str]) -> Iterator[str]:
             yield str(unknown(name, value, TABLE_NAMES))
 
 
-def _clashes(
-    private: Mapping[str, object], values: Mapping[str, str], project: Project, wrong: set[str]
-) -> Iterator[Problem]:
+def _clashes(values: Mapping[str, str], project: Project) -> Iterator[Problem]:
     """Names that the project has already."""
+    found = relation(values)
     noun, name, index = (values[n] for n in ("resource_name", "table_name", "index_name"))
-    relation = load_table(f"{private.get('_table', '')}")
-    schema = relation.schema or values.get("table_schema", "")
-    real = ".".join(filter(None, [schema, relation.name or name]))
+
+    def is_there(name: str) -> bool:
+        return ".".join(filter(None, [found.schema, name])) in project.relations
 
     def class_rule(noun: str) -> str:
         cls = class_name(noun)
-        taken = {cls, f"{cls}In", f"{cls}Out"} & project.classes
+        taken = project.classes & {cls, f"{cls}In", f"{cls}Out"}
         return f"its class would be {cls}, and the project has {min(taken)}" if taken else ""
+
+    def name_rule(name: str) -> str:
+        return table_rule(name) or claim(name, project.taken) or "taken" * is_there(name)
 
     if reason := class_rule(noun):
         free = first_valid(_numbered(noun), lambda n: resource_rule(n) or class_rule(n))
         yield Problem("resource_name", noun, reason, free)
 
-    def name_rule(candidate: str) -> str:
-        return table_rule(candidate) or claim(candidate, project.taken)
+    system = crs(values["srid"])
+    derived = derived_names(
+        name,
+        values["geometry_column"],
+        found.attributes,
+        geographic=system is not None and system.geographic,
+        key_column=values["key_column"],
+    )
+    # What an adopted table has beside its name is there already.
+    own = {found.name} if found.stated.adopted else {found.name, *derived}
+    reason = claim(name, project.taken)
+    if not reason and (taken := next(filter(is_there, sorted(own)), "")):
+        reason = f"the project has a table or an index {taken} already"
+    if reason:
+        yield Problem("table_name", name, reason, first_valid(_numbered(name), name_rule))
 
-    reason = f"'{real}' is a table of the project" if real in project.tables else ""
-    if reason := reason or claim(name, project.taken):
-        free = first_valid(_numbered(name), lambda n: name_rule(n) or _taken(n, project))
-        yield Problem("table_name", name, reason, free)
-    elif not (relation.adopted or wrong):
-        # The indexes of an adopted table are there already, under names that are its own.
-        system = crs(values["srid"])
-        names = derived_names(
-            name,
-            values["geometry_column"],
-            parse_attributes(values["attributes"]),
-            geographic=system is not None and system.geographic,
-        )
-        if taken := min(project.relations & {name, *names}, default=""):
-            free = first_valid(_numbered(name), lambda n: name_rule(n) or _taken(n, project))
-            yield Problem("table_name", name, f"the project has '{taken}' already", free)
-    if index in project.relations and not relation.adopted:
+    if is_there(index) and not found.stated.adopted:
         free = first_valid(
             renamed("idx_location_gist", "gist")(f"{index[:30]}_gist"),
-            lambda n: index_rule(n) or "taken" * (n in project.relations),
+            lambda name: index_rule(name) or "taken" * is_there(name),
         )
         yield Problem("index_name", index, "the project has a table or an index of this name", free)
 
 
 def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name[:30].rstrip('_')}_{number}" for number in range(2, 10_000))
-
-
-def _taken(name: str, project: Project) -> str:
-    return "taken" * (name in project.tables | project.relations)

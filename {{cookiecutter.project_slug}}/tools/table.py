@@ -53,13 +53,13 @@ relations = set()
 for table in metadata.tables.values():
     keys = [c.name for c in table.constraints if isinstance(c, sa.PrimaryKeyConstraint | sa.UniqueConstraint)]
     sequences = [f"{table.name}_{column.name}_seq" for column in table.columns]
-    relations |= {table.name, *sequences, *(index.name for index in table.indexes), *filter(None, keys)}
+    names = {table.name, *sequences, *(index.name for index in table.indexes), *keys} - {None}
+    relations |= {f"{table.schema}.{name}" if table.schema else name for name in names}
 scripts = ScriptDirectory.from_config(tables.MIGRATIONS.config())
 modules = [module for name, module in sys.modules.items() if f"{name}.".startswith(f"{package}.tables.")]
 print(json.dumps({
     "heads": sorted(scripts.get_heads()),
     "revisions": [script.revision for script in scripts.walk_revisions()],
-    "tables": sorted(metadata.tables),
     "relations": sorted(relations),
     "collections": [collection.name for collection in tables.COLLECTIONS],
     "classes": sorted(
