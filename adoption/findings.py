@@ -1,0 +1,1098 @@
+"""What of a relation is misaligned with a service on it, the worst first: why, the statement that fixes it, and what that costs.
+
+What a statement locks is in PostgreSQL's documentation: chapter 13.3 and the pages of CREATE INDEX, REINDEX and ALTER TABLE.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from parameters import DERIVED, epsg, reserved
+
+from .catalogue import Column, Geometry, Relation
+from .rows import CURVES, SURFACES, Rows, outside
+from .survey import Survey, repeats
+
+#: What is served as text beside, and what a client can write, by the name in pg_type.
+WRITABLE = frozenset(
+    {
+        *(
+            "int2",
+            "int4",
+            "int8",
+            "float4",
+            "float8",
+            "numeric",
+            "bool",
+            "text",
+            "varchar",
+            "bpchar",
+        ),
+        *("date", "timestamptz", "uuid", "json", "jsonb"),
+    }
+)
+
+#: Longer texts make a page of ten rows slow.
+LONG_TEXT = 1024**2
+
+CONCURRENT = (
+    "SHARE UPDATE EXCLUSIVE: reads and writes go on. It scans the table twice, waits for transactions that are open, and runs in"
+    " no transaction block; if it fails, it leaves an invalid index to drop"
+)
+BLOCKING = "SHARE: reads go on, writes wait until it is built"
+DROPPING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It waits for transactions that are open, and runs in no transaction block"
+REBUILDING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It runs in no transaction block"
+REWRITING = "ACCESS EXCLUSIVE: nobody reads or writes while the table and its indexes are written anew; that takes as much disk again"
+BRIEF = "ACCESS EXCLUSIVE, for a moment: it waits for transactions that are open, and others wait behind it (SET lock_timeout = '2s')"
+VALIDATING = "SHARE UPDATE EXCLUSIVE: reads and writes go on while it scans the table"
+UPDATING = "locks the rows that it changes until the end of the transaction, and writes each anew; do it in parts where they are many"
+READING = "reads the table"
+GRANTING = "changes the catalogue alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of SQL, and what it costs on a live table."""
+
+    sql: str
+    cost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something misaligned: what, why it matters to a service, and how to fix it."""
+
+    kind: str
+    what: str
+    why: str
+    statements: tuple[Statement, ...] = ()
+    #: Whether it keeps the relation from being served.
+    refused: bool = False
+    #: Patterns of the lines in which `check --database` says the same.
+    listed: tuple[str, ...] = ()
+
+
+Finder = Callable[[Survey], Iterator[Finding]]
+
+# -- What SQL says -------------------------------------------------------------------------------
+
+_TYPES = {
+    name.upper(): name
+    for name in (
+        *("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
+        *("GeometryCollection", "Geometry"),
+    )
+}
+_LINEAR = {
+    "CIRCULARSTRING": "LINESTRING",
+    "COMPOUNDCURVE": "LINESTRING",
+    "CURVEPOLYGON": "POLYGON",
+    "MULTICURVE": "MULTILINESTRING",
+    "MULTISURFACE": "MULTIPOLYGON",
+    "CURVE": "LINESTRING",
+    "SURFACE": "POLYGON",
+}
+
+
+def geometry_type(kind: str, dimension: int, srid: int | str) -> str:
+    """A column's type: `geometry(MultiPolygonZ,2193)`."""
+    return f"geometry({_TYPES[kind]}{'Z' if dimension == 3 else ''},{srid})"
+
+
+def quote(name: str) -> str:
+    """A name as SQL has it."""
+    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in reserved.POSTGRESQL_RESERVED
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def in_words(items: Sequence[str], limit: int = 6) -> str:
+    """Some names in a sentence."""
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
+
+
+def is_are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def alter_type(
+    survey: Survey, kind: str, dimension: int, srid: int | str, using: str = ""
+) -> Statement:
+    """Give the geometry column a type; that is refused as long as views select from it."""
+    relation, column = survey.relation, survey.column.sql
+    sql = f"ALTER TABLE {relation.sql} ALTER COLUMN {column} TYPE {geometry_type(kind, dimension, srid)}"
+    cost = REWRITING
+    if relation.dependents:
+        cost += f". {in_words(relation.dependents)}: drop what selects from it before, and make it again after"
+    return Statement(sql + (f" USING {using}" if using else ""), cost)
+
+
+def not_null(relation: Relation, column: str, label: str) -> tuple[Statement, ...]:
+    """Make a column NOT NULL without keeping others out while the table is scanned."""
+    table, check = relation.sql, quote(f"{label}_given"[:63])
+    return (
+        Statement(
+            f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
+            BRIEF,
+        ),
+        Statement(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}", VALIDATING),
+        Statement(
+            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
+            f"{BRIEF}. The CHECK spares it the scan",
+        ),
+        Statement(f"ALTER TABLE {table} DROP CONSTRAINT {check}", BRIEF),
+    )
+
+
+def create_index(
+    relation: Relation, name: str, key: str, condition: str = ""
+) -> tuple[Statement, ...]:
+    """Make a GiST index; of a partitioned table's none can be made concurrently, but those of its partitions can."""
+    where = f" WHERE {condition}" if condition else ""
+    index = f"USING gist ({key}){where}"
+    if relation.kind != "partitioned table":
+        return (
+            Statement(
+                f"CREATE INDEX CONCURRENTLY {quote(name)} ON {relation.sql} {index}", CONCURRENT
+            ),
+        )
+    schema = relation.sql.partition(".")[0]
+    statements = [
+        Statement(
+            f"CREATE INDEX {quote(name)} ON ONLY {relation.sql} {index}",
+            "SHARE, for a moment: it is of no rows yet",
+        )
+    ]
+    for number, partition in enumerate(relation.partitions, 1):
+        own = quote(f"{name[:57]}_p{number}")
+        # An index is made in the schema of its table.
+        place = partition.partition(".")[0]
+        statements += [
+            Statement(f"CREATE INDEX CONCURRENTLY {own} ON {partition} {index}", CONCURRENT),
+            Statement(f"ALTER INDEX {schema}.{quote(name)} ATTACH PARTITION {place}.{own}", BRIEF),
+        ]
+    return tuple(statements)
+
+
+def primary_key(relation: Relation, column: Column) -> tuple[Statement, ...]:
+    """Make a column the primary key of a live table."""
+    label = f"{relation.name[:50]}_pkey"
+    name = quote(label)
+    if relation.kind == "partitioned table":
+        return (Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY ({column.sql})", REWRITING),)
+    steps = [
+        Statement(
+            f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {relation.sql} ({column.sql})", CONCURRENT
+        )
+    ]
+    if column.nullable:
+        steps += not_null(relation, column.sql, f"{relation.name[:30]}_{column.name[:20]}")
+    added = f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {name}"
+    return (*steps, Statement(added, BRIEF))
+
+
+# -- What cannot be served -----------------------------------------------------------------------
+
+
+def _versions(survey: Survey) -> Iterator[Finding]:
+    server = survey.relation.server
+    oldest, postgis = DERIVED["__oldest_postgresql"], DERIVED["__oldest_postgis"]
+    if server.postgresql < int(oldest) * 10000:
+        yield Finding(
+            "old-postgresql",
+            f"the server is PostgreSQL {server.version}",
+            f"the service needs {oldest} or later: pg_upgrade, or restore a dump on a newer server",
+            refused=True,
+        )
+    if _numbers(server.postgis) < _numbers(postgis):
+        yield Finding(
+            "old-postgis",
+            f"the database has PostGIS {server.postgis}",
+            f"the service needs {postgis} or later",
+            (
+                Statement(
+                    "ALTER EXTENSION postgis UPDATE",
+                    "ACCESS EXCLUSIVE on PostGIS's own tables; its functions are replaced at once. A newer PostGIS has to be installed on the server",
+                ),
+            ),
+            refused=True,
+        )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
+
+
+def _search_path(survey: Survey) -> Iterator[Finding]:
+    server = survey.relation.server
+    if not server.postgis_visible:
+        path = f"{server.search_path}, {server.postgis_schema}"
+        yield Finding(
+            "postgis-not-on-path",
+            f"PostGIS is in the schema {server.postgis_schema}, which is not on the search path ({server.search_path})",
+            "the service calls ST_Transform and others without a schema, and would not find them",
+            (
+                Statement(
+                    f"ALTER DATABASE {quote(server.database)} SET search_path = {path}",
+                    f"{GRANTING}, for sessions that begin afterwards",
+                ),
+            ),
+            refused=True,
+        )
+
+
+def _cannot_read(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    role, schema = quote(relation.server.role), quote(relation.schema)
+    statements = []
+    if "USAGE" in relation.lacking:
+        statements.append(Statement(f"GRANT USAGE ON SCHEMA {schema} TO {role}", GRANTING))
+    if "SELECT" in relation.lacking:
+        statements.append(Statement(f"GRANT SELECT ON {relation.sql} TO {role}", GRANTING))
+    if statements:
+        yield Finding(
+            "cannot-read",
+            f"the role {relation.server.role} may not read it",
+            "a service with this role would answer every request with an error, and its rows cannot be looked at",
+            tuple(statements),
+            refused=True,
+        )
+    elif survey.rows.unknown:
+        yield Finding(
+            "unread",
+            f"no row could be looked at: {survey.rows.unknown}",
+            "what its rows hold is not known, and the service would fail on them in the same way",
+            refused=not survey.rows.unknown.startswith("reading"),
+        )
+
+
+def _no_geometry(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    if survey.geometry is not None:
+        return
+    if relation.geometries:
+        geography = relation.geometries[0]
+        others = ", ".join(each.sql for each in relation.every if each.name != geography.name)
+        limits = geography.declared.partition("(")[2] or "Geometry,4326)"
+        view = f"{quote(relation.schema)}.{quote(f'{relation.name[:50]}_geometry')}"
+        yield Finding(
+            "geography",
+            f"its column {geography.name} is geography, and there is no geometry",
+            "tiles, boxes and other CRSs are of geometry. A view can be adopted, with KEY= where it is needed; or add a geometry"
+            " column",
+            (
+                Statement(
+                    f"CREATE VIEW {view} AS SELECT {others}{', ' if others else ''}{geography.sql}::geometry({limits} AS geom FROM {relation.sql}",
+                    "locks nothing that readers or writers need",
+                ),
+            ),
+            refused=True,
+        )
+        return
+    given = f" called {survey.wanted}" if survey.wanted else ""
+    listed = ", ".join(each.name for each in relation.columns)
+    yield Finding(
+        "no-geometry",
+        f"it has no geometry column{given}: its columns are {listed}",
+        "a collection is served by its geometry: on the map, in boxes and tiles",
+        refused=True,
+    )
+
+
+def _key(survey: Survey) -> Iterator[Finding]:
+    """No column tells the rows apart, or the one that was named does not."""
+    relation, key = survey.relation, survey.key
+    if key.column is not None:
+        return
+    candidates = [each.column for each in key.candidates]
+    if key.composite and relation.kind == "partitioned table":
+        kind, what = (
+            "composite-key",
+            f"its primary key is of several columns: {', '.join(key.composite)}",
+        )
+        advice = f"on a partitioned table one of them may be named: KEY={candidates[0] if candidates else key.composite[0]}"
+    elif key.composite:
+        kind, what = (
+            "composite-key",
+            f"its primary key is of several columns: {', '.join(key.composite)}",
+        )
+        advice = "a column of its own can be the key, and the columns of now stay unique"
+    elif relation.is_table:
+        kind, what, advice = (
+            "no-key",
+            "it has no primary key",
+            "add one, or name a column that tells its rows apart",
+        )
+    else:
+        kind, what, advice = (
+            "no-key",
+            f"no column of the {relation.kind} is known to tell its rows apart",
+            "name one that does",
+        )
+    if key.refusal:
+        what = key.refusal
+    listed = f"KEY={candidates[0]}" if candidates else ""
+    if candidates:
+        first = key.candidates[0]
+        whole = "all" if first.complete else "a sample of"
+        advice += f". In {whole} {first.read:,} rows these have no NULL and no value twice: {in_words(candidates)} ({listed})"
+    for near in key.repeating:
+        advice += f". {near.column} does not: {repeats(near)}"
+    statements: tuple[Statement, ...] = ()
+    if relation.is_table and not (key.composite and relation.kind == "partitioned table"):
+        best = relation.column(candidates[0]) if candidates else None
+        if best is not None and not key.composite:
+            statements = primary_key(relation, best)
+        else:
+            new = "id" if relation.column("id") is None else "row_id"
+            suffix = "" if key.composite else " PRIMARY KEY"
+            unique = " UNIQUE" if key.composite else ""
+            statements = (
+                Statement(
+                    f"ALTER TABLE {relation.sql} ADD COLUMN {new} bigint GENERATED BY DEFAULT AS IDENTITY{suffix}{unique}",
+                    REWRITING,
+                ),
+            )
+            if key.composite:
+                advice += f"; then KEY={new}"
+    yield Finding(
+        kind,
+        what,
+        f"each row has an address of its own (/items/<key>), and pages go on after the last one's key. {advice}",
+        statements,
+        refused=True,
+    )
+
+
+def _refused_crs(survey: Survey) -> Iterator[Finding]:
+    """Rows without a CRS, of several, or of one that the service does not know."""
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    srids = rows.numbers("srid")
+    given = survey.given_srid if not epsg.why_refused(survey.given_srid) else ""
+    if survey.srid and not (reason := epsg.why_refused(f"{survey.srid}")):
+        return
+    kind = survey.type if survey.type in _TYPES else "GEOMETRY"
+    if survey.srid:
+        target = next(
+            code for code in epsg.srid_candidates(f"{survey.srid}") if not epsg.why_refused(code)
+        )
+        yield Finding(
+            "refused-crs",
+            f"it stores SRID {survey.srid}: {reason}",
+            "where its coordinates are right, and how they become GeoJSON, is not known. A view that transforms them can be"
+            " adopted as well",
+            (
+                alter_type(
+                    survey, kind, survey.dimension, target, f"ST_Transform({column.sql}, {target})"
+                ),
+            ),
+            refused=True,
+        )
+        return
+    known = {srid: count for srid, count in srids.items() if srid}
+    usable = [srid for srid in known if not epsg.why_refused(f"{srid}")]
+    target = given or (f"{usable[0]}" if usable else _degrees(rows) or "<SRID>")
+    if len(known) + (0 in srids) > 1:
+        numbers = "; ".join(f"SRID {srid}: {count:,}" for srid, count in srids.items())
+        steps = []
+        if others := [srid for srid in known if f"{srid}" != target]:
+            listed = ", ".join(map(str, sorted(others)))
+            steps.append(
+                Statement(
+                    f"UPDATE {relation.sql} SET {column.sql} = ST_Transform({column.sql}, {target})"
+                    f" WHERE ST_SRID({column.sql}) IN ({listed})",
+                    UPDATING,
+                )
+            )
+        if 0 in srids:
+            steps.append(
+                Statement(
+                    f"UPDATE {relation.sql} SET {column.sql} = ST_SetSRID({column.sql}, {target})"
+                    f" WHERE ST_SRID({column.sql}) = 0",
+                    f"{UPDATING}. It says what they are, and moves nothing: look where they are first",
+                )
+            )
+        steps.append(alter_type(survey, kind, survey.dimension, target))
+        yield Finding(
+            "mixed-srid",
+            f"its rows are of several CRSs: {numbers}",
+            "PostGIS compares none with another: the first search in a box would be an error",
+            tuple(steps),
+            refused=True,
+        )
+        return
+    if not srids and not given:
+        what = "its geometry column states no SRID, and has no row that does"
+    else:
+        what = f"its geometries have SRID 0: {rows.of(srids.get(0, 0))}"
+    advice = ""
+    if target == "<SRID>":
+        advice = (
+            '. COOKIECUTTER_ARGS="srid=2193", with the right number, writes it into the statement'
+        )
+    yield Finding(
+        "srid-0",
+        what,
+        f"nobody can tell where on the Earth they are; only who made them knows their CRS{advice}",
+        (
+            alter_type(
+                survey, kind, survey.dimension, target, f"ST_SetSRID({column.sql}, {target})"
+            ),
+        ),
+        refused=True,
+    )
+
+
+def _degrees(rows: Rows) -> str:
+    """4326 where all coordinates may be degrees, which those of a projected CRS hardly ever all are."""
+    extents = [group.extent for group in rows.groups if group.extent]
+    world = all(
+        xmin >= -180 and xmax <= 180 and ymin >= -90 and ymax <= 90
+        for xmin, ymin, xmax, ymax in extents
+    )
+    return "4326" if extents and world else ""
+
+
+def _target_srid(survey: Survey) -> int | str:
+    return survey.srid or survey.given_srid or "<SRID>"
+
+
+def _measures(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    measured = rows.counted(has_m=True)
+    if not (column.has_m or measured):
+        return
+    has_z = any(group.has_z for group in rows.groups if group.has_m) or column.dimension == 4
+    function = "ST_Force3DZ" if has_z else "ST_Force2D"
+    dimension = 3 if has_z else 2
+    if column.typed and column.has_m:
+        kind = column.type if column.type in _TYPES else "GEOMETRY"
+        statement = alter_type(
+            survey, kind, dimension, _target_srid(survey), f"{function}({column.sql})"
+        )
+    else:
+        statement = Statement(
+            f"UPDATE {relation.sql} SET {column.sql} = {function}({column.sql}) WHERE ST_Zmflag({column.sql}) IN (1, 3)",
+            UPDATING,
+        )
+    yield Finding(
+        "measures",
+        f"its coordinates have measures (M): {rows.of(measured)}",
+        f"GeoJSON has none, and a row that is read and written back would lose its own. A view that selects {function}({column.sql})"
+        " can be adopted as well",
+        (statement,),
+        refused=True,
+    )
+
+
+def _mixed_dimensions(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    high, flat = rows.counted(has_z=True), rows.counted(has_z=False)
+    if not (high and flat):
+        return
+    function, flag = ("ST_Force3DZ", 0) if high > flat else ("ST_Force2D", 2)
+    yield Finding(
+        "mixed-dimensions",
+        f"{rows.of(high)} have heights, and {flat:,} {'has' if flat == 1 else 'have'} none",
+        "a collection has two coordinates or three. ST_Force2D drops heights; ST_Force3DZ makes missing ones 0",
+        (
+            Statement(
+                f"UPDATE {relation.sql} SET {column.sql} = {function}({column.sql}) WHERE ST_Zmflag({column.sql}) = {flag}",
+                UPDATING,
+            ),
+        ),
+        refused=True,
+    )
+
+
+def _curves(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    numbers = rows.numbers("type")
+    arcs = [kind for kind in numbers if kind in CURVES]
+    if arcs or column.type in CURVES or column.type in ("CURVE", "SURFACE"):
+        count = sum(numbers[kind] for kind in arcs)
+        if column.typed and column.type != "GEOMETRY":
+            linear = _LINEAR.get(column.type, "GEOMETRY")
+            statement = alter_type(
+                survey,
+                linear,
+                survey.dimension,
+                _target_srid(survey),
+                f"ST_CurveToLine({column.sql})",
+            )
+        else:
+            kinds = ", ".join(f"'{kind}'" for kind in arcs)
+            statement = Statement(
+                f"UPDATE {relation.sql} SET {column.sql} = ST_CurveToLine({column.sql})"
+                f" WHERE GeometryType({column.sql}) IN ({kinds})",
+                UPDATING,
+            )
+        yield Finding(
+            "curves",
+            f"{rows.of(count)} {is_are(count)} curved: {in_words(arcs or [column.type])}",
+            "GeoJSON has straight lines only: an answer with such a row would be an error. A view that selects"
+            f" ST_CurveToLine({column.sql}) can be adopted as well",
+            (statement,),
+            refused=True,
+        )
+    surfaces = [kind for kind in numbers if kind in SURFACES]
+    if surfaces or column.type in SURFACES:
+        count = sum(numbers[kind] for kind in surfaces)
+        kinds = ", ".join(f"'{kind}'" for kind in surfaces or [column.type])
+        yield Finding(
+            "surfaces",
+            f"{rows.of(count)} {is_are(count)} {in_words(surfaces or [column.type])}",
+            "GeoJSON has no such type: an answer with such a row would be an error",
+            (
+                Statement(
+                    f"SELECT * FROM {relation.sql} WHERE GeometryType({column.sql}) IN ({kinds})",
+                    f"{READING}: these have to go into a table of their own",
+                ),
+            ),
+            refused=True,
+        )
+
+
+# -- What is served as it is, but worth knowing --------------------------------------------------
+
+
+def _outside(survey: Survey) -> Iterator[Finding]:
+    count = survey.rows.outside
+    if not count:
+        return
+    crs = epsg.crs(survey.srid)
+    assert crs is not None
+    where = outside(survey.relation, survey.column.sql, survey.srid)
+    x = f"x {crs.extent.xmin:.10g} to {crs.extent.xmax:.10g}, y {crs.extent.ymin:.10g} to {crs.extent.ymax:.10g}"
+    listing = _listing(survey)
+    yield Finding(
+        "outside",
+        f"{survey.rows.of(count)} {is_are(count)} outside of the area of EPSG:{survey.srid} ({crs.name}): {x}",
+        "where the projection cannot be undone, every answer that holds such a row is an error. Often they are in another CRS, or"
+        " latitude stands before longitude; correct these, or move them out",
+        (Statement(f"SELECT {listing} FROM {survey.relation.sql} WHERE {where}", READING),),
+    )
+
+
+def _listing(survey: Survey) -> str:
+    key = f"{survey.key.column.sql}, " if survey.key.column else ""
+    return f"{key}ST_AsText({survey.column.sql})"
+
+
+def _no_index(survey: Survey) -> Iterator[Finding]:
+    relation, column = survey.relation, survey.column
+    if relation.kind in ("view", "foreign table") or survey.spatial_indexes:
+        return
+    if any(not each.valid and each.columns == (column.name,) for each in relation.indexes):
+        # It has to be built anew, as another finding says.
+        return
+    others = [each for each in relation.indexes if column.name in each.columns and each.valid]
+    has = ""
+    if others:
+        methods = in_words([f"{each.name} ({each.method})" for each in others])
+        has = f"; {methods} {is_are(len(others))} none that boxes in two dimensions use"
+    size = f"{relation.estimate:,} rows" if relation.estimate > 0 else "the table"
+    yield Finding(
+        "no-index",
+        f"no GiST index has {column.name}{has}",
+        f"each search in a box, each tile and each extent reads {size} from end to end",
+        create_index(relation, survey.index_name, column.sql),
+        listed=(r"add index", rf"has no index {re.escape(survey.index_name)}"),
+    )
+
+
+def _invalid_indexes(survey: Survey) -> Iterator[Finding]:
+    for index in survey.relation.indexes:
+        if index.valid:
+            continue
+        name = index.sql
+        if survey.relation.kind == "partitioned table":
+            statement = Statement(
+                f"DROP INDEX {name}",
+                f"{BRIEF}. Make it again after: a partition has no index that belongs to it",
+            )
+        else:
+            statement = Statement(f"REINDEX INDEX CONCURRENTLY {name}", REBUILDING)
+        yield Finding(
+            "invalid-index",
+            f"the index {index.name} is not valid: a CREATE INDEX CONCURRENTLY that failed left it",
+            "no search uses it, and every write keeps it up",
+            (statement,),
+            listed=(re.escape(index.name),),
+        )
+
+
+def _partial_index(survey: Survey) -> Iterator[Finding]:
+    relation, column, found = survey.relation, survey.column, survey.spatial_indexes
+    if not found or not found[0].predicate:
+        return
+    condition = found[0].predicate
+    name = quote(f"{relation.name[:50]}_{column.name[:8]}_all")
+    yield Finding(
+        "partial-index",
+        f"the only GiST index, {found[0].name}, is partial: WHERE {condition}",
+        "what searches find has to be in an index: where the service states this condition, lists, tiles and counts are of its rows"
+        " alone, and only a key reaches the others. With an index of all rows, adopt it again",
+        create_index(relation, name.strip('"'), column.sql),
+        listed=(re.escape(found[0].name),),
+    )
+
+
+def _several_indexes(survey: Survey) -> Iterator[Finding]:
+    relation, found = survey.relation, survey.spatial_indexes
+    for index in found[1:]:
+        if index.constraint:
+            continue
+        dropped = (
+            Statement(f"DROP INDEX {index.sql}", BRIEF)
+            if relation.kind == "partitioned table"
+            else Statement(f"DROP INDEX CONCURRENTLY {index.sql}", DROPPING)
+        )
+        partial = f" (WHERE {index.predicate})" if index.predicate else ""
+        yield Finding(
+            "several-indexes",
+            f"{index.name}{partial} is a GiST index on {survey.column.name} beside {found[0].name}",
+            "every write keeps up both, and searches use one",
+            (dropped,),
+            listed=(re.escape(index.name),),
+        )
+
+
+def _no_geography_index(survey: Survey) -> Iterator[Finding]:
+    relation, column, crs = survey.relation, survey.column, epsg.crs(survey.srid)
+    if relation.kind in ("view", "foreign table") or crs is None or not crs.geographic:
+        return
+    condition = survey.predicate
+    if any(each.predicate == condition for each in survey.geography_indexes):
+        return
+    name = survey.geography_index_name
+    yield Finding(
+        "no-geography-index",
+        f"no GiST index has {column.name} as geography",
+        "/nearby measures in metres on the spheroid; an index in degrees does not help it",
+        create_index(
+            relation,
+            name,
+            f"({column.sql}::geography)",
+            condition.removeprefix("(").removesuffix(")") if condition else "",
+        ),
+        listed=("add index", rf"has no index {re.escape(name)}"),
+    )
+
+
+def _has_strange(survey: Survey) -> bool:
+    """Whether there are geometries that the service does not know, of which other findings say what to do."""
+    return any(
+        group.type in CURVES | SURFACES or group.has_m or group.has_z != (survey.dimension == 3)
+        for group in survey.rows.groups
+    )
+
+
+def _untyped(survey: Survey) -> Iterator[Finding]:
+    """The column does not say what is in it, or less than all of its rows do."""
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    if not relation.is_table or epsg.why_refused(f"{survey.srid}") or _has_strange(survey):
+        return
+    kind, dimension = survey.type, survey.dimension
+    narrower = kind != column.type
+    types = rows.numbers("type")
+    if column.typed and column.srid and not narrower:
+        return
+    by_check = not column.typed and column.srid
+    stated = "a CHECK states it" if by_check else f"its type is {column.declared}"
+    found = in_words([f"{count:,} {name}" for name, count in types.items()]) or "no row"
+    steps: list[Statement] = []
+    if by_check:
+        checks = [
+            each.sql
+            for each in relation.constraints
+            if each.kind == "c" and each.columns == (column.name,)
+        ]
+        steps += [
+            Statement(f"ALTER TABLE {relation.sql} DROP CONSTRAINT {name}", BRIEF)
+            for name in checks
+        ]
+    # The checks are no longer needed once the type says the same.
+    steps.insert(0, alter_type(survey, kind, dimension, survey.srid))
+    yield Finding(
+        "untyped",
+        f"{column.name} is not declared as {geometry_type(kind, dimension, survey.srid)}: {stated}, and it has {found}"
+        + ("" if rows.complete else " (in a sample)"),
+        "the next program that writes may store another CRS or another type, and every search after that is an error",
+        tuple(steps),
+        listed=(
+            rf"{re.escape(column.name)}: its (geometry type|SRID|dimension)",
+            rf"modify type.*{re.escape(column.name)}",
+            rf"column {re.escape(column.name)} is",
+            r"the model has no constraint enforce_",
+        ),
+    )
+
+
+def _mixed_types(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    types = rows.numbers("type")
+    if survey.type != "GEOMETRY" or len(types) < 2 or not survey.srid or _has_strange(survey):
+        return
+    found = in_words([f"{count:,} {name}" for name, count in types.items()])
+    most = max(types, key=lambda name: (types[name], name.startswith("MULTI")))
+    family = most.removeprefix("MULTI")
+    steps: tuple[Statement, ...] = ()
+    if set(types) == {family, f"MULTI{family}"}:
+        steps = (
+            Statement(
+                f"UPDATE {relation.sql} SET {column.sql} = ST_Multi({column.sql}) WHERE GeometryType({column.sql}) = '{family}'",
+                UPDATING,
+            ),
+            alter_type(survey, f"MULTI{family}", survey.dimension, survey.srid),
+        )
+    elif relation.is_table:
+        steps = (
+            Statement(
+                f"SELECT {_listing(survey)} FROM {relation.sql} WHERE GeometryType({column.sql}) <> '{most}'",
+                READING,
+            ),
+        )
+    yield Finding(
+        "mixed-types",
+        f"its geometries are of several types: {found}{'' if rows.complete else ' (in a sample)'}",
+        "it is served as GEOMETRY: QGIS and GDAL open it as a layer for each type, and clients may send any",
+        steps if relation.is_table else (),
+    )
+
+
+def _invalid(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    count = sum(group.invalid for group in rows.groups)
+    if not count:
+        return
+    valid = f"ST_MakeValid({column.sql})"
+    if survey.type in ("POLYGON", "MULTIPOLYGON"):
+        # It may give lines and points beside areas; what a column of polygons takes are areas.
+        valid = f"ST_CollectionExtract({valid}, 3)"
+    if survey.type == "MULTIPOLYGON":
+        valid = f"ST_Multi({valid})"
+    condition = f"NOT ST_IsValid({column.sql})"
+    statements: tuple[Statement, ...] = (
+        Statement(
+            f"SELECT {_listing(survey)}, ST_IsValidReason({column.sql}) FROM {relation.sql} WHERE {condition}",
+            READING,
+        ),
+    )
+    if relation.is_table:
+        if survey.type == "POLYGON":
+            # A bow tie becomes two areas, which the column does not take.
+            condition += f" AND ST_NumGeometries({valid}) = 1"
+            valid = f"ST_GeometryN({valid}, 1)"
+        statements += (
+            Statement(
+                f"UPDATE {relation.sql} SET {column.sql} = {valid} WHERE {condition}", UPDATING
+            ),
+        )
+    more = (
+        ". What falls into several parts needs a MULTIPOLYGON column"
+        if survey.type == "POLYGON"
+        else ""
+    )
+    yield Finding(
+        "invalid-geometry",
+        f"{rows.of(count)} {is_are(count)} not valid: rings that cross themselves, and the like",
+        f"filters and clips on them may be an error, or wrong; a client cannot write them back{more}",
+        statements,
+    )
+
+
+def _empty(survey: Survey) -> Iterator[Finding]:
+    relation, column = survey.relation, survey.column
+    count = sum(group.empty for group in survey.rows.groups)
+    if not count:
+        return
+    statement = Statement(
+        f"SELECT {_listing(survey)} FROM {relation.sql} WHERE ST_IsEmpty({column.sql})", READING
+    )
+    if relation.is_table and column.nullable:
+        statement = Statement(
+            f"UPDATE {relation.sql} SET {column.sql} = NULL WHERE ST_IsEmpty({column.sql})",
+            UPDATING,
+        )
+    yield Finding(
+        "empty-geometry",
+        f"{survey.rows.of(count)} {is_are(count)} empty",
+        "an empty geometry is nowhere: no search and no map has it, and a client cannot write it back",
+        (statement,),
+    )
+
+
+def _nulls(survey: Survey) -> Iterator[Finding]:
+    relation, column, rows = survey.relation, survey.column, survey.rows
+    if rows.nulls:
+        key = survey.key.column.sql if survey.key.column else "*"
+        yield Finding(
+            "null-geometry",
+            f"{rows.of(rows.nulls)} {'has' if rows.nulls == 1 else 'have'} no geometry",
+            "they are in lists, with null, and on no map and in no search",
+            (Statement(f"SELECT {key} FROM {relation.sql} WHERE {column.sql} IS NULL", READING),),
+        )
+
+
+def _weak_key(survey: Survey) -> Iterator[Finding]:
+    """A key that nothing in the database keeps unique, or no primary key does."""
+    relation, key = survey.relation, survey.key
+    if key.column is None or key.how in ("", "primary key"):
+        return
+    name, checked = key.column.name, key.checked
+    compared = ""
+    if checked is not None:
+        whole = "all" if checked.complete else "a sample of"
+        compared = f": in {whole} {checked.read:,} rows it has no NULL and no value twice"
+    listed = (rf"constraint pk_|PrimaryKey|{re.escape(name)}", "modify nullable")
+    if key.how == "view":
+        yield Finding(
+            "key-of-view",
+            f"its rows are told apart by {name}, the primary key of {key.table}{compared}",
+            "a join that repeats it later would make pages and edits ambiguous",
+        )
+    elif not relation.is_table:
+        kept = f", which the index {key.index} keeps unique" if key.index else compared
+        yield Finding(
+            "key-of-view",
+            f"its rows are told apart by {name}{kept}",
+            "a second row of the same key would never be shown alone",
+        )
+    elif key.how == "unique index":
+        composite = (
+            f"its primary key is of several columns ({', '.join(key.composite)}), and "
+            if key.composite
+            else ""
+        )
+        steps: tuple[Statement, ...] = ()
+        if not key.composite:
+            label = quote(key.index)
+            steps = (
+                Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {label}", BRIEF),
+            )
+        yield Finding(
+            "no-primary-key",
+            f"{composite}its rows are told apart by {name}, which the index {key.index} keeps unique",
+            "it is served; a primary key says the same to every other program",
+            steps
+            if not any(each.name == key.index and each.constraint for each in relation.indexes)
+            else (),
+            listed=listed,
+        )
+    elif relation.kind == "partitioned table":
+        yield Finding(
+            "key-not-kept",
+            f"{name} is one column of the primary key ({', '.join(key.composite)}){compared}"
+            if key.composite
+            else f"nothing keeps {name} unique{compared}",
+            f"no index can keep {name} unique across partitions: two rows with the same one would be one address",
+            listed=listed,
+        )
+    else:
+        yield Finding(
+            "key-not-kept",
+            f"nothing keeps {name} unique{compared}",
+            "two rows with the same one would be one address, and be changed and deleted together",
+            primary_key(relation, key.column) if not key.composite else (),
+            listed=listed,
+        )
+
+
+def _read_only(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    if not relation.is_table:
+        yield Finding(
+            "read-only",
+            f"it is a {relation.kind}, and served read-only",
+            "rows are changed in what it is made of",
+        )
+        return
+    for column in blocking(survey):
+        yield Finding(
+            "not-writable",
+            f"{column.name} ({column.type}) is NOT NULL and has no default, and clients cannot write that type: it is served read-only",
+            "no row could be created. With a default, or without NOT NULL, rows can",
+            (
+                Statement(
+                    f"ALTER TABLE {relation.sql} ALTER COLUMN {column.sql} DROP NOT NULL", BRIEF
+                ),
+            ),
+        )
+
+
+def blocking(survey: Survey) -> list[Column | Geometry]:
+    """The columns that have to be given a value, and that clients cannot write."""
+    key = survey.key.column.name if survey.key.column else ""
+    return [
+        each
+        for each in survey.relation.every
+        if not each.is_filled
+        and each.base not in WRITABLE
+        and each != survey.geometry
+        and each.name != key
+    ]
+
+
+def _no_privilege(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    lacking = [each for each in ("INSERT", "UPDATE", "DELETE") if each in relation.lacking]
+    if not relation.is_table or blocking(survey) or not (lacking or relation.closed_sequences):
+        return
+    role = quote(relation.server.role)
+    steps = []
+    if lacking:
+        steps.append(Statement(f"GRANT {', '.join(lacking)} ON {relation.sql} TO {role}", GRANTING))
+    steps += [
+        Statement(f"GRANT USAGE ON SEQUENCE {name} TO {role}", GRANTING)
+        for name in relation.closed_sequences
+    ]
+    yield Finding(
+        "cannot-write",
+        f"the role {relation.server.role} lacks {', '.join([*lacking, *(f'USAGE on {each}' for each in relation.closed_sequences)])}",
+        "a service with this role answers writes with an error. Give the service another role, grant these, or adopt it with"
+        ' COOKIECUTTER_ARGS="read_only=yes"',
+        tuple(steps),
+    )
+
+
+def _rules(survey: Survey) -> Iterator[Finding]:
+    if not survey.relation.is_table:
+        return
+    for name, is_instead in survey.relation.rules:
+        yield Finding(
+            "rule",
+            f"the rule {name} does {'something else instead of' if is_instead else 'more than'} what a statement says",
+            "a write may be answered as done and change nothing"
+            if is_instead
+            else "a write changes more than the service sees",
+            (Statement(f"DROP RULE {quote(name)} ON {survey.relation.sql}", BRIEF),),
+            listed=(rf"the rule {re.escape(name)} ",),
+        )
+
+
+def _unlogged(survey: Survey) -> Iterator[Finding]:
+    if survey.relation.unlogged:
+        yield Finding(
+            "unlogged",
+            "it is unlogged",
+            "it is empty after a crash, and replicas do not have it",
+            (Statement(f"ALTER TABLE {survey.relation.sql} SET LOGGED", REWRITING),),
+            listed=("UNLOGGED",),
+        )
+
+
+def _watched(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    if relation.secured:
+        exempt = (
+            f"{relation.server.role} is exempt: this report is of all rows"
+            if relation.exempt
+            else f"this report is of the rows that {relation.server.role} sees"
+        )
+        yield Finding(
+            "row-level-security",
+            f"row-level security is on ({exempt})",
+            "what is listed, counted and changed depends on the policies of the service's role",
+        )
+    if relation.triggers:
+        names_ = in_words(relation.triggers)
+        yield Finding(
+            "triggers",
+            f"it has {'a trigger' if len(relation.triggers) == 1 else 'triggers'}: {names_}",
+            "what a client writes may be changed or refused; the answer has the row as it is stored",
+        )
+    if relation.partition_of:
+        yield Finding(
+            "partition",
+            f"it is a partition of {relation.partition_of}",
+            f"the other partitions' rows are not in it: TABLE={relation.partition_of} has all",
+        )
+    if relation.children:
+        yield Finding(
+            "inherited",
+            f"tables inherit from it: {in_words(relation.children)}",
+            "their rows are in its answers, and its primary key is not kept across them",
+        )
+
+
+def _unstated(survey: Survey) -> Iterator[Finding]:
+    """Constraints that a model does not state."""
+    relation = survey.relation
+    for each in relation.constraints:
+        if each.kind == "f":
+            yield Finding(
+                "foreign-key",
+                f"{each.name}: {each.definition}",
+                "the database keeps it, and a row that breaks it is refused. The model does not state it, since the other table is"
+                " not the service's: state it once both are",
+                listed=("remove fk", re.escape(each.name)),
+            )
+        elif each.kind == "x" or (each.kind == "u" and each.special):
+            yield Finding(
+                "unstated-constraint",
+                f"{each.name}: {each.definition}",
+                "the database keeps it; the model does not state it",
+                listed=(re.escape(each.name),),
+            )
+
+
+def _as_text(survey: Survey) -> Iterator[Finding]:
+    relation = survey.relation
+    columns = [each for each in relation.columns if each.base not in WRITABLE]
+    others = [each for each in relation.geometries if each != survey.geometry]
+    shown = [f"{each.name} ({each.type})" for each in columns]
+    shown += [f"{each.name} ({each.declared})" for each in others]
+    if shown:
+        yield Finding(
+            "as-text",
+            f"shown and filtered as text, and not written: {in_words(shown, 40)}",
+            "no type of JSON stands for theirs",
+        )
+    served = [each.name for each in others if each.base == "geometry"]
+    if served:
+        yield Finding(
+            "several-geometries",
+            f"{survey.column.name} is served, of several geometry columns",
+            f'a collection has one geometry. COOKIECUTTER_ARGS="geometry_column={served[0]}" serves that instead',
+        )
+
+
+def _long_texts(survey: Survey) -> Iterator[Finding]:
+    for name, length in survey.rows.longest.items():
+        if length > LONG_TEXT:
+            yield Finding(
+                "long-text",
+                f"{name} has up to {length:,} bytes in a row",
+                "each page of a list carries it: leave it out of the schema of what is returned, or have it in a table of its own",
+            )
+
+
+#: The worst first.
+REFUSALS: tuple[Finder, ...] = (_versions, _search_path, _cannot_read, _no_geometry)
+GEOMETRY_REFUSALS: tuple[Finder, ...] = (_key, _refused_crs, _measures, _mixed_dimensions, _curves)
+WARNINGS: tuple[Finder, ...] = (
+    *(_outside, _invalid_indexes, _no_index, _no_geography_index, _partial_index, _weak_key),
+    *(
+        _untyped,
+        _mixed_types,
+        _invalid,
+        _empty,
+        _nulls,
+        _unlogged,
+        _rules,
+        _read_only,
+        _no_privilege,
+    ),
+    *(_watched, _several_indexes, _unstated, _as_text, _long_texts),
+)
+
+
+def find(survey: Survey) -> list[Finding]:
+    """What is misaligned: what keeps it from being served before what does not."""
+    found = [each for finder in REFUSALS for each in finder(survey)]
+    if any(each.kind in ("cannot-read", "unread", "geography", "no-geometry") for each in found):
+        # The rest is about rows that nobody could look at.
+        return found
+    found += [each for finder in (*GEOMETRY_REFUSALS, *WARNINGS) for each in finder(survey)]
+    return sorted(found, key=lambda each: not each.refused)

@@ -1,0 +1,357 @@
+"""What a service is to be made of: the geometry column and its CRS, the key, and what the rows hold."""
+
+import re
+from dataclasses import dataclass
+
+from parameters import predicate
+
+from . import catalogue, naming, rows
+from .catalogue import Column, Connection, Geometry, Index, Relation
+from .rows import KEY_TYPES, Rows, Uniqueness
+
+#: Nothing was looked at.
+UNREAD = Rows(0, True, None, 0, (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The column that tells rows apart, or why there is none."""
+
+    column: Column | None
+    #: primary key, unique index, view or named: how it is known.
+    how: str = ""
+    #: The index that keeps it unique, if one does.
+    index: str = ""
+    #: What the values of the rows say, where no index does.
+    checked: Uniqueness | None = None
+    #: The table whose primary key it is, of a view.
+    table: str = ""
+    #: The columns of a primary key of several.
+    composite: tuple[str, ...] = ()
+    #: Columns that would do.
+    candidates: tuple[Uniqueness, ...] = ()
+    #: Columns that seem to be keys, and are not.
+    repeating: tuple[Uniqueness, ...] = ()
+    #: Why the column that was named will not do.
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A relation, and what was chosen and found of it."""
+
+    relation: Relation
+    #: The geometry column that is served; None where there is none.
+    geometry: Geometry | None
+    #: The geometry column that was asked for.
+    wanted: str
+    #: The CRS of what it stores; 0 where that is not known.
+    srid: int
+    #: The CRS that was given for rows without one.
+    given_srid: str
+    rows: Rows
+    key: Key
+    #: By column, the text of a value that the table has: of those of which only its constraints know what they take.
+    samples: dict[str, str]
+
+    @property
+    def column(self) -> Geometry:
+        """The geometry column, of a relation that has one."""
+        assert self.geometry is not None
+        return self.geometry
+
+    @property
+    def collection(self) -> str:
+        """The name of the collection."""
+        return naming.collection(self.relation.name)
+
+    @property
+    def geometry_parameter(self) -> str:
+        """What the geometry column is called where a name has to be an identifier."""
+        relation = self.relation
+        others = [each.name for each in relation.every]
+        return naming.column(self.column.name, {*others} - {self.column.name})
+
+    @property
+    def index_name(self) -> str:
+        """The name of the GiST index: the one that is there, else the default one."""
+        built = self.spatial_indexes or [
+            index
+            for index in self.relation.indexes
+            if index.method == "gist" and index.columns == (self.column.name,)
+        ]
+        if built and not (built[0].predicate and not self.predicate):
+            return built[0].name
+        return naming.index(self.collection, self.geometry_parameter, "gist", self._taken)
+
+    @property
+    def geography_index_name(self) -> str:
+        """The name of the index in metres, if it is not there yet."""
+        return naming.index(self.collection, self.geometry_parameter, "geog", self._taken)
+
+    @property
+    def _taken(self) -> set[str]:
+        return {index.name for index in self.relation.indexes}
+
+    @property
+    def predicate(self) -> str:
+        """The condition of the only GiST index, as `index_predicate` says it; empty where it is of all rows, or cannot be said."""
+        found = self.spatial_indexes
+        if not found or not found[0].predicate:
+            return ""
+        condition = stated_predicate(found[0].predicate)
+        columns = {each.name: each.type for each in self.relation.columns}
+        columns[self.column.name] = f"geometry({self.type},{self.srid or ''})"
+        return "" if predicate.findings(condition, columns) else condition
+
+    @property
+    def type(self) -> str:
+        """The type that its geometries are said to be: the column's, or else that of all of its rows."""
+        declared = self.column.type
+        types = list(self.rows.numbers("type"))
+        if (
+            not self.column.typed
+            and declared == "GEOMETRY"
+            and self.rows.complete
+            and len(types) == 1
+        ):
+            return types[0] if types[0] in rows.SIMPLE else declared
+        return declared
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        if self.column.typed or not self.rows.groups:
+            return 3 if self.column.dimension > 2 and not self._is_xym else 2
+        return 3 if any(group.has_z for group in self.rows.groups) else 2
+
+    @property
+    def _is_xym(self) -> bool:
+        return self.column.has_m and self.column.dimension == 3
+
+    @property
+    def spatial_indexes(self) -> list[Index]:
+        """The GiST indexes that searches in a box can use, with those of all rows before partial ones."""
+        found = [
+            index
+            for index in self.relation.indexes
+            if index.method == "gist"
+            and index.valid
+            and index.columns == (self.column.name,)
+            and index.classes[:1] == ("gist_geometry_ops_2d",)
+        ]
+        return sorted(found, key=lambda index: bool(index.predicate))
+
+    @property
+    def geography_indexes(self) -> list[Index]:
+        """The GiST indexes that searches in metres can use."""
+        key = f"({self.column.sql})::geography"
+        return [
+            index
+            for index in self.relation.indexes
+            if index.method == "gist"
+            and index.valid
+            and index.columns == ("",)
+            and index.expressions.replace("public.", "").strip("()") == key.strip("()")
+        ]
+
+
+def survey(
+    connection: Connection, name: str, *, key: str = "", srid: str = "", geometry_column: str = ""
+) -> Survey:
+    """Read a relation and look at its rows.
+
+    Args:
+        connection: One of `catalogue.reading`.
+        name: The relation, as a user types it.
+        key: The column that tells its rows apart, where its catalogue does not say.
+        srid: The CRS of rows that have none.
+        geometry_column: The one to serve, of several.
+
+    Raises:
+        Unreadable: There is no such relation.
+    """
+    relation = catalogue.read(connection, name)
+    geometry = _geometry(relation, geometry_column)
+    if relation.lacking & {"SELECT", "USAGE"} or geometry is None:
+        return Survey(relation, geometry, geometry_column, 0, srid, UNREAD, Key(None), {})
+    found = rows.read(connection, relation, geometry, geometry.srid)
+    stored = geometry.srid or _only_srid(found)
+    if stored and not geometry.srid:
+        found = rows.read(connection, relation, geometry, stored)
+    chosen = Key(None) if found.unknown else _key(connection, relation, key)
+    return Survey(
+        relation=relation,
+        geometry=geometry,
+        wanted=geometry_column,
+        srid=stored,
+        given_srid=srid,
+        rows=found,
+        key=chosen,
+        samples=_samples(connection, relation),
+    )
+
+
+def _geometry(relation: Relation, wanted: str) -> Geometry | None:
+    """The column to serve: the one asked for, else one that every row has, that an index has, or the first."""
+    columns = [each for each in relation.geometries if each.base == "geometry"]
+    if wanted:
+        return next((each for each in columns if each.name == wanted), None)
+    indexed = {name for index in relation.indexes for name in index.columns}
+    columns.sort(key=lambda each: (each.nullable, each.name not in indexed))
+    return columns[0] if columns else None
+
+
+def _only_srid(found: Rows) -> int:
+    srids = found.numbers("srid")
+    return int(next(iter(srids))) if len(srids) == 1 else 0
+
+
+def _samples(connection: Connection, relation: Relation) -> dict[str, str]:
+    """A value of each column that a CHECK or a domain limits: no rule of a type says what they take."""
+    limited = {name for each in relation.constraints if each.kind == "c" for name in each.columns}
+    return {
+        column.name: value
+        for column in relation.columns
+        if (column.name in limited or (not column.base and not column.is_filled))
+        and (value := rows.value_of(connection, relation, column))
+    }
+
+
+# -- The key -------------------------------------------------------------------------------------
+
+
+def _key(connection: Connection, relation: Relation, named: str) -> Key:
+    primary = relation.primary_key
+    composite = primary.columns if primary and len(primary.columns) > 1 else ()
+    if primary and not composite:
+        column = relation.column(primary.columns[0])
+        name = primary.columns[0]
+        if named not in ("", name):
+            refusal = (
+                f"KEY={named}: its primary key is {name}, which tells its rows apart: leave KEY out"
+            )
+            return Key(None, refusal=refusal)
+        if column is None or column.base not in KEY_TYPES:
+            kind = column.type if column else "geometry"
+            refusal = f"its primary key {name} is {kind}, which has no order or no text that a URL can hold"
+            return Key(None, refusal=refusal)
+        return Key(column, "primary key", index=primary.name)
+    if named:
+        return _named(connection, relation, named, composite)
+    if not composite and (found := _unique_index(connection, relation)):
+        return found
+    for name, table in relation.inherited_keys:
+        column = relation.column(name)
+        if column is not None and column.base in KEY_TYPES:
+            checked = rows.uniqueness(connection, relation, column)
+            if checked.holds:
+                return Key(column, "view", checked=checked, table=table)
+    return _none(connection, relation, composite)
+
+
+def _named(
+    connection: Connection, relation: Relation, name: str, composite: tuple[str, ...]
+) -> Key:
+    column = relation.column(name)
+    if column is None:
+        listed = ", ".join(each.name for each in relation.columns)
+        return _none(
+            connection, relation, composite, f"KEY={name}: it has no such column, but {listed}"
+        )
+    if column.base not in KEY_TYPES:
+        reason = f"KEY={name}: {column.type} has no order or no text that a URL can hold"
+        return _none(connection, relation, composite, reason)
+    for index in relation.indexes:
+        if index.identifies and index.columns == (name,) and not column.nullable:
+            return Key(column, "unique index", index=index.name, composite=composite)
+    checked = rows.uniqueness(connection, relation, column)
+    if not checked.holds:
+        reason = f"KEY={name}: {repeats(checked)}"
+        return _none(connection, relation, composite, reason)
+    return Key(column, "named", checked=checked, composite=composite)
+
+
+def _unique_index(connection: Connection, relation: Relation) -> Key | None:
+    """A unique index of one column that is never NULL; a materialized view's columns do not say that they are not."""
+    for index in relation.indexes:
+        column = relation.column(index.columns[0]) if index.identifies else None
+        if column is None or column.base not in KEY_TYPES:
+            continue
+        if not column.nullable:
+            return Key(column, "unique index", index=index.name)
+        if relation.kind == "materialized view":
+            checked = rows.uniqueness(connection, relation, column)
+            if checked.holds:
+                return Key(column, "unique index", index=index.name, checked=checked)
+    return None
+
+
+def _none(
+    connection: Connection, relation: Relation, composite: tuple[str, ...], refusal: str = ""
+) -> Key:
+    """No key, with what could be one."""
+    found = rows.candidates(connection, relation)
+    # Those that an index keeps apart, then those that are never NULL, then those that are called so.
+    indexed = {index.columns[0] for index in relation.indexes if index.identifies}
+
+    def likelihood(each: Uniqueness) -> tuple[bool, bool, bool]:
+        column = relation.column(each.column)
+        nullable = column is None or column.nullable
+        return each.column not in indexed, nullable, not _is_called_key(each.column)
+
+    found.sort(key=likelihood)
+    names = {each.column for each in found}
+    seeming = [
+        column
+        for column in relation.columns
+        if column.base in KEY_TYPES and _is_called_key(column.name) and column.name not in names
+    ]
+    repeating = [rows.uniqueness(connection, relation, column) for column in seeming[:3]]
+    return Key(
+        None,
+        composite=composite,
+        candidates=tuple(found),
+        repeating=tuple(each for each in repeating if not each.holds),
+        refusal=refusal,
+    )
+
+
+def _is_called_key(name: str) -> bool:
+    words = name.lower().replace(" ", "_").split("_")
+    return words[-1] in {"id", "gid", "fid", "no", "code", "key", "uuid", "oid"} or words[0] in {
+        "id",
+        "gid",
+        "fid",
+    }
+
+
+def repeats(uniqueness: Uniqueness) -> str:
+    """Why the values of a column do not tell rows apart."""
+    parts = []
+    if uniqueness.nulls:
+        parts.append(f"it is NULL in {uniqueness.nulls:,} of {uniqueness.read:,} rows")
+    if uniqueness.repeated:
+        parts.append(
+            f"{uniqueness.repeated:,} of {uniqueness.read:,} rows have the value of another"
+        )
+    return " and ".join(parts)
+
+
+def stated_predicate(condition: str) -> str:
+    """A condition of PostgreSQL as `index_predicate` has it: without the types that it adds to constants."""
+    plain = re.sub(r"('(?:[^']|'')*')::(?:text|character varying|bpchar)", r"\1", condition)
+    plain = re.sub(r"\((\w+)\)::text", r"\1", plain)
+    while is_wrapped(plain):
+        plain = plain[1:-1]
+    return plain
+
+
+def is_wrapped(text: str) -> bool:
+    """Whether a pair of parentheses is around the whole text."""
+    depth = 0
+    for mark in re.finditer(r"'(?:[^']|'')*'|[()]", text):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if depth == 0 and mark[0] == ")":
+            return text.startswith("(") and mark.end() == len(text)
+    return False
