@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from parameters.attributes import Attribute
+from parameters import Relation
+from parameters.attributes import TIMES, Attribute
 from parameters.epsg import Crs
 
 #: A place that most people find on a map, in degrees, for a CRS that covers it.
@@ -104,31 +105,32 @@ def place_in(crs: Crs) -> Place:
     return Place(round(lon, 2), round(lat, 2))
 
 
-def value(attribute: Attribute, number: int, resource: str) -> Any:
+def value(attribute: Attribute, number: int, resource: str, *, is_key: bool = False) -> Any:
     """What a column has in an example row, 1 or 2, as a client sends it."""
     default = attribute.default
     if number == 1 and default and not default.function and attribute.type != "json":
         return as_sent(default.value)
     ordinal = ("No", "First", "Second")[number]
     match attribute.type:
-        case "str" | "text":
-            texts = [f"{attribute.name} {number}", str(number)]
+        case "str" | "text" | "varchar" | "char":
+            # A key stands in URLs.
+            texts = [f"row-{number}" if is_key else f"{attribute.name} {number}", str(number)]
             if attribute.name in ("name", "title"):
                 texts.insert(0, f"{ordinal} {resource.replace('_', ' ')}")
             return next(text for text in texts if len(text) <= min(attribute.length or 40, 40))
         case "bool":
             return number == 1
-        case "float":
+        case "float" | "real":
             return number + 0.5
-        case "numeric":
-            return number if attribute.precision != attribute.scale else number / 10
+        case "numeric" if attribute.precision == attribute.scale:
+            return number / 10
         case "date":
             return f"202{number}-01-31"
         case "datetime":
             return f"202{number}-01-31T12:00:00+00:00"
         case "uuid":
             return f"0000000{number}-0000-4000-8000-000000000000"
-        case "json":
+        case "json" | "json_text":
             return {"number": number}
     return number
 
@@ -147,32 +149,40 @@ def as_sent(value: object) -> Any:
     return value
 
 
-#: Values that the database will set, in two extremes: where a predicate differs between them, only PostgreSQL can tell.
-SET_BY_DATABASE: list[dict[str, Any]] = [
-    {"id": 1, **dict.fromkeys(("created_at", "updated_at"), "2024-01-01T00:00:00+00:00")},
-    {"id": 2**62, **dict.fromkeys(("created_at", "updated_at"), "9000-01-01T00:00:00+00:00")},
-]
-
 #: The types of SQLite that compare as those of PostgreSQL do.
 SQLITE_TYPES = {
-    **dict.fromkeys(("int", "bigint", "bool"), "INTEGER"),
-    **{"float": "REAL", "numeric": "NUMERIC"},
+    **dict.fromkeys(("smallint", "int", "bigint", "bool"), "INTEGER"),
+    **dict.fromkeys(("float", "real"), "REAL"),
+    **dict.fromkeys(("numeric", "decimal"), "NUMERIC"),
+}
+
+#: Values of two extremes, for columns that the database sets: where a predicate differs between them, only PostgreSQL can tell.
+EXTREMES = {
+    **dict.fromkeys(
+        ("smallint", "int", "bigint", "float", "real", "numeric", "decimal"), (1, 2**62)
+    ),
+    "datetime": ("2024-01-01T00:00:00+00:00", "9000-01-01T00:00:00+00:00"),
 }
 
 
 class Predicate:
     """A partial index's condition, evaluated by SQLite before there is a PostgreSQL: it understands most conditions."""
 
-    def __init__(self, text: str, attributes: Sequence[Attribute]) -> None:
+    def __init__(self, text: str, table: Relation) -> None:
         self._text = text
-        self._types = {each.name: SQLITE_TYPES.get(each.type, "TEXT") for each in attributes}
-        self._types |= {"id": "INTEGER", "created_at": "TEXT", "updated_at": "TEXT"}
+        types = {each.name: each.type for each in (table.key, *table.attributes)}
+        types |= dict.fromkeys(TIMES, "datetime") if table.has_times else {}
+        self._types = {name: SQLITE_TYPES.get(kind, "TEXT") for name, kind in types.items()}
+        self._others = [
+            {name: EXTREMES[kind][end] for name, kind in types.items() if kind in EXTREMES}
+            for end in (0, 1)
+        ]
 
     def holds(self, row: Mapping[str, Any]) -> bool | None:
         """Whether it is true of a row; None where only PostgreSQL can tell."""
         try:
-            answers = {self._ask({**others, **row}) for others in SET_BY_DATABASE}
-        except (sqlite3.Error, OverflowError):
+            answers = {self._ask({**others, **row}) for others in self._others}
+        except (sqlite3.Error, OverflowError, KeyError):
             return None
         # A backslash begins an escape in PostgreSQL's LIKE alone.
         escapes = "\\" in self._text and "like" in self._text.lower()

@@ -6,15 +6,18 @@ import pytest
 import shapely
 
 from example_rows import NAMES, Place, Predicate, place_in, wkt
-from local_extensions import Example, asserted, laid_out
-from parameters import epsg, parse_attributes
+from local_extensions import Example
+from parameters import epsg, relation
+from python_code import asserted, laid_out
 
 PARAMETERS = {
     "attributes": "name:str(100) status:str(20)=active rank:int?",
+    "table_name": "facilities",
     "geometry_column": "location",
     "geometry_type": "POINT",
     "geometry_dimension": "XY",
     "srid": "4326",
+    "index_name": "idx_facilities_location_gist",
     "index_predicate": "",
     "output_format": "geojson",
     "resource_name": "facility",
@@ -81,7 +84,7 @@ def test_wkt_is_the_geometry_that_geojson_is(kind: str, has_z: bool) -> None:
     ],
 )
 def test_what_a_predicate_is_of_a_row(predicate: str, holds: bool | None) -> None:
-    condition = Predicate(predicate, parse_attributes(PARAMETERS["attributes"]))
+    condition = Predicate(predicate, relation(PARAMETERS))
     assert condition.holds(example().row) is holds
 
 

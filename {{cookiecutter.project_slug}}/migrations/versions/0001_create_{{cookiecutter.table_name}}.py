@@ -1,23 +1,16 @@
 """Create {{ cookiecutter.table_name }}."""
 
-{% set columns = cookiecutter.attributes | columns %}
+{% set table = cookiecutter | table %}
 {% set crs = cookiecutter.srid | crs %}
-{% set types = columns | map(attribute='type') | list %}
-import sqlalchemy as sa
-from alembic import op
-from geoalchemy2 import Geometry
-{% if 'json' in types %}
-from sqlalchemy.dialects.postgresql import JSONB
-{% endif %}
-
+{% set code %}
 revision = "{{ cookiecutter._revision }}"
 down_revision = {{ cookiecutter._down_revision | literal if cookiecutter._down_revision else 'None' }}
 branch_labels = None
 depends_on = None
-{% if cookiecutter.index_predicate %}
+{% if table.predicate %}
 
 INDEXED_ROWS = sa.literal_column(
-    {{ ('(' ~ cookiecutter.index_predicate ~ ')') | literal }},
+    {{ ('(' ~ table.predicate ~ ')') | literal }},
     sa.Boolean(),
 )
 {% endif %}
@@ -25,26 +18,31 @@ INDEXED_ROWS = sa.literal_column(
 
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS postgis")
-    op.create_table(
-        "{{ cookiecutter.table_name }}",
-{% if cookiecutter.primary_key == 'uuid' %}
-        sa.Column("id", sa.Uuid(), server_default=sa.func.gen_random_uuid(), nullable=False),
-{% else %}
-        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
+{% if table.is_adopted %}
+    if not context.is_offline_mode() and sa.inspect(op.get_bind()).has_table({{ table.named }}):
+        # It was there before the service, and stays as it is.
+        return
 {% endif %}
-{% for column in columns %}
+{% for statement in table.requirements %}
+{{ statement }}
+{% endfor %}
+    op.create_table(
+        {{ table.name | literal }},
+{{ table.key.migration }}
+{% for column in table.columns %}
 {{ column.migration }}
 {% endfor %}
         sa.Column(
-            "{{ cookiecutter.geometry_column }}",
+            {{ table.geometry | literal }},
             Geometry(
                 "{{ cookiecutter.__geometry }}",
                 srid={{ cookiecutter.srid }},
                 dimension={{ cookiecutter.geometry_dimension | length }},
                 spatial_index=False,
             ),
-            nullable=False,
+            nullable={{ table.is_geometry_nullable }},
         ),
+{% if table.has_times %}
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -57,42 +55,32 @@ def upgrade() -> None:
             server_default=sa.func.now(),
             nullable=False,
         ),
+{% endif %}
+{% if table.has_range %}
         sa.CheckConstraint(
-            "{{ cookiecutter.geometry_column }} @ ST_MakeEnvelope({{ crs.extent | join(', ') }}, {{ cookiecutter.srid }})",
-            name=op.f("ck_{{ cookiecutter.table_name }}_{{ cookiecutter.geometry_column }}_range"),
+            "{{ table.geometry }} @ ST_MakeEnvelope({{ crs.extent | join(', ') }}, {{ cookiecutter.srid }})",
+            name=op.f("ck_{{ table.name }}_{{ table.geometry }}_range"),
         ),
-        sa.PrimaryKeyConstraint(
-            "id",
-            name=op.f("pk_{{ cookiecutter.table_name }}"),
-        ),
-{% for column in columns if column.unique %}
-        sa.UniqueConstraint(
-            "{{ column.name }}",
-            name=op.f("uq_{{ cookiecutter.table_name }}_{{ column.name }}"),
-        ),
+{% endif %}
+{% for constraint in table.revised_constraints %}
+{{ constraint }}
 {% endfor %}
-    )
-    op.create_index(
-        {{ cookiecutter.index_name | literal }},
-        "{{ cookiecutter.table_name }}",
-        ["{{ cookiecutter.geometry_column }}"],
-        postgresql_using="gist",
-{% if cookiecutter.index_predicate %}
-        postgresql_where=INDEXED_ROWS,
+{% if table.schema %}
+        schema={{ table.schema | literal }},
 {% endif %}
     )
-{% if crs.geographic %}
-    op.create_index(
-        "idx_{{ cookiecutter.table_name }}_{{ cookiecutter.geometry_column }}_geog",
-        "{{ cookiecutter.table_name }}",
-        [sa.text("({{ cookiecutter.geometry_column }}::geography)")],
-        postgresql_using="gist",
-{% if cookiecutter.index_predicate %}
-        postgresql_where=INDEXED_ROWS,
-{% endif %}
-    )
-{% endif %}
+{% for index in table.revised_indexes %}
+{{ index }}
+{% endfor %}
 
 
 def downgrade() -> None:
-    op.drop_table("{{ cookiecutter.table_name }}")
+{% if table.is_adopted %}
+    """Leave the table, which was there before the service."""
+{% else %}
+    op.drop_table({{ table.named }})
+{% endif %}
+{% endset %}
+{{ code | imports }}
+
+{{ code }}

@@ -1,6 +1,6 @@
 """Your own endpoints, written as FastAPI's documentation shows it; the one here is an example."""
 
-{% set by = cookiecutter.attributes | columns | rejectattr('unique') | selectattr('has_default') | selectattr('type', 'in', ['str', 'bool', 'int']) | first | default('') %}
+{% set by = (cookiecutter | table).columns | rejectattr('unique') | selectattr('has_default') | selectattr('type', 'in', ['str', 'bool', 'int']) | first | default('') %}
 import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel
