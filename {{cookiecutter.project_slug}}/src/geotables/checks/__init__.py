@@ -5,7 +5,8 @@ metadata of its models, so they hold as well for tables, columns and revisions t
 worth knowing, is logged as a warning.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
@@ -14,6 +15,8 @@ from geotables.db.database import examine
 from geotables.service import Service
 
 __all__ = ["check_database", "check_ddl", "check_models"]
+
+log = logging.getLogger(__name__)
 
 
 def check_models(service: Service) -> Iterator[str]:
@@ -56,7 +59,10 @@ def check_ddl(service: Service, engine: sa.Engine) -> Iterator[str]:
 
 
 def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
-    """What only the database can tell. It is left as it was."""
+    """What only the database can tell. It is left as it was.
+
+    A session that cannot write compares the catalogue alone, whatever revision is recorded: it has no temporary tables.
+    """
 
     def check_statements(connection: sa.Connection) -> Iterator[str]:
         """See that the service's statements work on the tables."""
@@ -72,13 +78,21 @@ def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
             yield from plans.check_plans(app, connection, collection)
             yield from rows.check_round_trip(connection, collection)
 
-    checks = (
-        examine,
-        lambda connection: database.check_revision(service.migrations, connection),
-        lambda connection: database.check_tables(service.migrations, connection),
-        check_statements,
-    )
+    def check_revision(connection: sa.Connection) -> Iterator[str]:
+        return database.check_revision(service.migrations, connection)
+
+    def check_catalogue(connection: sa.Connection) -> Iterator[str]:
+        return database.check_tables(service.migrations, connection)
+
+    checks: tuple[Callable[[sa.Connection], Iterator[str]], ...]
+    checks = (examine, check_revision, check_catalogue, check_statements)
     with engine.connect() as connection:
+        if database.is_read_only(connection):
+            log.warning(
+                "the session is read-only: the revision, the definitions of indexes and constraints, and the statements are"
+                " not checked, since that takes temporary tables"
+            )
+            checks = (examine, check_catalogue)
         for check in checks:
             problems = list(check(connection))
             yield from problems

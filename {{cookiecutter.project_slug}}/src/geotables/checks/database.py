@@ -18,6 +18,11 @@ from geotables.geometry.metadata import GeometryColumn
 log = logging.getLogger(__name__)
 
 
+def is_read_only(connection: sa.Connection) -> bool:
+    """Whether the session cannot write, and so makes no temporary tables."""
+    return bool(connection.scalar(sa.text("SHOW transaction_read_only")) == "on")
+
+
 def check_revision(migrations: Migrations, connection: sa.Connection) -> Iterator[str]:
     """See that the database is at the newest revision."""
     current = migrations.current(connection)
@@ -135,6 +140,8 @@ def _check_stored_definitions(
     That way PostgreSQL spells both. Alembic does not see a changed predicate, check constraint or precision, a column that is
     generated, nor what is deferrable; the columns that it has found already are left out.
     """
+    if is_read_only(connection):
+        return
     stored = _definitions(connection, table.name)
     with connection.begin_nested() as savepoint:
         ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))

@@ -99,6 +99,18 @@ def test_a_dropped_index_is_named(rows: Rows, found_after: Sabotage, index: sa.I
     assert f"no index {index.name}," in found_after(f"DROP INDEX {name(index)}")
 
 
+def test_a_session_that_cannot_write_compares_the_catalogue(
+    service: Service, rows: Rows, found_after: Sabotage
+) -> None:
+    """As for a database that is only looked at: it need not be migrated, and gets no temporary tables."""
+    not_migrated = f"DELETE FROM {service.migrations.version_table}"
+    read_only = "SET TRANSACTION READ ONLY"
+    assert found_after(not_migrated, read_only) == ""
+    for index in spatial_indexes(rows.collection):
+        found = found_after(not_migrated, f"DROP INDEX {name(index)}", read_only)
+        assert f"add index Index('{index.name}'" in found
+
+
 @every_index
 def test_a_renamed_index_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
     found = found_after(f"ALTER INDEX {name(index)} RENAME TO another_name")
