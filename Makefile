@@ -8,7 +8,7 @@ PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
 
 # Not the rendered project's, which are Python only once they are rendered; the tests lint them.
-SOURCES = *.py parameters table/*.py benchmarks scripts tests
+SOURCES = *.py adoption parameters table/*.py benchmarks scripts tests
 # This is: it is copied as it is.
 GEOTABLES = "$(RENDERED)/src/geotables" "$(RENDERED)/tests/geotables"
 PARALLEL = --numprocesses auto --dist worksteal
@@ -20,11 +20,13 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo test variants render-diff test-faults bench bench-scale lint clean
+.PHONY: help demo adopt test variants render-diff test-faults bench bench-scale lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
+	@echo "make adopt DATABASE_URL=... TABLE=schema.table  render a service for a table or view that is there; it is read, not changed"
+	@echo "            ALL=schema: every table with geometry; KEY=column: what tells its rows apart; OUT=folder; COOKIECUTTER_ARGS"
 	@echo "make test   test the template, and prove variants in which every pair of parameter values occurs:"
 	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS, of which"
 	@echo "            most run a share of the contract; each file runs with every value of every parameter"
@@ -55,6 +57,10 @@ $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 
 demo: $(ENVIRONMENT)
 	$(PYTHON) scripts/demo.py --port $(PORT) $(COOKIECUTTER_ARGS)
+
+# The shell takes them from the environment, where make puts them: no quoting is lost, and no password is printed.
+adopt: $(ENVIRONMENT)
+	@$(PYTHON) -m adoption --all "$$ALL" --key "$$KEY" --out "$${OUT:-.}" --arguments "$$COOKIECUTTER_ARGS" -- "$$TABLE"
 
 test: $(ENVIRONMENT)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml

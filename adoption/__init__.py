@@ -1,15 +1,14 @@
 """Serve a table that is there: read it, say what is misaligned, and answer the template's questions.
 
 The database is read in one transaction that cannot write. `catalogue` reads what PostgreSQL says of a relation, `rows` looks at
-what is in it, and `survey` decides what is served of it; `findings` says what is misaligned, and `answers` what the template's
+what is in it, and `survey` decides what is served of it; `findings` says what is misaligned, and `mapping` what the template's
 parameters are. `python -m adoption` does all of that and renders a project.
 """
 
-from . import answers as _answers
-from . import catalogue
+from . import catalogue, mapping
 from .catalogue import Unreadable
 from .findings import Finding, find
-from .survey import survey
+from .survey import look_at
 
 __all__ = ["Finding", "Unreadable", "answers"]
 
@@ -32,11 +31,11 @@ def answers(
         Unreadable: There is no such database or relation.
     """
     with catalogue.reading(url) as connection:
-        found = survey(connection, name, key=key or "", srid=srid, geometry_column=geometry_column)
+        found = look_at(connection, name, key=key or "", srid=srid, geometry_column=geometry_column)
     findings = find(found)
     if any(finding.refused for finding in findings):
         return {}, findings
-    given = _answers.of(found)
-    if refused := _answers.problems(given):
+    given = mapping.of(found)
+    if refused := mapping.problems(given):
         return {}, [*refused, *findings]
     return given, findings

@@ -331,19 +331,29 @@ def _readings(name: str) -> list[tuple[str | None, str]]:
     return [*readings, (None, name)]
 
 
-def spatial_relations(connection: Connection, schema: str) -> list[str]:
-    """The names of the relations of a schema that have geometry, without partitions and what extensions made.
+def find_schema(connection: Connection, name: str) -> str:
+    """The schema that a text names, quoted as in SQL or not.
 
     Raises:
-        Unreadable: There is none.
+        Unreadable: None of that name has geometry.
     """
+    plain = name[1:-1].replace('""', '"') if re.fullmatch(r'"(?:[^"]|"")+"', name) else name
+    schemas = sorted({each.schema for each in select(connection, _RELATIONS) if each.spatial})
+    for fold in (str, str.lower):
+        if meant := [each for each in schemas if fold(each) == fold(plain)]:
+            return str(meant[0])
+    listed = f"; these have: {', '.join(schemas)}" if schemas else ""
+    raise Unreadable(f"no schema {name} has a table or view with geometry{listed}")
+
+
+def spatial_relations(connection: Connection, schema: str) -> list[str]:
+    """The names of the relations of a schema that have geometry, without partitions and what extensions made."""
     relations = select(connection, _RELATIONS)
-    found = [each for each in relations if each.schema == schema and each.spatial]
-    if not found:
-        schemas = sorted({each.schema for each in relations if each.spatial})
-        listed = f"; these have: {', '.join(schemas)}" if schemas else ""
-        raise Unreadable(f"the schema {schema} has no table or view with geometry{listed}")
-    return [each.name for each in found if not each.partition]
+    return [
+        each.name
+        for each in relations
+        if each.schema == schema and each.spatial and not each.partition
+    ]
 
 
 # -- What the catalogue says ---------------------------------------------------------------------

@@ -156,7 +156,7 @@ class Survey:
         ]
 
 
-def survey(
+def look_at(
     connection: Connection, name: str, *, key: str = "", srid: str = "", geometry_column: str = ""
 ) -> Survey:
     """Read a relation and look at its rows.
