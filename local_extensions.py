@@ -25,7 +25,7 @@ import example_rows
 import parameters
 from example_rows import Predicate, combinations, place_in
 from parameters import epsg, names
-from python_code import Code, asserted, assigned, exploded, laid_out, literal
+from python_code import Code, asserted, assigned, exploded, imported, laid_out, literal
 from table_code import TableCode, imports
 
 TEMPLATE = Path(__file__).parent
@@ -49,6 +49,7 @@ class Parameters(Extension):
             crs=epsg.crs,
             example=Example,
             exploded=exploded,
+            imported=imported,
             imports=imports,
             is_geographic=is_geographic,
             laid_out=laid_out,
@@ -246,6 +247,8 @@ class Example:
 
     def _located(self, place: example_rows.Place) -> Any:
         geometry = place.geojson(self._kind, has_z=self._has_z)
+        if self._table.is_read_only:
+            return example_rows.wkt(geometry)
         if not self._is_wkt:
             return geometry
         return ("" if self._srid == "4326" else "SRID=4326;") + example_rows.wkt(geometry)
@@ -254,6 +257,11 @@ class Example:
     def geometry_type(self) -> str:
         """The type of the rows' geometries, as GeoJSON and Shapely name it."""
         return str(self.place.geojson(self._kind, has_z=False)["type"])
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        """The columns of the first row besides the geometry, each with its value."""
+        return [(name, value) for name, value in self.row.items() if name != self._geometry]
 
     @property
     def optional(self) -> list[tuple[str, Any]]:

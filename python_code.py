@@ -91,6 +91,14 @@ def call(
     return listed(head, arguments, indent=indent, end=end)
 
 
+def imported(module: str, names: Sequence[str]) -> str:
+    """``from module import name, …``, with a name a line if it does not fit."""
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+
+
 def listed(head: str, arguments: Iterable[str], *, indent: int, end: str = "") -> str:
     """``head(argument, …)`` with an argument a line, however short."""
     pad = " " * indent

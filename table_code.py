@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +17,11 @@ from uuid import UUID
 
 import example_rows
 import parameters
-from parameters import epsg
+from parameters import epsg, names
 from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 from parameters.columns import Constraint, Index
 from parameters.reserved import POSTGRESQL_RESERVED
-from python_code import LINE_LENGTH, call, in_turns, listed, literal, python
+from python_code import LINE_LENGTH, call, imported, in_turns, listed, literal, python
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,17 @@ class Column:
     def length(self) -> int | None:
         """How many characters it holds at the most."""
         return self._attribute.length
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether its name is better written once: it is long, or no plain word."""
+        return is_odd(self.name)
+
+    @property
+    def json_type(self) -> str:
+        """The Python type of its values in JSON."""
+        numbers = ("smallint", "int", "bigint", "decimal")
+        return "int" if self.type in numbers else "float" if self.type == "numeric" else "str"
 
     @property
     def is_required(self) -> bool:
@@ -355,6 +368,11 @@ ANY = {
 }
 
 
+def is_odd(name: str) -> bool:
+    """Whether a name is long, or no plain word."""
+    return len(name) > 12 or not name.isidentifier() or not name.isascii()
+
+
 def escaped(sql: str) -> str:
     """SQL as ``sa.text`` takes it: a colon before a word begins the name of a parameter there."""
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
@@ -393,6 +411,18 @@ class TableCode:
         self._crs = crs
         spatial = next(filter(self._is_spatial, self._stated.indexes), None)
         self.predicate = spatial.predicate if spatial else context["index_predicate"]
+
+    @property
+    def is_geometry_odd(self) -> bool:
+        """Whether the geometry's name is better written once."""
+        return len(self.geometry) > 20 or not names.IDENTIFIER.fullmatch(self.geometry)
+
+    @property
+    def csv_header(self) -> str:
+        """How the header of rows as CSV begins."""
+        text = io.StringIO()
+        csv.writer(text).writerow([self.key.name, self.geometry])
+        return text.getvalue().strip() + ","
 
     @property
     def geometry_identifier(self) -> str:
@@ -643,17 +673,14 @@ def imports(code: str) -> str:
     sections: list[list[str]] = [[]]
     for module, listing in IMPORTS:
         # Constants come first, then classes, then functions.
-        names = sorted(
+        found = sorted(
             used.intersection(listing.split()),
             key=lambda name: (not name.isupper(), name.islower(), name),
         )
         if not module:
             sections.append([])
-        elif names and module.startswith("import "):
+        elif found and module.startswith("import "):
             sections[-1].append(module)
-        elif names:
-            line = f"from {module} import {', '.join(names)}"
-            if len(line) > LINE_LENGTH:
-                line = f"from {module} import (\n" + "".join(f"    {n},\n" for n in names) + ")"
-            sections[-1].append(line)
+        elif found:
+            sections[-1].append(imported(module, found))
     return "\n\n".join("\n".join(section) for section in sections if section)
