@@ -87,6 +87,12 @@ def main() -> int:
         "--from", dest="found", help="serve this table or view of DATABASE_URL: schema.table"
     )
     parser.add_argument("--key", help="the column that is its key, if the database does not say")
+    parser.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="a JSON file with all that is known of the table",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("table: terminated; nothing was added"))
     try:
@@ -107,7 +113,8 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
         Refused: The table, or the template, is not one for this project. The project is as it was.
     """
     asked = parsed(options.arguments, options.parameters)
-    if not (options.found or "resource_name" in asked or (not asked and sys.stdin.isatty())):
+    stated = options.found or options.answers or "resource_name" in asked
+    if not (stated or (not asked and sys.stdin.isatty())):
         raise Refused(f"say what one row is, resource_name=…: {EXAMPLE}")
     record = recorded(project, None)
     package = record["parameters"]["package_name"]
@@ -115,7 +122,9 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="table-") as name:
         scratch = Path(name)
         template = find_template(project, options.template or remembered(project, record), scratch)
-        known = adopted(template, options.found, options.key) if options.found else {}
+        known = json.loads(read(options.answers)) if options.answers else {}
+        if options.found:
+            known = adopted(template, options.found, options.key, asked)
         new = render(template, scratch, asked, known, context(project, record, described))
         tables = f"src/{package}/tables/__init__.py"
         module = next(path.stem for path in map(Path, new) if path.parent == Path(tables).parent)
@@ -241,15 +250,16 @@ def fits(template: Path, project: Path, version: str) -> bool:
     return manifest(project, "src/geotables") in (hashes, {})
 
 
-def adopted(template: Path, found: str, key: str | None) -> dict[str, str]:
-    """The parameters of a table that is in the database.
+def adopted(template: Path, found: str, key: str | None, asked: dict[str, str]) -> dict[str, str]:
+    """The parameters of a table that is in the database, as the template finds it; what it finds wrong is printed.
 
     Raises:
         Refused: It cannot be served, or there is no database.
     """
     if not os.environ.get("DATABASE_URL"):
         raise Refused("DATABASE_URL has to name the database that has the table")
-    command = [sys.executable, "-m", "adoption", "--answers-json", found]
+    given = shlex.join(f"{name}={value}" for name, value in asked.items())
+    command = [sys.executable, "-m", "adoption", "--answers-json", found, "--arguments", given]
     ended = subprocess.run(
         [*command, *(["--key", key] if key else [])],
         cwd=template,
@@ -258,9 +268,16 @@ def adopted(template: Path, found: str, key: str | None) -> dict[str, str]:
         text=True,
     )
     if ended.returncode:
-        raise Refused(f"{found} is not served")
-    answers: dict[str, str] = json.loads(ended.stdout)
-    return answers
+        raise Refused(f"{found} is not served, for the reason above")
+    known: dict[str, str] = json.loads(ended.stdout)
+    if others := [name for name, value in asked.items() if known.get(name, value) != value]:
+        raise Refused(
+            "\n".join(
+                f"{name} is {known[name]!r} in the database: leave it out of ARGS"
+                for name in others
+            )
+        )
+    return known
 
 
 def render(
@@ -292,7 +309,8 @@ def render(
         stdout=None if prompts else subprocess.PIPE,
         stderr=None if prompts else subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        # It leaves the hooks that it has rendered in the temporary folder.
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(scratch)},
     )
     if ended.returncode:
         printed = ended.stdout or "cookiecutter has ended before the table was rendered"
@@ -413,7 +431,8 @@ class Source:
     def __init__(self, source: bytes) -> None:
         self._text = source.decode()
         self._tree = ast.parse(self._text)
-        self._starts = [0, *(match.end() for match in re.finditer("\n", self._text))]
+        ends = (match.end() for match in re.finditer("\n", self._text))
+        self._starts = [0, *ends, len(self._text)]
         self._newline = "\r\n" if "\r\n" in self._text else "\n"
         without = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE}
         self._tokens = [
@@ -440,9 +459,17 @@ class Source:
             self._inserted.append((self._span(items)[0] + 1, item))
 
     def add_import(self, module: str) -> None:
-        """Import a module of the same package, in the order of the names."""
-        imports = [node for node in self._tree.body if isinstance(node, ast.ImportFrom)]
-        own = [node for node in imports if node.level == 1]
+        """Import a module of the same package, in the order of the names.
+
+        Raises:
+            ValueError: Nothing is imported yet.
+        """
+        imports = [
+            node for node in self._tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        own = [node for node in imports if isinstance(node, ast.ImportFrom) and node.level == 1]
+        if not imports:
+            raise ValueError("no imports")
         for node in own:
             if node.module is None:
                 names = [alias.name for alias in node.names]
