@@ -182,15 +182,18 @@ class Predicate:
         """Whether it is true of a row; None where only PostgreSQL can tell."""
         try:
             answers = {self._ask({**others, **row}) for others in self._others}
-        except (sqlite3.Error, OverflowError, KeyError):
+        except (sqlite3.Error, OverflowError):
             return None
         # A backslash begins an escape in PostgreSQL's LIKE alone.
         escapes = "\\" in self._text and "like" in self._text.lower()
         return None if len(answers) > 1 or escapes else answers.pop()
 
     def _ask(self, row: Mapping[str, Any]) -> bool:
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in self._types.items())
-        values = [row[name] for name in self._types]
+        quoted = {name.replace('"', '""'): kind for name, kind in self._types.items()}
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in quoted.items())
+        if unknown := [name for name in self._types.keys() - row.keys() if name in self._text]:
+            raise sqlite3.Error(f"no value of {unknown[0]}")
+        values = [row.get(name) for name in self._types]
         texts = [json.dumps(value) if isinstance(value, dict) else value for value in values]
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute("PRAGMA case_sensitive_like = ON")

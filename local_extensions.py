@@ -217,6 +217,8 @@ class Example:
         first, second = (
             {each.name: each.value(number, resource) for each in self.columns} for number in (1, 2)
         )
+        checked = {n: example_rows.as_sent(v) for n, v in self._table.checked.items()}
+        first, second = first | checked, second | checked
         self.listed = True
         self.outside: dict[str, Any] = {}
         if predicate := self._table.predicate:

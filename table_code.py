@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -170,6 +171,18 @@ class Column:
     @property
     def given(self) -> str:
         """The field of what a client sends: what has a default, or may be NULL, may be left out."""
+        if self._has_unknown_default:
+            return f"    # Left out, it gets the column's default.\n{self._given}"
+        return self._given
+
+    @property
+    def _has_unknown_default(self) -> bool:
+        """Whether it has a default that only the database can work out."""
+        default = self._attribute.default
+        return bool(default and default.function and (self.type, default.function) not in FUNCTIONS)
+
+    @property
+    def _given(self) -> str:
         arguments = [*self._alias, *(each.format(self._attribute) for each in self._kind.field)]
         head = f"{self.identifier}: {self._optional(self._kind.schema or self._kind.python)}"
         default = self._schema_default()
@@ -368,6 +381,16 @@ ANY = {
 }
 
 
+def sqlite(condition: str) -> str:
+    """A condition as PostgreSQL writes it, for SQLite, which has no casts and no arrays."""
+    kinds = r"character varying|double precision|timestamp with(?:out)? time zone|[\w\".]+"
+    plain = re.sub(rf"::(?:{kinds})(?:\([\d,]+\))?(?:\[\])*", "", condition)
+    for operator, word in (("= ANY", "IN"), ("<> ALL", "NOT IN")):
+        array = rf"{operator} \((\()?ARRAY\[([^\]]*)\](?(1)\))\)"
+        plain = re.sub(array, rf"{word} (\2)", plain)
+    return plain.replace(" !~~ ", " NOT LIKE ").replace(" ~~ ", " LIKE ")
+
+
 def is_odd(name: str) -> bool:
     """Whether a name is long, or no plain word."""
     return len(name) > 12 or not name.isidentifier() or not name.isascii()
@@ -442,12 +465,16 @@ class TableCode:
 
     @property
     def arguments(self) -> list[str]:
-        """What ``__table_args__`` holds."""
-        found = [*self._constraints(self._model_name), *self._indexes("sa.Index", indent=8)]
-        members: dict[str, object] = {"schema": self.schema} if self.schema else {}
+        """What ``__table_args__`` holds before the options."""
+        return [*self._constraints(self._model_name), *self._indexes("sa.Index", indent=8)]
+
+    @property
+    def options(self) -> str:
+        """The options that ``__table_args__`` ends with; "" if there are none."""
+        options: dict[str, object] = {"schema": self.schema} if self.schema else {}
         if self.is_view:
-            members["info"] = {"is_view": True}
-        return [*found, f"        {python(members)},"] if members else found
+            options["info"] = {"is_view": True}
+        return python(options) if options else ""
 
     @staticmethod
     def _model_name(constraint: Constraint) -> str:
@@ -563,12 +590,10 @@ class TableCode:
             statements.append(statement)
         return [call("op.execute", [literal(escaped(each))], indent=4) for each in statements]
 
-    @property
-    def named(self) -> str:
-        """The arguments that name the table, in a call that asks for it or drops it."""
-        return ", ".join(
-            [literal(self.name), *([f"schema={literal(self.schema)}"] if self.schema else [])]
-        )
+    def named(self, function: str) -> str:
+        """The call of a function that takes the table's name and its schema."""
+        schema = [f"schema={literal(self.schema)}"] if self.schema else []
+        return call(function, [literal(self.name), *schema], indent=4)
 
     # -- The schemas -----------------------------------------------------------------------------
 
@@ -608,6 +633,9 @@ class TableCode:
         items, combinations = [], 1
         for column in self.example_columns:
             head = f"{literal(column.name)}: "
+            if column.name in self.checked:
+                items.append(f"        {head}{python(self.checked[column.name])},")
+                continue
             values = list(dict.fromkeys(map(python, column.asked_for(self.predicate))))
             function, *arguments = column.sample()
             if len(values) > 1:
@@ -619,6 +647,21 @@ class TableCode:
             else:
                 items.append(f"        {head}{function},")
         return items
+
+    @cached_property
+    def checked(self) -> dict[str, object]:
+        """Values with which a row keeps the CHECKs that it would not keep by itself, as far as that is known."""
+        conditions = [sqlite(c.condition) for c in self._stated.constraints if c.kind == "check"]
+        checks = [example_rows.Predicate(each, self.relation) for each in conditions]
+        rows = [{c.name: c.value(n, "row") for c in self.example_columns} for n in (0, 1, 2)]
+        if not any(check.holds(row) is False for check in checks for row in rows):
+            return {}
+        values = {c.name: [*c.asked_for(" ".join(conditions))] for c in self.example_columns}
+        for combination in example_rows.combinations({n: v for n, v in values.items() if v}):
+            sent = {name: example_rows.as_sent(value) for name, value in combination.items()}
+            if not any(check.holds(row | sent) is False for check in checks for row in rows):
+                return combination
+        return {}
 
     @property
     def example_columns(self) -> list[Column]:

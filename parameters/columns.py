@@ -106,7 +106,7 @@ class Requirement:
         statement: The SQL that makes it. It is executed only where it is not there yet.
     """
 
-    kind: Literal["extension", "type", "sequence", "function"]
+    kind: Literal["schema", "extension", "type", "sequence", "function"]
     name: str
     statement: str
 

@@ -1,4 +1,4 @@
-"""Create {{ cookiecutter.table_name }}."""
+"""Create {{ cookiecutter.table_name }}{{ ' where it is not there yet' if (cookiecutter | table).is_adopted else '' }}."""
 
 {% set table = cookiecutter | table %}
 {% set crs = cookiecutter.srid | crs %}
@@ -16,11 +16,19 @@ INDEXED_ROWS = sa.literal_column(
 {% endif %}
 
 
+{% if table.is_adopted %}
+def is_there() -> bool:
+    """Whether the database has the table already: it was there before the service, and stays as it is."""
+    if context.is_offline_mode():
+        return False
+{{ table.named('return sa.inspect(op.get_bind()).has_table') }}
+
+
+{% endif %}
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS postgis")
 {% if table.is_adopted %}
-    if not context.is_offline_mode() and sa.inspect(op.get_bind()).has_table({{ table.named }}):
-        # It was there before the service, and stays as it is.
+    if is_there():
         return
 {% endif %}
 {% for statement in table.requirements %}
@@ -78,7 +86,7 @@ def downgrade() -> None:
 {% if table.is_adopted %}
     """Leave the table, which was there before the service."""
 {% else %}
-    op.drop_table({{ table.named }})
+{{ table.named('op.drop_table') }}
 {% endif %}
 {% endset %}
 {{ code | imports }}

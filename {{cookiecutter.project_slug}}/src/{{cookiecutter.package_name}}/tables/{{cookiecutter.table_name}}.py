@@ -25,6 +25,7 @@ class {{ cookiecutter.__class_name }}(Base):
     """A row of ``{{ cookiecutter.table_name }}``."""
 
     __tablename__ = {{ table.name | literal }}
+{% if table.has_range or table.arguments %}
     __table_args__ = (
 {% if table.has_range %}
         sa.CheckConstraint(
@@ -35,7 +36,13 @@ class {{ cookiecutter.__class_name }}(Base):
 {% for argument in table.arguments %}
 {{ argument }}
 {% endfor %}
+{% if table.options %}
+        {{ table.options }},
+{% endif %}
     )
+{% elif table.options %}
+    __table_args__ = ({{ table.options }},)
+{% endif %}
 
 {{ table.key.model }}
 {% for column in table.columns %}
