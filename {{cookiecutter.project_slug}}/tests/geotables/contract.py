@@ -57,6 +57,15 @@ def only(holds: Callable[[Collection], bool]) -> pytest.MarkDecorator:
     return pytest.mark.only.with_args(holds)
 
 
+def is_writable(collection: Collection) -> bool:
+    """Whether clients write rows of a collection."""
+    return collection.is_writable
+
+
+#: Run a test, or those of a module (``pytestmark``), for the collections that clients write.
+writes = only(is_writable)
+
+
 def each(
     name: str, values: Callable[[Collection], Iterable[Any]], *, id: Callable[[Any], str] = str
 ) -> pytest.MarkDecorator:
@@ -90,7 +99,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each collection that a test function applies to, with each of its values."""
     marks = list(metafunc.definition.iter_markers())
     if "collection" not in metafunc.fixturenames:
-        if any(mark.name in ("only", "each") for mark in marks):
+        own = metafunc.definition.own_markers
+        if any(mark.name in ("only", "each") for mark in own):
             raise pytest.UsageError(
                 f"{metafunc.definition.nodeid}: only and each need the fixture rows or collection"
             )

@@ -98,8 +98,10 @@ class Rows:
 
     @cached_property
     def writable(self) -> list[sa.Column[Any]]:
-        """The columns that a client writes, without the geometry."""
+        """The columns that a client writes, without the geometry; of a read-only collection, those that SQL inserts."""
         collection = self.collection
+        if collection.create is None:
+            return [column for column in self.table.columns if column.name in collection.example(0)]
         return [
             column
             for column in self.table.columns

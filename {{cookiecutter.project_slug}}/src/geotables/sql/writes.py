@@ -182,7 +182,8 @@ def insert_all(
         alike[frozenset(each)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
     for numbers in alike.values():
-        found = connection.execute(_insert_many(record), [values[number] for number in numbers])
+        new = [values[number] for number in numbers]
+        found = connection.execute(_insert_many(record, has_place=PLACE in new[0]), new)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -241,21 +242,26 @@ def _new_ids(collection: Collection) -> sa.Select[Any] | None:
 def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
     """A row with the columns that have parameters of these names."""
     collection, table = record.collection, record.collection.table
-    values: dict[str, Any] = {collection.geometry.name: _placed(collection)}
-    values |= {name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}}
+    values: dict[str, Any] = {
+        name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}
+    }
+    if PLACE in names:
+        values[collection.geometry.name] = _placed(collection)
     new = sa.insert(table).values(values)
     return Statement(new.returning(*record.columns, collection.version))
 
 
 @cache
-def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
+def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
     SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
     right that an INSERT does not need.
     """
     collection = record.collection
-    rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})
+    rows = sa.insert(collection.table)
+    if has_place:
+        rows = rows.values({collection.geometry.name: _placed(collection)})
     return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
 
 
@@ -276,5 +282,6 @@ def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
     """The values of a row, by the names of the parameters."""
     parameters = dict(values)
     if collection.geometry.name in parameters:
-        parameters[PLACE] = ewkb(parameters.pop(collection.geometry.name))
+        place = parameters.pop(collection.geometry.name)
+        parameters[PLACE] = None if place is None else ewkb(place)
     return parameters

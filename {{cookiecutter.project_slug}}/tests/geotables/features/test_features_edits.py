@@ -18,7 +18,7 @@ from geotables.crs import Reference
 from geotables.db.database import Database
 from geotables.geometry import samples
 
-from contract import each, faces, only
+from contract import each, faces, only, writes
 from rows import Rows, as_json, refused, same_place
 
 GEOJSON = "application/geo+json"
@@ -27,6 +27,8 @@ MERGE_PATCH = "application/merge-patch+json"
 EVERY_GEOMETRY = each(
     "sample", lambda c: samples.geometries(c.geometry), id=lambda sample: sample.geom_type
 )
+
+pytestmark = writes
 EVERY_CRS = each("crs", lambda c: c.references.values(), id=lambda crs: crs.name)
 
 

@@ -24,8 +24,10 @@ from geotables.geometry import bind, samples
 from geotables.service import Service
 
 import apps
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows
+
+pytestmark = writes
 
 Command = Callable[..., int]
 

@@ -31,8 +31,10 @@ from geotables.geometry import arrays, samples
 from geotables.service import Service
 from geotables.sql.row_formats import Record
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows, as_json, same_place
+
+pytestmark = writes
 
 Feature = dict[str, Any]
 Column = sa.Column[Any]

@@ -23,10 +23,10 @@ from geotables.crs import WGS84
 from geotables.files import add_commands
 from geotables.service import Service
 
-from contract import each, faces, only
+from contract import each, faces, only, writes
 from rows import Rows, as_json, refused
 
-pytestmark = faces("rest", "features")
+pytestmark = [faces("rest", "features"), writes]
 
 JSON = {"Content-Type": "application/json"}
 

@@ -19,8 +19,10 @@ from geotables.collection import Collection
 from geotables.crs import WORLD
 from geotables.geometry import samples
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows, as_json, refused
+
+pytestmark = writes
 
 #: Where a shape of a type crosses itself, or has no length.
 INVALID = {
