@@ -23,7 +23,6 @@ from pydantic_core import PydanticCustomError
 from geotables import json_numbers
 
 
-
 class AsText(sa.Text):
     """The SQL type of a column that is read, compared and sorted as text, and never written: an enum, an array, a range, …
 

@@ -105,8 +105,7 @@ class Queries:
         }
         # The rows that have a value in each of them.
         self._equal = {
-            name: column == _given(name, column)
-            for name, column in self.columns.items()
+            name: column == _given(name, column) for name, column in self.columns.items()
         }
         # Filters are in the CRS of the table or in WGS 84.
         self.filter_references = {

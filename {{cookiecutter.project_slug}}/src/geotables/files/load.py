@@ -38,6 +38,7 @@ from sqlalchemy.dialects import postgresql
 
 from geotables import geometry, json_numbers
 from geotables.collection import BeforeWrite, Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.statements import Condition, json_text
@@ -161,7 +162,9 @@ class Attribute:
         """
         if empty == "default":
             values = [LEFT_OUT if value in (None, "") else value for value in values]
-        elif not self._is_text and (self._json_as_text or not isinstance(self.column.type, sa.JSON)):
+        elif not self._is_text and (
+            self._json_as_text or not isinstance(self.column.type, sa.JSON)
+        ):
             values = [None if value == "" else value for value in values]
         elif self._is_text and empty is not None:
             wanted, other = ("", None) if empty == "text" else (None, "")
@@ -653,7 +656,9 @@ class Staging:
             *(self._table.c[name] for name in self._attributes),
         )
 
-    def _refusal(self, position: int, reason: str, wkb: bytes | None, values: Sequence[Any]) -> Refusal:
+    def _refusal(
+        self, position: int, reason: str, wkb: bytes | None, values: Sequence[Any]
+    ) -> Refusal:
         pairs = zip(self._attributes, values, strict=True)
         properties = {name: value for name, value in pairs if value is not None}
         shape = None if wkb is None else shapely.from_wkb(bytes(wkb))
@@ -691,7 +696,7 @@ class Staging:
         """Keep others from changing the rows that are to be replaced, which the hooks are shown."""
         self._connection.execute(self._replaced(key, self._collection.key).with_for_update())
 
-    def _replaced(self, key: str, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    def _replaced(self, key: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """The rows of the table that have the key of one of these."""
         staged = sa.select(self._table.c[key])
         return sa.select(*columns).where(self._collection.table.c[key].in_(staged))
@@ -739,13 +744,15 @@ class Staging:
             self._position,
             self._kind,
             in_srid(self._geometry, self._stored_srid),
-            *(self._table.c[name] for name in self._values),
+            *(text_of(self._table.c[name]) for name in self._values),
         ]
         if key is None:
             return sa.select(*staged).order_by(self._position)
         table = self._collection.table
         same = table.c[key] == self._table.c[key]
-        query = sa.select(*staged, *table.columns).join_from(self._table, table, same, isouter=True)
+        query = sa.select(*staged, *map(text_of, table.columns)).join_from(
+            self._table, table, same, isouter=True
+        )
         return query.order_by(self._position)
 
     def _row(self, values: Sequence[Any]) -> dict[str, Any] | None:
@@ -784,7 +791,7 @@ class Staging:
         """Put the rows into the table; how many they are."""
         old: dict[Any, dict[str, Any]] = {}
         if key is not None and self._collection.after_commit is not None:
-            query = self._replaced(key, *self._collection.table.columns)
+            query = self._replaced(key, *map(text_of, self._collection.table.columns))
             for values in self._connection.execute(query):
                 if row := self._row(values):
                     old[row[self._collection.key.name]] = row
@@ -811,7 +818,8 @@ class Staging:
         with _refusing(self._connection, collection):
             if collection.after_commit is None:
                 return self._connection.execute(insert).rowcount
-            written = self._connection.execute(insert.returning(*collection.table.columns)).all()
+            returned = map(text_of, collection.table.columns)
+            written = self._connection.execute(insert.returning(*returned)).all()
         for values in written:
             new = self._row(values)
             if new is not None:

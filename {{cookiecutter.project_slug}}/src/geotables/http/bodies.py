@@ -207,7 +207,11 @@ class Bodies:
         columns = self.collection.table.columns
         for name, value in members.items():
             # Merged after it is validated: what is stored need not be what a client may send.
-            if name in fields and isinstance(columns[name].type, sa.JSON) and isinstance(value, dict):
+            if (
+                name in fields
+                and isinstance(columns[name].type, sa.JSON)
+                and isinstance(value, dict)
+            ):
                 setattr(new, name, merge(parsed_stored(stored.get(name)), value))
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         names = frozenset(fields.keys() & patch.keys())

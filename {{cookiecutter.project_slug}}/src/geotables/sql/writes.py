@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from geotables.collection import Change, Collection
+from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.database import Database
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
+
+#: The version of a row that is being written. It will be the row's xmin, which RETURNING of a partitioned table has not.
+VERSION: sa.ColumnElement[str] = sa.literal_column("pg_current_xact_id()::xid::text", sa.Text())
 
 #: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.
 Values = dict[str, Any]
@@ -225,7 +229,8 @@ def _delete(collection: Collection) -> sa.Delete:
 
 @cache
 def _whole(collection: Collection) -> sa.Select[Any]:
-    return sa.select(collection.table).where(_same(collection))
+    columns = (text_of(column).label(column.name) for column in collection.table.columns)
+    return sa.select(*columns).where(_same(collection))
 
 
 @cache
@@ -248,7 +253,7 @@ def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
     if PLACE in names:
         values[collection.geometry.name] = _placed(collection)
     new = sa.insert(table).values(values)
-    return Statement(new.returning(*record.columns, collection.version))
+    return Statement(new.returning(*record.columns, VERSION))
 
 
 @cache
@@ -262,7 +267,7 @@ def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     rows = sa.insert(collection.table)
     if has_place:
         rows = rows.values({collection.geometry.name: _placed(collection)})
-    return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
+    return rows.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)
@@ -275,7 +280,7 @@ def _update(
     if has_place:
         values[collection.geometry.name] = _placed(collection)
     statement = sa.update(collection.table).where(_same(collection)).values(values)
-    return statement.returning(*record.columns, collection.version)
+    return statement.returning(*record.columns, VERSION)
 
 
 def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
