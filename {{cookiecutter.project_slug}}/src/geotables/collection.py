@@ -3,12 +3,14 @@
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from sqlalchemy.orm import DeclarativeBase
 
+from geotables.column_types import RowIn
 from geotables.context import Caller, current
 from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
 from geotables.db.statements import Condition, set_apart, together
@@ -31,6 +33,12 @@ NewRow: TypeAlias = dict[str, Any] | None
 #: Called in the transaction before a row is written, with the connection, the caller, the stored row and the new one, whose
 #: values it may set; a value that it deletes is not written. Raises ``Refused`` to refuse the row.
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
+
+
+def _annotations(field: FieldInfo) -> list[Any]:
+    """What annotates the type of a field, also where the field may be null."""
+    inner = [each for part in get_args(field.annotation) for each in get_args(part)[1:]]
+    return [*field.metadata, *inner]
 
 
 class Refused(ValueError):
@@ -58,9 +66,10 @@ class Collection:
 
     Attributes:
         model: The mapped class.
-        create: The schema of a row as a client sends it.
+        create: The schema of a row as a client sends it; None: the collection is read-only.
         read: The schema of a row as the service returns it: a column that it does not have is hidden.
-        example: Makes rows that the table takes, by their number: the values of every column in ``create`` but the geometry.
+        example: Makes rows that the table takes, by their number: the values of every column in ``create`` but the geometry. Of a
+            read-only collection, those that an INSERT has to give.
         title: For people.
         description: For people.
         readers: Dependencies of the routes that read, beside those of the whole service.
@@ -76,7 +85,7 @@ class Collection:
         self,
         model: type[DeclarativeBase],
         *,
-        create: type[BaseModel],
+        create: type[BaseModel] | None = None,
         read: type[BaseModel],
         example: Callable[[int], dict[str, Any]],
         title: str | None = None,
@@ -90,19 +99,27 @@ class Collection:
         """State how a table is served.
 
         Raises:
-            LookupError: The table has no geometry column, or several.
+            LookupError: The table has no geometry column, or several and ``read`` does not say which one is served.
         """
         self.model, self.create, self.read, self.example = model, create, read, example
         self.readers, self.writers = list(readers), list(writers)
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
-        self.geometry: GeometryColumn = metadata.geometry_column(self.table)
+        self.geometry: GeometryColumn = metadata.geometry_column(self.table, self.annotated())
         self.title = title or self.name.replace("_", " ").capitalize()
         self.description = description or self._description()
         self._rows = Condition(self.indexed_rows)
 
     def __repr__(self) -> str:
         return f"<Collection {self.name}>"
+
+    def annotated(self) -> list[str]:
+        """The columns that ``read`` annotates with a format of geometries."""
+        return [
+            name
+            for name, field in self.read.model_fields.items()
+            if any(isinstance(each, GeometryFormat) for each in _annotations(field))
+        ]
 
     def _description(self) -> str:
         if self.is_partial:
@@ -144,15 +161,36 @@ class Collection:
             if column is not self.geometry and column is not self.key
         ]
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether clients can write rows at all."""
+        return self.create is not None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether no revision makes the table: it is a view, a materialized view or a foreign table."""
+        return metadata.is_view(self.table)
+
+    @cached_property
+    def written(self) -> type[BaseModel]:
+        """The schema of a row as a client sends it.
+
+        Raises:
+            TypeError: The collection is read-only.
+        """
+        if self.create is None:
+            raise TypeError(f"{self.name} is read-only: it has no schema of what clients send")
+        return self.create
+
     @cached_property
     def read_only(self) -> frozenset[str]:
         """The columns that the database sets; what a client sends for them is ignored."""
-        return frozenset(getattr(self.create, "READ_ONLY", ()))
+        return frozenset(getattr(self.create or RowIn, "READ_ONLY", ()))
 
     @cached_property
     def format(self) -> GeometryFormat:
         """How the REST resource writes the geometry, as the schema ``read`` says."""
-        annotations = self.read.model_fields[self.geometry.name].metadata
+        annotations = _annotations(self.read.model_fields[self.geometry.name])
         return next(each for each in annotations if isinstance(each, GeometryFormat))
 
     @cached_property
@@ -198,7 +236,10 @@ class Collection:
 
     @cached_property
     def version(self) -> sa.ColumnElement[str]:
-        """The version of a row: PostgreSQL's number of the transaction that wrote it."""
+        """The version of a row: PostgreSQL's number of the transaction that wrote it; in a view, which has none, a hash of it."""
+        if self.is_view:
+            row = sa.cast(sa.literal_column(f"ROW({self.name}.*)"), sa.Text())
+            return sa.func.md5(row, type_=sa.Text())
         return sa.cast(sa.literal_column(f"{self.name}.xmin"), sa.Text())
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from geotables.collection import Collection
-from geotables.geometry import GEOJSON_TYPES, GeometryFormat, metadata
+from geotables.geometry import GEOJSON_TYPES, metadata
 from geotables.geometry.metadata import GeometryColumn
 from geotables.service import Service
 
@@ -38,6 +38,7 @@ def check_collections(service: Service) -> Iterator[str]:
 
 def _lacking(collection: Collection) -> Iterator[str]:
     returned, name = collection.read.model_fields, collection.read.__name__
+    annotated = collection.annotated()
     keys = [column.name for column in collection.table.primary_key]
     if len(keys) != 1:
         yield f"{collection.name} has {len(keys)} columns in its primary key, not one"
@@ -46,17 +47,25 @@ def _lacking(collection: Collection) -> Iterator[str]:
     geometry = collection.geometry.name
     if geometry not in returned:
         yield f"{name} has no {geometry}, the geometry of {collection.name}"
-    elif not any(isinstance(each, GeometryFormat) for each in returned[geometry].metadata):
+    elif geometry not in annotated:
         yield f"{name}.{geometry} does not say how it is written: Annotated[BaseGeometry, GeoJSON(…)], or WKT(…)"
+    for column in metadata.geometry_columns(collection.table):
+        if column is not collection.geometry and column.name in returned:
+            yield (
+                f"{name} has {column.name}, a geometry of {collection.name} that is not served: leave it out,"
+                ' or map it as AsText("geometry(…)"), which shows it as text'
+            )
 
 
 def check_columns(service: Service) -> Iterator[str]:
-    """See that every geometry column has a type, a CRS and indexes, whether it is served or not."""
+    """See that every geometry column has a type and a CRS, and indexes unless another one of its table is served."""
     served = {collection.geometry: collection for collection in service.collections}
+    tables = {collection.table for collection in service.collections}
     for table in service.migrations.metadata.sorted_tables:
         for column in metadata.geometry_columns(table):
             yield from _check_type(column)
-            yield from _check_indexes(column, served.get(column))
+            if column in served or table not in tables:
+                yield from _check_indexes(column, served.get(column))
 
 
 def _check_type(column: GeometryColumn) -> Iterator[str]:
@@ -70,6 +79,9 @@ def _check_indexes(column: GeometryColumn, collection: Collection | None) -> Ite
     names = [str(index.name) for index in metadata.gist_indexes(column)]
     if metadata.has_automatic_index(column):
         names.append("the one that spatial_index=True has GeoAlchemy2 make")
+    if metadata.is_view(column.table) and not names:
+        # The indexes of a view are those of its tables.
+        return
     if len(names) != 1:
         listed = " and ".join(names) or "none"
         yield f"{column}: it has {len(names)} GiST indexes in the model, not one: {listed}"

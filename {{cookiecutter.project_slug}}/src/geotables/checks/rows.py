@@ -1,7 +1,7 @@
 """Whether a table takes the rows of its collection as they are, and gives them back."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -9,10 +9,12 @@ import shapely
 import sqlalchemy as sa
 from pydantic import ValidationError
 from shapely.geometry.base import BaseGeometry
+from sqlalchemy.schema import CreateTable
 
 from geotables.checks.models import file_of
 from geotables.checks.schemas import TOLERANCE
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.geometry import WKT, GeoJSON, bind, metadata, read, samples
 from geotables.service import Service
 from geotables.sql import row_formats, writes
@@ -24,11 +26,15 @@ log = logging.getLogger(__name__)
 def new_row(collection: Collection, number: int, geometry: BaseGeometry) -> Values:
     """The values of an example, as the schema of what comes in reads them."""
     values = collection.example(number) | {collection.geometry.name: geometry}
+    if collection.create is None:
+        return values
     return writes.values_of(collection.create.model_validate(values))
 
 
 def are_left_out(collection: Collection) -> bool:
     """Whether no row can be tried: of a column that ``before_write`` sets, only a request has the value."""
+    if collection.create is None:
+        return False
     written = collection.create.model_fields.keys() - collection.read_only
     names = [
         column.name
@@ -45,9 +51,23 @@ def are_left_out(collection: Collection) -> bool:
 
 
 def make_copy(connection: sa.Connection, table: sa.Table, including: str) -> None:
-    """Hide a table behind an empty one, until the transaction is rolled back."""
+    """Hide a table behind an empty one, until the transaction is rolled back.
+
+    Of a view it is a table as the model has it, since a view has no defaults.
+    """
+    if metadata.is_view(table):
+        make_temporary(connection, table)
+        return
     connection.execute(
         sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name} {including})")
+    )
+
+
+def make_temporary(connection: sa.Connection, table: sa.Table) -> None:
+    """Make a temporary table as the model has it, without foreign keys and indexes."""
+    ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))
+    connection.exec_driver_sql(
+        ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1).replace("%", "%%")
     )
 
 
@@ -56,8 +76,11 @@ def check_examples(
 ) -> Iterator[str]:
     """See that a copy of the table, with its constraints and triggers, takes the examples as they are."""
     file, table = file_of(service, collection), collection.table
-    references = connection.execute(_REFERENCES, {"table": table.name}).all()
-    triggers = connection.execute(_TRIGGERS, {"table": table.name}).all()
+    references: Sequence[sa.Row[Any]] = []
+    triggers: Sequence[sa.Row[Any]] = []
+    if collection.is_writable:
+        references = connection.execute(_REFERENCES, {"table": table.name}).all()
+        triggers = connection.execute(_TRIGGERS, {"table": table.name}).all()
     for trigger in triggers:
         log.warning("%s: the trigger %s may change what is written", table.name, trigger.name)
     shapes = samples.geometries(collection.geometry)
@@ -73,7 +96,7 @@ def check_examples(
                     problems = list(_check_example(connection, collection, row, references))
                 except ValidationError as error:
                     reasons = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors()]
-                    problems = [f"{collection.create.__name__} refuses it: {'; '.join(reasons)}"]
+                    problems = [f"{collection.written.__name__} refuses it: {'; '.join(reasons)}"]
                 except sa.exc.DBAPIError as error:
                     problems = [f"PostgreSQL refuses it: {_reason(error)}"]
                 alone.rollback()
@@ -97,12 +120,16 @@ def _check_example(
     row: Values,
     references: Iterable[sa.Row[Any]],
 ) -> Iterator[str]:
-    """Add, change and remove a row. Not by the service's statements, which need the row that they return."""
+    """Add, change and remove a row; of a read-only collection, add one.
+
+    Not by the service's statements, which need the row that they return.
+    """
     table, key, geometry = collection.table, collection.key, collection.geometry
     given = {name: value for name, value in row.items() if name != geometry.name}
     values = given | {geometry.name: bind(row[geometry.name], metadata.srid(geometry))}
     same = key == sa.bindparam("_id", type_=key.type)
-    stored = connection.execute(sa.insert(table).values(values).returning(*table.columns)).all()
+    returned = [text_of(column).label(column.name) for column in table.columns]
+    stored = connection.execute(sa.insert(table).values(values).returning(*returned)).all()
     if not stored:
         yield "a trigger drops it"
         return
@@ -110,6 +137,8 @@ def _check_example(
     for name, value in given.items():
         if stored_values[name] != value:
             yield f"{name} is {value!r:.100} there, and stored as {stored_values[name]!r:.100}"
+    if not collection.is_writable:
+        return
     for reference in references:
         count = sa.text(f"SELECT count(*) FROM {table.name} AS one WHERE {reference.condition}")
         if connection.scalar(count):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from geotables.db.database import examine
+from geotables.geometry.metadata import is_view
 
 # Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to
 # serve need not wait for it.
@@ -210,20 +211,24 @@ class Migrations:
         A table is this project's if a model has it or a revision makes it. Others are left alone, such as those of QGIS, of
         extensions, and of other services, and so are the partitions of a table.
         """
-        from geoalchemy2 import alembic_helpers
-
-        from geotables.db.comparison import tables_made
+        from geotables.db.comparison import render_item, tables_made
 
         made = tables_made(self._scripts().walk_revisions())
         ours = {table.name for table in self.metadata.sorted_tables} | made
         ours -= set(connection.scalars(_PARTITIONS))
+        views = {table.name for table in self.metadata.sorted_tables if is_view(table)}
+        ours -= views
         return {
             "version_table": self.version_table,
             # Where CREATE TABLE puts the project's tables, too, whatever else the search path has.
             "version_table_schema": connection.dialect.default_schema_name,
             "compare_server_default": True,
             "include_name": lambda name, kind, _parents: kind != "table" or name in ours,
-            "render_item": alembic_helpers.render_item,
+            # What no revision makes has no differences.
+            "include_object": lambda _object, name, kind, _reflected, _other: (
+                kind != "table" or name not in views
+            ),
+            "render_item": render_item,
         }
 
 

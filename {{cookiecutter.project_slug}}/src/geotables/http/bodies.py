@@ -12,7 +12,6 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -74,7 +73,7 @@ class Bodies:
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
-        self.model = collection.create
+        self.model = collection.written
         fields = self.model.model_fields
         changed: Any = {
             name: (Annotated[field.annotation, Field(), *field.metadata], None)
@@ -93,7 +92,7 @@ class Bodies:
             optional = {name: changed[name] for name in spared}
             self.replacement = create_model("ReplacementRow", __base__=self.model, **optional)
         self.has_exact_numbers = any(
-            isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
+            isinstance(column.type, sa.Integer | sa.Numeric | sa.JSON)
             for column in collection.table.columns
             if column.name in fields
         )
@@ -208,7 +207,11 @@ class Bodies:
         columns = self.collection.table.columns
         for name, value in members.items():
             # Merged after it is validated: what is stored need not be what a client may send.
-            if name in fields and isinstance(columns[name].type, JSONB) and isinstance(value, dict):
+            if (
+                name in fields
+                and isinstance(columns[name].type, sa.JSON)
+                and isinstance(value, dict)
+            ):
                 setattr(new, name, merge(parsed_stored(stored.get(name)), value))
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         names = frozenset(fields.keys() & patch.keys())

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from geotables.collection import Change, Collection
+from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.database import Database
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 #: The parameters that are no columns; no column has a name that begins like this.
 ID, PLACE = "_id", "_place"
+
+#: The version of a row that is being written. It will be the row's xmin, which RETURNING of a partitioned table has not.
+VERSION: sa.ColumnElement[str] = sa.literal_column("pg_current_xact_id()::xid::text", sa.Text())
 
 #: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.
 Values = dict[str, Any]
@@ -182,7 +186,8 @@ def insert_all(
         alike[frozenset(each)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
     for numbers in alike.values():
-        found = connection.execute(_insert_many(record), [values[number] for number in numbers])
+        new = [values[number] for number in numbers]
+        found = connection.execute(_insert_many(record, has_place=PLACE in new[0]), new)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -224,7 +229,8 @@ def _delete(collection: Collection) -> sa.Delete:
 
 @cache
 def _whole(collection: Collection) -> sa.Select[Any]:
-    return sa.select(collection.table).where(_same(collection))
+    columns = (text_of(column).label(column.name) for column in collection.table.columns)
+    return sa.select(*columns).where(_same(collection))
 
 
 @cache
@@ -241,22 +247,27 @@ def _new_ids(collection: Collection) -> sa.Select[Any] | None:
 def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
     """A row with the columns that have parameters of these names."""
     collection, table = record.collection, record.collection.table
-    values: dict[str, Any] = {collection.geometry.name: _placed(collection)}
-    values |= {name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}}
+    values: dict[str, Any] = {
+        name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}
+    }
+    if PLACE in names:
+        values[collection.geometry.name] = _placed(collection)
     new = sa.insert(table).values(values)
-    return Statement(new.returning(*record.columns, collection.version))
+    return Statement(new.returning(*record.columns, VERSION))
 
 
 @cache
-def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
+def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
     SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
     right that an INSERT does not need.
     """
     collection = record.collection
-    rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})
-    return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
+    rows = sa.insert(collection.table)
+    if has_place:
+        rows = rows.values({collection.geometry.name: _placed(collection)})
+    return rows.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)
@@ -269,12 +280,13 @@ def _update(
     if has_place:
         values[collection.geometry.name] = _placed(collection)
     statement = sa.update(collection.table).where(_same(collection)).values(values)
-    return statement.returning(*record.columns, collection.version)
+    return statement.returning(*record.columns, VERSION)
 
 
 def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
     """The values of a row, by the names of the parameters."""
     parameters = dict(values)
     if collection.geometry.name in parameters:
-        parameters[PLACE] = ewkb(parameters.pop(collection.geometry.name))
+        place = parameters.pop(collection.geometry.name)
+        parameters[PLACE] = None if place is None else ewkb(place)
     return parameters

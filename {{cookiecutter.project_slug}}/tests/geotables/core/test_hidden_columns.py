@@ -18,7 +18,7 @@ from geotables.http.json_schemas import name_of
 from geotables.service import Service
 
 import apps
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, as_json
 
 
@@ -173,6 +173,7 @@ def test_no_tile_has_a_hidden_column(
     assert layer["propertiesSchema"]["properties"].keys() == others
 
 
+@writes
 @faces("rest")
 @HIDDEN
 def test_the_document_has_no_rows_with_a_hidden_column(
@@ -233,6 +234,7 @@ def feature_of(rows: Rows, body: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Feature", "geometry": shape, "properties": body}
 
 
+@writes
 @faces("rest")
 @WRITE_ONLY
 def test_a_row_keeps_what_its_client_cannot_see(
@@ -258,6 +260,7 @@ def test_a_row_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @faces("features")
 @WRITE_ONLY
 def test_a_feature_keeps_what_its_client_cannot_see(
@@ -284,6 +287,7 @@ def test_a_feature_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @pytest.mark.parametrize(
     "path",
     [pytest.param("path", marks=faces("rest")), pytest.param("items", marks=faces("features"))],

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from geotables.collection import Collection
 from geotables.sql import paging
 
-from contract import each
+from contract import each, writes
 from rows import Rows
 
 
@@ -219,6 +219,7 @@ def test_a_token_goes_with_its_order(client: TestClient, rows: Rows, some_rows: 
         assert response.json()["errors"][0]["location"] == "query.token"
 
 
+@writes
 def test_features_that_come_and_go_do_not_move_the_pages(
     client: TestClient, rows: Rows, some_rows: list[str]
 ) -> None:

@@ -11,7 +11,6 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
 from geotables.db.database import Database
@@ -72,15 +71,16 @@ def test_features_have_the_attributes_of_their_rows(
     for values in connection.execute(sa.select(*record.columns)):
         row = as_json(record.encode_one(values))
         del row[collection.geometry.name]
-        for name, column in rows.columns.items():
-            if isinstance(column.type, JSONB) and row[name] is not None:
-                row[name] = json.dumps(row[name])
         stored[str(row[rows.key.name])] = row
     for feature in features:
         row = stored[str(feature.properties[rows.key.name])]
+        properties = {
+            name: json.loads(value) if isinstance(rows.columns[name].type, sa.JSON) else value
+            for name, value in feature.properties.items()
+        }
         id = row[rows.key.name]
         assert feature.id == (id if isinstance(id, int) else None)
-        assert feature.properties == {name: row[name] for name in row if row[name] is not None}
+        assert properties == {name: row[name] for name in row if row[name] is not None}
 
 
 def test_a_tile_is_of_the_type_that_the_client_accepts(
