@@ -31,6 +31,7 @@ class Project:
             unless that is the default one.
         collections: The names of the collections.
         modules: Names of the modules in `tables/`.
+        paths: The first parts of the paths of the project's own routes.
         tests: Names of the modules in `tests/`, without `test_`.
         classes: Names of the classes in `tables/`.
     """
@@ -40,6 +41,7 @@ class Project:
     relations: frozenset[str] = frozenset()
     collections: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
     tests: frozenset[str] = frozenset()
     classes: frozenset[str] = frozenset()
 
@@ -49,6 +51,7 @@ class Project:
         return {
             "is a collection of the project": self.collections,
             "is a module of the project's tables": self.modules,
+            "is a path of the project's own routes": self.paths,
             "is a file of the project's tests": self.tests,
         }
 

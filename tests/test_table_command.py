@@ -387,6 +387,26 @@ def test_files_come_in_all_or_none(tool: Any, tmp_path: Path) -> None:
     assert contents(tmp_path) == before | changed
 
 
+@pytest.mark.parametrize("auth", ["api_key", "own"])
+def test_the_tests_leave_authentication_of_the_team_alone(
+    tool: Any, made: Path, tmp_path: Path, auth: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(made / "user/facilities-service/src/facilities_service", project / "src/p")
+    if auth == "own":
+        (project / "src/p/auth.py").write_text("class AccessSettings(BaseSettings): ...\n")
+    parameters = {"package_name": "p", "auth": "api_key"}
+    described = {"heads": ["0001"], "revisions": ["0001"], "names": []}
+    context = tool.context(project, {"parameters": parameters}, described)
+    asked = {"resource_name": "road"}
+    files = tool.render(made / "template", tmp_path, asked, {}, context)
+    tests = files["tests/test_roads.py"].decode()
+    assert ("from p.auth import digest" in tests, "serve(" in tests) == (
+        auth == "api_key",
+        auth == "api_key",
+    )
+
+
 # -- Which template -------------------------------------------------------------------------------
 
 
@@ -525,6 +545,7 @@ ROADS = {
         ({}, {}, ""),
         ({"classes": {"RoadOut"}}, {}, "resource_name = 'road': its class would be Road, and the project has RoadOut; try 'road_2'"),
         ({"modules": {"roads"}}, {}, "table_name = 'roads': 'roads' is a module of the project's tables; try 'roads_2'"),
+        ({"paths": {"roads"}}, {}, "table_name = 'roads': 'roads' is a path of the project's own routes; try 'roads_2'"),
         ({"tests": {"roads", "roads_2"}}, {}, "table_name = 'roads': 'roads' is a file of the project's tests; try 'roads_3'"),
         ({"relations": {"idx_roads_location_geog"}}, {}, "table_name = 'roads': the project has a table or an index idx_roads_location_geog already; try 'roads_2'"),
         ({"relations": {"uq_roads_code"}}, {}, "table_name = 'roads': the project has a table or an index uq_roads_code already; try 'roads_2'"),

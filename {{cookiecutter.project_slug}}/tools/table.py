@@ -8,6 +8,7 @@ Nothing else is changed, and nothing is left where the table is refused.
 import argparse
 import ast
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -43,7 +44,7 @@ CHANGED = ("migrations", "src", "tests")
 
 #: Prints what the project has, as JSON, in its last line.
 DESCRIBE = """
-import importlib, json, sys
+import contextlib, importlib, json, sys
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 package = sys.argv[1]
@@ -55,6 +56,10 @@ for table in metadata.tables.values():
     sequences = [f"{table.name}_{column.name}_seq" for column in table.columns]
     names = {table.name, *sequences, *(index.name for index in table.indexes), *keys} - {None}
     relations |= {f"{table.schema}.{name}" if table.schema else name for name in names}
+paths = set()
+with contextlib.suppress(ImportError, AttributeError):
+    routes = importlib.import_module(f"{package}.routes").router.routes
+    paths = {route.path.split("/")[1] for route in routes}
 scripts = ScriptDirectory.from_config(tables.MIGRATIONS.config())
 modules = [module for name, module in sys.modules.items() if f"{name}.".startswith(f"{package}.tables.")]
 print(json.dumps({
@@ -68,6 +73,7 @@ print(json.dumps({
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__
     ),
+    "paths": sorted(paths),
     "names": [name for name in vars(tables) if not name.startswith("__")],
 }))
 """
@@ -135,6 +141,7 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
                 raise Refused(f"{file} is there already: choose another table_name, or remove it")
         copy = copied(project, scratch / "copy")
         for file, content in changed.items():
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
             (copy / file).write_bytes(content)
         tidy(copy, [*new], tables if is_tidy(project, tables) else "")
         check(project, copy, package, [*new])
@@ -527,6 +534,9 @@ def is_tidy(project: Path, file: str) -> bool:
 
 def tidy(copy: Path, new: Sequence[str], edited: str) -> None:
     """Lay files out as the project has its own laid out; one that was edited only if it was laid out so before."""
+    if not importlib.util.find_spec("ruff"):
+        print(f"{sys.executable} has no ruff: the new files were not laid out", file=sys.stderr)
+        return
     files = [*new, *filter(None, [edited])]
     ruff(copy, "check", "--no-cache", "--quiet", "--fix", *files)
     ruff(copy, "format", "--no-cache", "--quiet", *files)
@@ -552,7 +562,8 @@ def check(project: Path, copy: Path, package: str, new: Sequence[str]) -> None:
     tests = [file for file in new if file.startswith("tests/")]
     own = ("-m", package, "check")
     collected = ("-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--collect-only", *tests)
-    for command in (own, collected):
+    commands = [own, *([collected] if importlib.util.find_spec("pytest") else [])]
+    for command in commands:
         ended = run_own(copy, sys.executable, *command)
         if not ended.returncode:
             continue
