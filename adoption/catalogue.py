@@ -328,6 +328,8 @@ def _readings(name: str) -> list[tuple[str | None, str]]:
     if quoted := re.fullmatch(rf"(?:{part}\.)?{part}", name):
         parts = [group.replace('""', '"') for group in quoted.groups() if group is not None]
         readings.append((parts[0], parts[1]) if len(parts) == 2 else (None, parts[0]))
+    dots = [position for position, character in enumerate(name) if character == "."]
+    readings += [(name[:position], name[position + 1 :]) for position in dots]
     return [*readings, (None, name)]
 
 

@@ -663,7 +663,8 @@ def _no_geography_index(survey: Survey) -> Iterator[Finding]:
     if relation.kind in ("view", "foreign table") or crs is None or not crs.geographic:
         return
     condition = survey.predicate
-    if any(each.predicate == condition for each in survey.geography_indexes):
+    live = survey.spatial_indexes[0].predicate if condition else ""
+    if any(each.predicate == live for each in survey.geography_indexes):
         return
     name = survey.geography_index_name
     yield Finding(
@@ -674,7 +675,7 @@ def _no_geography_index(survey: Survey) -> Iterator[Finding]:
             relation,
             name,
             f"({column.sql}::geography)",
-            condition.removeprefix("(").removesuffix(")") if condition else "",
+            condition,
         ),
         listed=("add index", rf"has no index {re.escape(name)}"),
     )

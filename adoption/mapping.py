@@ -6,16 +6,12 @@ from pathlib import Path
 
 import parameters
 from parameters import columns, epsg, names
-from parameters.attributes import OWN, TIMES, word
 from parameters.columns import Column, Constraint, Index, Table
 from parameters.relation import KEYS
 
-from . import catalogue, naming
+from . import naming
 from .findings import Finding, blocking
-from .survey import Survey
-
-#: The parameter that is nearest to a key's type.
-PRIMARY_KEYS = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid"}
+from .survey import PRIMARY_KEYS, Survey
 
 _TEMPLATE = json.loads(
     Path(__file__).parents[1].joinpath("cookiecutter.json").read_text(encoding="utf-8")
@@ -27,11 +23,8 @@ def of(survey: Survey) -> dict[str, str]:
     relation, geometry = survey.relation, survey.column
     key = survey.key.column
     assert key is not None
-    key_column = naming.column(key.name, _names(relation) - {key.name})
-    has_times = _has_times(relation)
-    stated = [_column(survey, each) for each in relation.columns]
-    own = {key.name, *(TIMES if has_times else ())}
-    others = [each for each in stated if each.name not in own]
+    key_column, has_times = survey.key_column, survey.has_times
+    others = [survey.stated(each) for each in relation.columns if each.name not in survey.own]
     others += [
         Column(
             each.name,
@@ -43,14 +36,10 @@ def of(survey: Survey) -> dict[str, str]:
         for each in relation.geometries
         if each != geometry
     ]
-    taken = OWN if has_times else OWN - {*TIMES}
-    words = {each.name: word(each) for each in others}
-    # A word cannot have the name of the key, whatever that column is called in the table.
-    clashing = {key_column, survey.geometry_parameter} | (taken if has_times else set())
-    words = {name: "" if name in clashing else text for name, text in words.items()}
+    words = {each.name: survey.word(each) for each in others}
     said = [text for text in words.values() if text]
     left = [each for each in others if not words[each.name]]
-    own_key = next(each for each in stated if each.name == key.name)
+    own_key = survey.stated(key)
     kind = PRIMARY_KEYS.get(key.base, "text")
     has_usual_key = _nameless(own_key) == KEYS[kind] and key_column == key.name
     is_default_schema = relation.schema == relation.server.default_schema
@@ -117,48 +106,9 @@ def problems(answers: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def _names(relation: catalogue.Relation) -> set[str]:
-    return {each.name for each in relation.every}
-
-
 def _nameless(column: Column) -> Column:
     return Column(
         "", column.type, default=column.default, identity=column.identity, nullable=column.nullable
-    )
-
-
-def _has_times(relation: catalogue.Relation) -> bool:
-    """Whether created_at and updated_at are as the template makes them."""
-    times = [relation.column(name) for name in TIMES]
-    return all(
-        each is not None
-        and (each.base, each.modifier, each.nullable, each.default, each.generated)
-        == ("timestamptz", -1, False, "now()", "")
-        for each in times
-    )
-
-
-def _column(survey: Survey, column: catalogue.Column) -> Column:
-    relation = survey.relation
-    is_key = survey.key.column is not None and column.name == survey.key.column.name
-    unique = any(
-        each.kind == "u"
-        and each.columns == (column.name,)
-        and each.name == f"uq_{survey.collection}_{column.name}"
-        and not each.special
-        for each in relation.constraints
-    )
-    return Column(
-        column.name,
-        column.type,
-        # A view's columns do not say that they are never NULL.
-        nullable=column.nullable and not is_key,
-        unique=unique and not is_key,
-        default=column.default,
-        generated=column.generated,
-        identity={"a": "always", "d": "by default"}.get(column.identity, ""),  # type: ignore[arg-type]
-        collation=column.collation,
-        sample=survey.samples.get(column.name, ""),
     )
 
 
@@ -171,14 +121,8 @@ def _constraints(survey: Survey) -> tuple[Constraint, ...]:
             stated.append(Constraint(each.name, "check", condition=each.condition))
         elif each.kind == "p" and key is not None and each.columns == (key.name,):
             stated.append(Constraint(each.name, "primary key", columns=each.columns))
-        elif each.kind == "u" and not each.special:
-            own = (
-                len(each.columns) == 1
-                and each.name == f"uq_{survey.collection}_{each.columns[0]}"
-                and (key is None or each.columns[0] != key.name)
-            )
-            if not own:
-                stated.append(Constraint(each.name, "unique", columns=each.columns))
+        elif each.kind == "u" and not each.special and each not in survey.unique_alone:
+            stated.append(Constraint(each.name, "unique", columns=each.columns))
     return tuple(stated)
 
 

@@ -120,6 +120,10 @@ class Uniqueness:
         return not self.nulls and not self.repeated
 
 
+class Failed(Exception):
+    """PostgreSQL refuses to read the rows; the message says why."""
+
+
 class _TooSlow(Exception):
     """A statement took longer than it may."""
 
@@ -129,6 +133,7 @@ def _try(connection: Connection, sql: str, **values: object) -> list[Any]:
 
     Raises:
         _TooSlow: It took too long.
+        Failed: PostgreSQL refuses it.
     """
     with connection.cursor() as cursor:
         cursor.execute("SAVEPOINT tried")
@@ -136,6 +141,8 @@ def _try(connection: Connection, sql: str, **values: object) -> list[Any]:
             return select(connection, sql, **values)
         except psycopg2.errors.QueryCanceled as error:
             raise _TooSlow from error
+        except psycopg2.Error as error:
+            raise Failed(str(error).strip().partition("\n")[0]) from error
         finally:
             cursor.execute("ROLLBACK TO SAVEPOINT tried")
 
@@ -144,14 +151,15 @@ def _sources(relation: Relation) -> Iterator[tuple[str, bool]]:
     """What to read rows from, as an item of FROM, and whether it has all of them: the best first."""
     sized = relation.kind in ("table", "partitioned table", "materialized view")
     if sized and relation.size <= SMALL:
-        yield relation.sql, True
+        yield f"{relation.sql} AS sampled", True
     if sized:
         percent = min(100.0, 100.0 * SAMPLE / max(relation.size, 1))
-        yield f"{relation.sql} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)", False
+        sample = f"TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1)"
+        yield f"{relation.sql} AS sampled {sample}", False
     else:
         # The row beyond tells whether these are all.
-        yield f"(SELECT * FROM {relation.sql} LIMIT {ROWS + 1})", False
-    yield f"(SELECT * FROM {relation.sql} LIMIT {FEW})", False
+        yield f"(SELECT * FROM {relation.sql} LIMIT {ROWS + 1}) AS sampled", False
+    yield f"(SELECT * FROM {relation.sql} LIMIT {FEW}) AS sampled", False
 
 
 def read(connection: Connection, relation: Relation, geometry: Geometry, srid: int) -> Rows:
@@ -161,9 +169,8 @@ def read(connection: Connection, relation: Relation, geometry: Geometry, srid: i
             return _read(connection, relation, geometry, srid, source, complete)
         except _TooSlow:
             continue
-        except psycopg2.Error as error:
-            reason = f"{error}".strip().partition("\n")[0]
-            return Rows(0, False, None, 0, (), 0, unknown=reason)
+        except Failed as error:
+            return Rows(0, False, None, 0, (), 0, unknown=str(error))
     reason = f"reading {FEW:,} rows takes too long"
     return Rows(0, False, _estimate(relation), 0, (), 0, unknown=reason)
 
@@ -192,7 +199,7 @@ def _read(
             ) AS invalid,
             min({own}.ST_XMin(g)) AS xmin, min({own}.ST_YMin(g)) AS ymin,
             max({own}.ST_XMax(g)) AS xmax, max({own}.ST_YMax(g)) AS ymax
-        FROM (SELECT {column} AS g FROM {source} AS sampled OFFSET 0) AS one
+        FROM (SELECT {column} AS g FROM {source} OFFSET 0) AS one
         GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
         """,
     )
@@ -212,7 +219,7 @@ def _read(
     )
     number = sum(row.count for row in grouped)
     if not complete and "LIMIT" in source:
-        complete = number < (FEW if source.endswith(f"LIMIT {FEW})") else ROWS + 1)
+        complete = number < (FEW if f"LIMIT {FEW})" in source else ROWS + 1)
     return Rows(
         read=number,
         complete=complete,
@@ -260,7 +267,7 @@ def _outside(
     if not beyond:
         return 0
     condition = outside(relation, geometry.sql, srid)
-    sql = f"SELECT count(*) AS count FROM {source} AS sampled WHERE {condition}"
+    sql = f"SELECT count(*) AS count FROM {source} WHERE {condition}"
     return int(_try(connection, sql)[0].count)
 
 
@@ -278,7 +285,7 @@ def _longest(connection: Connection, relation: Relation, source: str) -> dict[st
         f"max(octet_length({column.sql}{'' if column.base in ('text', 'varchar', 'bytea') else '::text'}))"
         for column in texts
     )
-    row = _try(connection, f"SELECT ARRAY[{lengths}] AS lengths FROM {source} AS sampled")[0]
+    row = _try(connection, f"SELECT ARRAY[{lengths}] AS lengths FROM {source}")[0]
     return {column.name: length or 0 for column, length in zip(texts, row.lengths, strict=True)}
 
 
@@ -287,13 +294,13 @@ def _longest(connection: Connection, relation: Relation, source: str) -> dict[st
 
 def uniqueness(connection: Connection, relation: Relation, column: Column) -> Uniqueness:
     """Compare the values of a column: of all rows if that does not take too long, else of a sample."""
-    sources = [(relation.sql, True), *_sources(relation)]
+    sources = [(f"{relation.sql} AS sampled", True), *_sources(relation)]
     for source, complete in sources:
         try:
             row = _try(
                 connection,
                 f"SELECT count(*) AS read, count(value) AS given, count(DISTINCT value) AS values"
-                f" FROM (SELECT {column.sql} AS value FROM {source} AS sampled) AS one",
+                f" FROM (SELECT {column.sql} AS value FROM {source}) AS one",
             )[0]
         except _TooSlow:
             continue
@@ -316,7 +323,7 @@ def candidates(connection: Connection, relation: Relation) -> list[Uniqueness]:
         try:
             row = _try(
                 connection,
-                f"SELECT count(*) AS read, ARRAY[{numbers}] AS numbers FROM {source} AS sampled",
+                f"SELECT count(*) AS read, ARRAY[{numbers}] AS numbers FROM {source}",
             )[0]
         except _TooSlow:
             continue
@@ -335,6 +342,6 @@ def value_of(connection: Connection, relation: Relation, column: Column) -> str:
             f"SELECT {column.sql}::text AS value FROM {relation.sql}"
             f" WHERE {column.sql} IS NOT NULL AND length({column.sql}::text) BETWEEN 1 AND 60 LIMIT 1",
         )
-    except (_TooSlow, psycopg2.Error):
+    except (_TooSlow, Failed):
         return ""
     return str(rows[0].value) if rows else ""

@@ -1,13 +1,18 @@
 """What a service is to be made of: the geometry column and its CRS, the key, and what the rows hold."""
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
-from parameters import predicate
+from parameters import attributes, columns, predicate
+from parameters.attributes import STORED_TYPES, TIMES
 
 from . import catalogue, naming, rows
 from .catalogue import Column, Connection, Geometry, Index, Relation
 from .rows import KEY_TYPES, Rows, Uniqueness
+
+#: The value of `primary_key` that is nearest to a key's type.
+PRIMARY_KEYS = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid"}
 
 #: Nothing was looked at.
 UNREAD = Rows(0, True, None, 0, (), 0)
@@ -66,6 +71,70 @@ class Survey:
         return naming.collection(self.relation.name)
 
     @property
+    def key_column(self) -> str:
+        """What the key is called where a name has to be an identifier."""
+        assert self.key.column is not None
+        name = self.key.column.name
+        return naming.column(name, {each.name for each in self.relation.every} - {name})
+
+    @property
+    def has_times(self) -> bool:
+        """Whether created_at and updated_at are as the template makes them."""
+        times = [self.relation.column(name) for name in TIMES]
+        return all(
+            each is not None
+            and (each.base, each.modifier, each.nullable, each.default, each.generated)
+            == ("timestamptz", -1, False, "now()", "")
+            for each in times
+        )
+
+    @property
+    def own(self) -> set[str]:
+        """The columns that are neither in `attributes` nor in `_columns`."""
+        key = {self.key.column.name} if self.key.column else set()
+        return key | set(TIMES if self.has_times else ())
+
+    def stated(self, column: Column) -> columns.Column:
+        """A column in normal form."""
+        is_key = self.key.column is not None and column.name == self.key.column.name
+        unique = any(each.name == self.unique_name(column.name) for each in self.unique_alone)
+        return columns.Column(
+            column.name,
+            column.type,
+            # A view's columns do not say that they are never NULL.
+            nullable=column.nullable and not is_key,
+            unique=unique and not is_key,
+            default=column.default,
+            generated=column.generated,
+            identity={"a": "always", "d": "by default"}.get(column.identity, ""),  # type: ignore[arg-type]
+            collation=column.collation,
+            sample=self.samples.get(column.name, ""),
+        )
+
+    def unique_name(self, column: str) -> str:
+        """The default name of a unique constraint of one column."""
+        return f"uq_{self.collection}_{column}"
+
+    @property
+    def unique_alone(self) -> list[catalogue.Constraint]:
+        """The unique constraints that columns state themselves: of one column, under the default name."""
+        return [
+            each
+            for each in self.relation.constraints
+            if each.kind == "u"
+            and not each.special
+            and len(each.columns) == 1
+            and each.columns[0] not in self.own
+            and each.name == self.unique_name(each.columns[0])
+        ]
+
+    def word(self, column: columns.Column) -> str:
+        """The column as a word of `attributes`; empty where they cannot say it."""
+        # A word cannot have the name that the key or the geometry goes by, whatever these are called in the table.
+        taken = {self.key_column, self.geometry_parameter, *(TIMES if self.has_times else ())}
+        return "" if column.name in taken else attributes.word(column)
+
+    @property
     def geometry_parameter(self) -> str:
         """What the geometry column is called where a name has to be an identifier."""
         relation = self.relation
@@ -78,7 +147,7 @@ class Survey:
         built = self.spatial_indexes or [
             index
             for index in self.relation.indexes
-            if index.method == "gist" and index.columns == (self.column.name,)
+            if index.method == "gist" and index.columns == (self.column.name,) and not index.valid
         ]
         if built and not (built[0].predicate and not self.predicate):
             return built[0].name
@@ -100,9 +169,17 @@ class Survey:
         if not found or not found[0].predicate:
             return ""
         condition = stated_predicate(found[0].predicate)
-        columns = {each.name: each.type for each in self.relation.columns}
-        columns[self.column.name] = f"geometry({self.type},{self.srid or ''})"
-        return "" if predicate.findings(condition, columns) else condition
+        if self.key.column is None:
+            return ""
+        known = {
+            each.name: STORED_TYPES[attributes.typed(stated).type]
+            for each in self.relation.columns
+            if self.word(stated := self.stated(each))
+        }
+        known |= dict.fromkeys(TIMES if self.has_times else (), "timestamptz")
+        known[self.key_column] = PRIMARY_KEYS.get(self.key.column.base, "text")
+        known[self.geometry_parameter] = f"geometry({self.type},{self.srid or ''})"
+        return "" if predicate.findings(condition, known) else condition
 
     @property
     def type(self) -> str:
@@ -179,7 +256,12 @@ def look_at(
     stored = geometry.srid or _only_srid(found)
     if stored and not geometry.srid:
         found = rows.read(connection, relation, geometry, stored)
-    chosen = Key(None) if found.unknown else _key(connection, relation, key)
+    chosen = Key(None)
+    if not found.unknown:
+        try:
+            chosen = _key(connection, relation, key)
+        except rows.Failed as error:
+            found = dataclasses.replace(found, unknown=str(error))
     return Survey(
         relation=relation,
         geometry=geometry,
@@ -338,10 +420,32 @@ def repeats(uniqueness: Uniqueness) -> str:
     return " and ".join(parts)
 
 
+#: How PostgreSQL writes what a user writes as the second: operators of LIKE, and IN of texts and of others.
+_SPELLED = (
+    (r" !~~\* ", " NOT ILIKE "),
+    (r" ~~\* ", " ILIKE "),
+    (r" !~~ ", " NOT LIKE "),
+    (r" ~~ ", " LIKE "),
+    (r"\((\w+)\)::text", r"\1"),
+    (r" = ANY \(\(ARRAY\[([^\[\]]*)\]\)::text\[\]\)", r" IN (\1)"),
+    (r" = ANY \(ARRAY\[([^\[\]]*)\]\)", r" IN (\1)"),
+    (r" <> ALL \(\(ARRAY\[([^\[\]]*)\]\)::text\[\]\)", r" NOT IN (\1)"),
+    (r" <> ALL \(ARRAY\[([^\[\]]*)\]\)", r" NOT IN (\1)"),
+)
+
+
 def stated_predicate(condition: str) -> str:
-    """A condition of PostgreSQL as `index_predicate` has it: without the types that it adds to constants."""
-    plain = re.sub(r"('(?:[^']|'')*')::(?:text|character varying|bpchar)", r"\1", condition)
-    plain = re.sub(r"\((\w+)\)::text", r"\1", plain)
+    """A condition of PostgreSQL as a user writes it: without the types that it adds to texts."""
+    plain = re.sub(
+        r"('(?:[^']|'')*')::(?:text|character varying|bpchar)(?![\w\[])", r"\1", condition
+    )
+    # Texts stay as they are.
+    parts = re.split(r"('(?:[^']|'')*')", plain)
+    marks = [f"\0{number}\0" for number in range(len(parts))]
+    plain = "".join(marks[n] if n % 2 else part for n, part in enumerate(parts))
+    for pattern, spelling in _SPELLED:
+        plain = re.sub(pattern, spelling, plain)
+    plain = re.sub(r"\0(\d+)\0", lambda mark: parts[int(mark[1])], plain)
     while is_wrapped(plain):
         plain = plain[1:-1]
     return plain

@@ -1,0 +1,718 @@
+"""Reading a table that is there: what is said of it, that each statement fixes what it is for, and what is answered."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from clusters import execute
+from rendering import TEMPLATE
+
+import adoption
+from adoption import Unreadable, catalogue, findings, rows, survey
+from adoption.findings import Finding
+from adoption.survey import Survey
+
+Kinds = dict[str, Finding]
+
+
+@pytest.fixture(scope="module")
+def url(server: Any) -> Iterator[str]:
+    """A database whose schema `work` each test makes anew."""
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def made(url: str) -> Callable[[str], str]:
+    """Make what some SQL says, in an empty schema that is on no search path but its own."""
+    execute(url, "DROP SCHEMA IF EXISTS work CASCADE")
+    execute(url, "CREATE SCHEMA work")
+
+    def make(sql: str) -> str:
+        # CREATE INDEX CONCURRENTLY runs alone; nothing here needs it.
+        execute(url, f"SET search_path = work, public; {sql}")
+        return url
+
+    return make
+
+
+def look(url: str, table: str = "work.t", **options: str) -> Survey:
+    with catalogue.reading(url) as connection:
+        return survey.look_at(connection, table, **options)
+
+
+def found(url: str, table: str = "work.t", **options: str) -> Kinds:
+    """What is said of a table, by kind."""
+    return {each.kind: each for each in findings.find(look(url, table, **options))}
+
+
+POINT = "ST_SetSRID(ST_MakePoint(1748000 + n, 5427000), 2193)"
+
+
+def table(
+    column: str, *values: str, key: str = "id serial PRIMARY KEY", index: str = "gist"
+) -> str:
+    """The SQL of a table `t` with a geometry column and a row for each value."""
+    rows = "".join(f"INSERT INTO t (geom) VALUES ({value});" for value in values)
+    indexed = f"CREATE INDEX t_geom_idx ON t USING {index} (geom);" if index else ""
+    return f"CREATE TABLE t ({key}, geom {column}); {rows} {indexed}"
+
+
+def many(column: str, value: str = POINT, number: int = 9, **options: str) -> str:
+    """The same with some rows, whose values are made of `n`."""
+    return table(column, **options) + (
+        f"INSERT INTO t (geom) SELECT {value} FROM generate_series(1, {number}) AS n;"
+    )
+
+
+LINE = "'SRID=2193;LINESTRING(1748000 5427000, 1748100 5427050)'::geometry"
+HIGH = "'SRID=2193;LINESTRING Z (1748000 5427000 1, 1748100 5427050 2)'::geometry"
+AREA = "'SRID=2193;POLYGON((1748000 5427000, 1748100 5427000, 1748100 5427100, 1748000 5427000))'"
+ARC = "'SRID=2193;CURVEPOLYGON(CIRCULARSTRING(1748000 5427000, 1748100 5427000, 1748100 5427100, 1748000 5427100, 1748000 5427000))'"
+#: It reaches out of its own ring and back.
+SPIKE = "'SRID=2193;POLYGON((0 5427000, 0 5427010, 10 5427010, 10 5427000, 10 5427020, 10 5427000, 0 5427000))'"
+PLAIN = many("geometry(Point, 2193) NOT NULL")
+PARTITIONED = """
+    CREATE TABLE t (id bigint, day date, geom geometry(Point, 2193), PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+    CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+    INSERT INTO t SELECT n, date '2024-12-28' + n, ST_SetSRID(ST_MakePoint(1748000 + n, 5427000), 2193)
+    FROM generate_series(1, 9) AS n;
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A table with something misaligned, which the statements of the finding put right."""
+
+    kind: str
+    sql: str
+    #: A part of what is said.
+    says: str = ""
+    refused: bool = False
+    key: str = ""
+    srid: str = ""
+    #: Whether some statements are SELECTs: of so many rows.
+    listed: int | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {"key": self.key, "srid": self.srid}
+
+
+def refused(kind: str, sql: str, says: str = "", **options: Any) -> Case:
+    return Case(kind, sql, says, True, **options)
+
+
+CASES = (
+    refused("srid-0", many("geometry(Point)", "ST_MakePoint(n, n)"), "9 of 9 rows"),
+    refused("srid-0", many("geometry", "ST_MakePoint(1748000 + n, 5427000)"), srid="2193"),
+    refused("srid-0", "CREATE TABLE t (id serial PRIMARY KEY, geom geometry)", srid="2193"),
+    refused(
+        "mixed-srid",
+        table(
+            "geometry",
+            LINE,
+            LINE,
+            "ST_Transform(" + LINE + ", 27200)",
+            "ST_SetSRID(" + LINE + ", 0)",
+        ),
+        "SRID 2193: 2; SRID 0: 1; SRID 27200: 1",
+    ),
+    refused(
+        "refused-crs",
+        many("geometry(PointZ, 4978)", "'SRID=4978;POINT Z (4e6 3e5 4.9e6)'"),
+        "geocentric",
+    ),
+    refused("measures", many("geometry(PointM, 2193)", f"ST_Force3DM({POINT})"), "9 of 9 rows"),
+    refused("measures", many("geometry(PointZM, 2193)", f"ST_Force4D({POINT})")),
+    refused("measures", table("geometry", LINE, f"ST_Force3DM({LINE})"), "1 of 2 rows"),
+    refused(
+        "mixed-dimensions",
+        table("geometry", LINE, HIGH, HIGH),
+        "2 of 3 rows have heights, and 1 has none",
+    ),
+    refused("mixed-dimensions", table("geometry", LINE, LINE, HIGH)),
+    refused(
+        "curves",
+        table("geometry(Geometry, 2193)", LINE, ARC),
+        "1 of 2 rows is curved: CURVEPOLYGON",
+    ),
+    refused("curves", table("geometry(CurvePolygon, 2193)", ARC)),
+    refused(
+        "surfaces",
+        table(
+            "geometry(GeometryZ, 2193)",
+            HIGH,
+            "ST_SetSRID('TIN(((0 0 0, 0 0 1, 0 1 0, 0 0 0)))'::geometry, 2193)",
+        ),
+        listed=1,
+    ),
+    refused(
+        "no-key",
+        many("geometry(Point, 2193)", key="ref text, code integer NOT NULL DEFAULT 1"),
+        "it has no primary key",
+    ),
+    refused("no-key", many("geometry(Point, 2193)", key="code serial NOT NULL"), "KEY=code"),
+    refused(
+        "no-key",
+        many("geometry(Point, 2193)", key="code integer DEFAULT nextval('numbers')").replace(
+            "CREATE TABLE", "CREATE SEQUENCE numbers; CREATE TABLE", 1
+        ),
+    ),
+    Case(
+        "invalid-geometry",
+        table("geometry(Polygon, 2193)", SPIKE, AREA),
+        "1 of 2 rows is not valid",
+        listed=1,
+    ),
+    Case("invalid-geometry", table("geometry(MultiPolygon, 2193)", f"ST_Multi({SPIKE})"), listed=1),
+    Case(
+        "empty-geometry",
+        table("geometry(Polygon, 2193)", AREA, "'SRID=2193;POLYGON EMPTY'"),
+        "1 of 2 rows is empty",
+    ),
+    Case(
+        "empty-geometry",
+        table("geometry(Polygon, 2193) NOT NULL", AREA, "'SRID=2193;POLYGON EMPTY'"),
+        listed=1,
+    ),
+    Case(
+        "null-geometry",
+        table("geometry(Polygon, 2193)", AREA, "NULL", "NULL"),
+        "2 of 3 rows have no geometry",
+        listed=2,
+    ),
+    Case(
+        "outside",
+        table(
+            "geometry(Point, 2193)",
+            "'SRID=2193;POINT(174.7 -41.3)'",
+            "'SRID=2193;POINT(1748000 5427000)'",
+        ),
+        "1 of 2 rows is outside",
+        listed=1,
+    ),
+    Case("untyped", many("geometry"), "its type is geometry, and it has 9 POINT"),
+    Case(
+        "untyped",
+        many("geometry CHECK (ST_SRID(geom) = 2193) CHECK (GeometryType(geom) = 'POINT')"),
+        "a CHECK states it",
+    ),
+    Case(
+        "mixed-types",
+        table("geometry(Geometry, 2193)", LINE, f"ST_Multi({LINE})"),
+        "1 LINESTRING, 1 MULTILINESTRING",
+    ),
+    Case("mixed-types", table("geometry(Geometry, 2193)", LINE, LINE, AREA), listed=1),
+    Case("no-index", many("geometry(Point, 2193)", index="")),
+    Case("no-index", many("geometry(Point, 2193)", index="spgist"), "t_geom_idx (spgist)"),
+    Case(
+        "no-index",
+        many("geometry(Point, 2193)", index="")
+        + "CREATE INDEX t_nd ON t USING gist (geom gist_geometry_ops_nd)",
+        "t_nd (gist)",
+    ),
+    Case("no-index", PARTITIONED, key="id"),
+    Case(
+        "invalid-index",
+        PLAIN + "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_geom_idx'::regclass",
+    ),
+    Case(
+        "no-geography-index", many("geometry(Point, 4326)", "ST_SetSRID(ST_MakePoint(n, n), 4326)")
+    ),
+    Case(
+        "no-geography-index",
+        PARTITIONED.replace("2193", "4326").replace("1748000 + n, 5427000", "n, n"),
+        key="id",
+    ),
+    Case(
+        "partial-index",
+        PLAIN.replace("USING gist (geom)", "USING gist (geom) WHERE id > 2"),
+        "WHERE (id > 2)",
+    ),
+    Case(
+        "several-indexes", PLAIN + "CREATE INDEX t_geom_idx2 ON t USING gist (geom)", "t_geom_idx2"
+    ),
+    Case(
+        "several-indexes",
+        PLAIN + "CREATE INDEX t_part ON t USING gist (geom) WHERE id > 2",
+        "t_part (WHERE (id > 2))",
+    ),
+    Case(
+        "no-primary-key",
+        many("geometry(Point, 2193)", key="code serial") + "CREATE UNIQUE INDEX t_code ON t (code)",
+        "the index t_code keeps unique",
+    ),
+    Case(
+        "key-not-kept",
+        many("geometry(Point, 2193)", key="code serial"),
+        "in all 9 rows",
+        key="code",
+    ),
+    Case(
+        "not-writable",
+        PLAIN
+        + "CREATE TYPE mood AS ENUM ('good', 'bad'); ALTER TABLE t ADD mood mood NOT NULL DEFAULT 'good'; ALTER TABLE t ALTER mood DROP DEFAULT",
+        "mood (work.mood) is NOT NULL",
+    ),
+    Case(
+        "rule",
+        PLAIN + "CREATE RULE stay AS ON DELETE TO t DO INSTEAD NOTHING",
+        "something else instead",
+    ),
+    Case("rule", PLAIN + "CREATE RULE tell AS ON DELETE TO t DO ALSO SELECT 1", "more than"),
+    Case("unlogged", PLAIN.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")),
+)
+
+
+def names_of(cases: tuple[Case, ...]) -> list[str]:
+    return [f"{number}-{case.kind}" for number, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=names_of(CASES))
+def test_the_statements_of_a_finding_put_it_right(made: Callable[[str], str], case: Case) -> None:
+    url = made(case.sql)
+    finding = found(url, **case.options)[case.kind]
+    assert finding.refused is case.refused
+    assert case.says in finding.what or case.says in finding.why
+    assert finding.statements
+    for statement in finding.statements:
+        # As whoever has nothing but the report would run it.
+        selected = execute(url, statement.sql)
+        assert statement.cost
+        if statement.sql.startswith("SELECT"):
+            assert len(selected) == case.listed
+    if case.listed is None or not finding.statements[-1].sql.startswith("SELECT"):
+        assert case.kind not in found(url, **case.options)
+
+
+#: What is told, and has nothing to be put right by a statement.
+TOLD = (
+    Case(
+        "triggers",
+        PLAIN
+        + "CREATE TRIGGER same BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "same",
+    ),
+    Case("row-level-security", PLAIN + "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "exempt"),
+    Case("inherited", PLAIN + "CREATE TABLE heir () INHERITS (t)", "work.heir"),
+    Case(
+        "foreign-key",
+        PLAIN
+        + "CREATE TABLE other (id integer PRIMARY KEY); ALTER TABLE t ADD other integer REFERENCES other",
+        "REFERENCES work.other(id)",
+    ),
+    Case(
+        "unstated-constraint",
+        PLAIN
+        + "ALTER TABLE t ADD CONSTRAINT apart EXCLUDE USING gist (geom WITH &&) DEFERRABLE INITIALLY DEFERRED",
+        "apart",
+    ),
+    Case(
+        "unstated-constraint",
+        PLAIN + "ALTER TABLE t ADD code integer, ADD CONSTRAINT later UNIQUE (code) DEFERRABLE",
+        "later",
+    ),
+    Case(
+        "as-text",
+        PLAIN + "ALTER TABLE t ADD tags text[], ADD span int4range",
+        "tags (text[]), span (int4range)",
+    ),
+    Case(
+        "several-geometries",
+        PLAIN + "ALTER TABLE t ADD door geometry(Point, 2193)",
+        "geom is served",
+    ),
+    Case(
+        "long-text",
+        PLAIN
+        + "ALTER TABLE t ADD note text; UPDATE t SET note = repeat('é', 1000000) WHERE id = 3",
+        "2,000,000 bytes",
+    ),
+    Case(
+        "key-not-kept",
+        PARTITIONED,
+        "id is one column of the primary key (id, day): in all 9 rows",
+        key="id",
+    ),
+    refused("composite-key", PARTITIONED, "KEY=id"),
+    refused("no-geometry", "CREATE TABLE t (id serial PRIMARY KEY, name text)", "id, name"),
+    refused(
+        "no-key",
+        many("geometry(Point, 2193)", key="osm_id integer DEFAULT 7"),
+        "osm_id does not: 8 of 9 rows have the value of another",
+    ),
+    refused("no-key", PLAIN, "its primary key is id", key="geom"),
+    refused(
+        "no-key", many("geometry(Point, 2193)", key="mark point"), "no such column", key="none"
+    ),
+    refused(
+        "no-key", many("geometry(Point, 2193)", key="mark inet"), "inet has no order", key="mark"
+    ),
+    refused(
+        "no-key",
+        many("geometry(Point, 2193)", key="mark integer"),
+        "it is NULL in 9 of 9 rows",
+        key="mark",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", TOLD, ids=names_of(TOLD))
+def test_what_has_no_statement_is_told(made: Callable[[str], str], case: Case) -> None:
+    finding = found(made(case.sql), **case.options)[case.kind]
+    assert finding.refused is case.refused
+    assert case.says in finding.what or case.says in finding.why
+
+
+VIEW = PLAIN + "CREATE VIEW v AS SELECT id AS number, geom FROM t;"
+
+
+def test_a_view_is_known_by_the_key_of_the_table_below_it(made: Callable[[str], str]) -> None:
+    below = (
+        "CREATE VIEW low AS SELECT id AS number, geom FROM (SELECT * FROM t WHERE id > 1) AS few;"
+    )
+    url = made(PLAIN + below + "CREATE VIEW v AS SELECT upper('x') AS x, number, geom FROM low")
+    kinds = found(url, "work.v")
+    assert kinds["key-of-view"].what == (
+        "its rows are told apart by number, the primary key of work.t: in all 8 rows it has no NULL and no value twice"
+    )
+    assert "read-only" in kinds
+
+
+def test_a_view_whose_join_repeats_the_key_is_refused(made: Callable[[str], str]) -> None:
+    url = made(PLAIN + "CREATE VIEW v AS SELECT t.id, t.geom, n FROM t, generate_series(1, 2) AS n")
+    finding = found(url, "work.v")["no-key"]
+    assert finding.refused
+    assert "id does not: 9 of 18 rows have the value of another" in finding.why
+
+
+def test_a_foreign_key_of_a_view_is_no_key_of_it(made: Callable[[str], str]) -> None:
+    """The geometry's table comes first; the key of another table is tried after it."""
+    other = "CREATE TABLE other (no serial PRIMARY KEY, t integer); INSERT INTO other (t) SELECT 1 + n / 5 FROM generate_series(1, 8) n;"
+    url = made(PLAIN + other + "CREATE VIEW v AS SELECT no, id, geom FROM t JOIN other ON t = id")
+    assert look(url, "work.v").key.column.name == "no"  # type: ignore[union-attr]
+
+
+def test_a_geography_is_served_through_the_view_that_is_proposed(
+    made: Callable[[str], str],
+) -> None:
+    url = made(many("geography(Point, 4326)", "ST_MakePoint(n, n)::geography", index=""))
+    finding = found(url)["geography"]
+    assert finding.refused
+    execute(url, finding.statements[0].sql)
+    answers, _ = adoption.answers(url, "work.t_geometry")
+    assert (answers["geometry_type"], answers["srid"], answers["key_column"]) == (
+        "POINT",
+        "4326",
+        "id",
+    )
+
+
+def test_another_column_is_the_key_where_the_primary_key_is_of_several(
+    made: Callable[[str], str],
+) -> None:
+    url = made(
+        many("geometry(Point, 2193)", key="a serial, b integer DEFAULT 1, PRIMARY KEY (a, b)")
+    )
+    finding = found(url)["composite-key"]
+    assert finding.refused
+    for statement in finding.statements:
+        execute(url, statement.sql)
+    answers, kinds = adoption.answers(url, "work.t", "id")
+    assert answers["key_column"] == "id"
+    assert "no-primary-key" in {each.kind for each in kinds}
+
+
+def test_a_partition_is_told_with_its_table(made: Callable[[str], str]) -> None:
+    assert "TABLE=work.t " in found(made(PARTITIONED), "work.t_1", key="id")["partition"].why
+
+
+@pytest.fixture
+def reader(url: str, made: Callable[[str], str]) -> Iterator[str]:
+    """The URL of a role that may do nothing in the schema `work`."""
+    made(PLAIN)
+    execute(url, "DROP ROLE IF EXISTS adoption_reader; CREATE ROLE adoption_reader")
+    separator = "&" if "?" in url else "?"
+    yield f"{url}{separator}options=-c%20role%3Dadoption_reader"
+    execute(url, "DROP OWNED BY adoption_reader; DROP ROLE adoption_reader")
+
+
+def test_privileges_that_lack_are_granted_one_after_the_other(url: str, reader: str) -> None:
+    finding = found(reader)["cannot-read"]
+    assert finding.refused
+    for statement in finding.statements:
+        execute(url, statement.sql)
+    finding = found(reader)["cannot-write"]
+    assert "lacks INSERT, UPDATE, DELETE, USAGE on work.t_id_seq" in finding.what
+    for statement in finding.statements:
+        execute(url, statement.sql)
+    assert not found(reader)
+
+
+def test_of_rows_that_policies_hide_it_is_said(url: str, reader: str) -> None:
+    execute(
+        url,
+        "GRANT ALL ON SCHEMA work TO adoption_reader; GRANT ALL ON ALL TABLES IN SCHEMA work TO adoption_reader",
+    )
+    execute(
+        url,
+        "ALTER TABLE work.t ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON work.t USING (id < 4)",
+    )
+    survey = look(reader)
+    assert survey.rows.read == 3
+    assert "of the rows that adoption_reader sees" in findings.find(survey)[-1].what + str(
+        found(reader)
+    )
+
+
+def test_postgis_that_is_not_on_the_search_path_is_put_there(server: Any) -> None:
+    with server.database() as url:
+        name = execute(url, "SELECT current_database()")[0][0]
+        execute(url, PLAIN)
+        execute(url, f"ALTER DATABASE {name} SET search_path = information_schema")
+        finding = found(url, "public.t")["postgis-not-on-path"]
+        assert finding.refused
+        execute(url, finding.statements[0].sql)
+        assert "postgis-not-on-path" not in found(url, "public.t")
+
+
+def test_servers_that_are_too_old_are_refused(made: Callable[[str], str]) -> None:
+    survey = look(made(PLAIN))
+    old = dataclasses.replace(survey.relation.server, postgresql=120022, postgis="3.0.8")
+    relation = dataclasses.replace(survey.relation, server=old)
+    kinds = [
+        each.kind
+        for each in findings.find(dataclasses.replace(survey, relation=relation))
+        if each.refused
+    ]
+    assert kinds == ["old-postgresql", "old-postgis"]
+
+
+def test_every_kind_of_finding_is_tested_here() -> None:
+    kinds = re.findall(r'Finding\(\s*"([a-z0-9-]+)"', Path(findings.__file__).read_text("utf-8"))
+    tests = Path(__file__).read_text("utf-8")
+    assert [kind for kind in kinds if f'"{kind}"' not in tests] == []
+
+
+# -- How much is read ----------------------------------------------------------------------------
+
+
+def test_of_a_large_table_a_sample_is_read_and_said(
+    made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = made(many("geometry(Point, 2193)", number=20_000) + "ANALYZE t")
+    monkeypatch.setattr(rows, "SMALL", 0)
+    monkeypatch.setattr(rows, "SAMPLE", 200_000)
+    survey = look(url)
+    assert not survey.rows.complete
+    assert 0 < survey.rows.read < 20_000
+    assert survey.rows.of(3) == f"3 of a sample of {survey.rows.read:,} rows of about 20,000"
+
+
+def test_what_takes_too_long_is_not_waited_for(
+    made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = made(
+        PLAIN
+        + "CREATE VIEW slow AS SELECT id, geom FROM t, LATERAL (SELECT pg_sleep(0.2 + 0 * id)) AS s OFFSET 0"
+    )
+    monkeypatch.setattr(catalogue, "TIMEOUT", "500ms")
+    finding = found(url, "work.slow")["unread"]
+    assert "takes too long" in finding.what
+
+
+def test_a_view_that_fails_is_refused_with_what_it_says(made: Callable[[str], str]) -> None:
+    url = made(PLAIN + "CREATE VIEW broken AS SELECT 1 / (id - id) AS id, geom FROM t")
+    finding = found(url, "work.broken")["unread"]
+    assert finding.refused
+    assert "division by zero" in finding.what
+
+
+def test_nothing_can_be_written_while_it_is_read(url: str) -> None:
+    with (
+        catalogue.reading(url) as connection,
+        pytest.raises(psycopg2.errors.ReadOnlySqlTransaction),
+    ):
+        connection.cursor().execute("CREATE TABLE public.never (id integer)")
+
+
+# -- What it is called ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "schema", "name"),
+    [
+        ("work.t", "work", "t"),
+        ("WORK.T", "work", "t"),
+        ("work.Land Parcels", "work", "Land Parcels"),
+        ('work."Land Parcels"', "work", "Land Parcels"),
+        ('"work"."say ""hi"""', "work", 'say "hi"'),
+        ("work.a.b", "work", "a.b"),
+        ("spatial_table", "public", "spatial_table"),
+    ],
+)
+def test_a_relation_is_found_as_it_is_typed(
+    made: Callable[[str], str], given: str, schema: str, name: str
+) -> None:
+    tables = ["t", '"Land Parcels"', '"say ""hi"""', '"a.b"', "public.spatial_table"]
+    url = made(
+        "DROP TABLE IF EXISTS public.spatial_table;"
+        + "".join(f"CREATE TABLE {each} (geom geometry);" for each in tables)
+    )
+    with catalogue.reading(url) as connection:
+        assert catalogue.find(connection, given) == (schema, name)
+
+
+@pytest.mark.parametrize("given", ["work.roads", "t", "work.tt", "", '"'])
+def test_of_one_that_is_not_there_those_that_are_named(
+    made: Callable[[str], str], given: str
+) -> None:
+    url = made(PLAIN)
+    with pytest.raises(Unreadable, match=r"work\.t"):
+        adoption.answers(url, given)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "postgresql://ada:s3cret@127.0.0.1:1/none",
+        "postgresql+psycopg2://ada:s3cret@127.0.0.1:1/none",
+        "postgresql://ada:s3cret@[127.0.0.1/none",
+        "postgresql://ada:s3cret@127.0.0.1:port/none",
+        "mysql://ada:s3cret@127.0.0.1/none",
+    ],
+)
+def test_a_password_is_not_repeated(wrong: str) -> None:
+    ended = run("work.t", DATABASE_URL=wrong)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("adopt: ")
+    assert "s3cret" not in ended.stderr + ended.stdout
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m adoption`."""
+    import os
+
+    kept = {n: v for n, v in os.environ.items() if not n.endswith("DATABASE_URL")}
+    command = [sys.executable, "-m", "adoption", *arguments]
+    return subprocess.run(
+        command, cwd=TEMPLATE, env=kept | environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "TABLE=schema.table"),
+        (["work.t", "--all", "work"], "TABLE=schema.table"),
+        (["--all", "nowhere"], "these have: public, work"),
+        (["work.t", "--arguments", "geometry_typ=POINT"], "geometry_type"),
+        (["work.t", "--arguments", "auth='none"], "No closing quotation"),
+    ],
+)
+def test_a_wrong_command_says_what_is_right(
+    made: Callable[[str], str], arguments: list[str], reason: str
+) -> None:
+    url = made(PLAIN + "CREATE TABLE IF NOT EXISTS public.spatial_table (geom geometry)")
+    ended = run(*arguments, DATABASE_URL=url)
+    assert ended.returncode == 1
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_database_there_is_nothing_to_adopt() -> None:
+    assert "DATABASE_URL has to name the database" in run("work.t").stderr
+
+
+# -- What is answered ----------------------------------------------------------------------------
+
+LEGACY = """
+    CREATE TYPE mood AS ENUM ('good', 'bad');
+    CREATE TABLE "Land Parcels" (
+        gid serial PRIMARY KEY,
+        "Land Use" varchar(40),
+        name varchar(80) NOT NULL,
+        status varchar(20) NOT NULL DEFAULT 'active',
+        area numeric(12, 2) CHECK (area > 0),
+        mood mood DEFAULT 'good',
+        geom geometry(MultiPolygon, 2193),
+        CONSTRAINT parcels_name UNIQUE (name)
+    );
+    CREATE INDEX parcels_geom ON "Land Parcels" USING gist (geom) WHERE status = 'active';
+    CREATE INDEX parcels_lower ON "Land Parcels" (lower(name) DESC, "Land Use");
+    INSERT INTO "Land Parcels" (name, area, geom) VALUES ('a', 12.5, NULL);
+"""
+
+
+def test_a_table_is_answered_as_it_is(made: Callable[[str], str]) -> None:
+    answers, _ = adoption.answers(made(LEGACY), "work.Land Parcels")
+    columns, stated = json.loads(answers.pop("_columns")), json.loads(answers.pop("_table"))
+    assert answers == {
+        "resource_name": "land_parcel",
+        "table_name": "land_parcels",
+        "attributes": "name:str(80) status:str(20)=active area:numeric(12,2)?",
+        "geometry_column": "geom",
+        "geometry_type": "MULTIPOLYGON",
+        "geometry_dimension": "XY",
+        "srid": "2193",
+        "index_name": "parcels_geom",
+        "index_predicate": "status = 'active'",
+        "primary_key": "integer",
+        "key_column": "gid",
+        "timestamps": "no",
+        "table_schema": "work",
+        "read_only": "no",
+    }
+    assert columns == [
+        {"name": "Land Use", "type": "character varying(40)", "nullable": True},
+        {"name": "mood", "type": "work.mood", "nullable": True, "default": "'good'::work.mood"},
+    ]
+    assert stated["name"] == "Land Parcels"
+    assert stated["key"] == {
+        "name": "gid",
+        "type": "integer",
+        "default": "nextval('work.\"Land Parcels_gid_seq\"'::regclass)",
+    }
+    assert stated["constraints"] == [
+        {"name": "Land Parcels_area_check", "kind": "check", "condition": "(area > (0)::numeric)"},
+        {"name": "Land Parcels_pkey", "kind": "primary key", "columns": ["gid"]},
+        {"name": "parcels_name", "kind": "unique", "columns": ["name"]},
+    ]
+    assert stated["indexes"] == [
+        {
+            "name": "parcels_geom",
+            "elements": ["geom"],
+            "method": "gist",
+            "predicate": "((status)::text = 'active'::text)",
+        },
+        {"name": "parcels_lower", "elements": ["lower((name)::text) DESC", '"Land Use"']},
+    ]
+    assert [each["statement"] for each in stated["requires"]] == [
+        "CREATE TYPE work.mood AS ENUM ('good', 'bad')",
+        'CREATE SEQUENCE IF NOT EXISTS work."Land Parcels_gid_seq" AS integer',
+    ]
+
+
+def test_the_answers_alone_are_printed_for_another_program(made: Callable[[str], str]) -> None:
+    ended = run("--answers-json", "work.Land Parcels", DATABASE_URL=made(LEGACY))
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["table_name"] == "land_parcels"
+    assert "WHERE ((status)::text = 'active'::text)" in ended.stderr
+
+
+def test_of_a_refused_table_nothing_is_printed(made: Callable[[str], str]) -> None:
+    ended = run(
+        "--answers-json", "work.t", DATABASE_URL=made("CREATE TABLE t (geom geometry(Point, 2193))")
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "it has no primary key" in ended.stderr
+    assert "ADD COLUMN id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY;" in ended.stderr
