@@ -373,6 +373,36 @@ def test_cookiecutter_is_run_by_uvx(versions: Versions, project: Path, tmp_path:
     assert all("--from cookiecutter>=2.7,<3 cookiecutter " in call for call in calls)
 
 
+@pytest.mark.parametrize(
+    ("version", "is_taken"),
+    [
+        ("Cookiecutter 2.7.1 from /usr/lib/python3.9 (Python 3.11.2 (main, Sep 14 2024))", True),
+        ("Cookiecutter 2.12.0 from /opt (Python 3.14.0 (main))", True),
+        ("Cookiecutter 2.6.0 from /opt (Python 3.12.0 (main))", False),
+        ("Cookiecutter 3.0.0 from /opt (Python 3.12.0 (main))", False),
+        ("Cookiecutter 2.7.1 from /opt (Python 3.10.9 (main))", False),
+        ("no version", False),
+    ],
+)
+def test_cookiecutter_is_run_from_the_path_if_it_is_new_enough(
+    project: Path, tmp_path: Path, version: str, is_taken: bool
+) -> None:
+    program = tmp_path / "cookiecutter"
+    program.write_text(f"#!/bin/sh\necho '{version}'\n")
+    program.chmod(0o755)
+    (tmp_path / "uvx").symlink_to(program)
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    run = subprocess.run(
+        [environment / "bin/python", "-c", "import update; print(update.cookiecutter()[0])"],
+        cwd=project / "tools",
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.strip() == str(program if is_taken else tmp_path / "uvx"), run.stderr
+
+
 def test_cookiecutter_is_installed_in_the_cache_folder_once(
     versions: Versions, project: Path, tmp_path: Path
 ) -> None:
