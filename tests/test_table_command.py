@@ -396,10 +396,11 @@ def test_the_tests_leave_authentication_of_the_team_alone(
     if auth == "own":
         (project / "src/p/auth.py").write_text("class AccessSettings(BaseSettings): ...\n")
     parameters = {"package_name": "p", "auth": "api_key"}
-    described = {"heads": ["0001"], "revisions": ["0001"], "names": []}
-    context = tool.context(project, {"parameters": parameters}, described)
+    names = ("names", "classes", "collections", "paths", "relations")
+    found = {"heads": ["0001"], "revisions": ["0001"], **dict.fromkeys(names, [])}
     asked = {"resource_name": "road"}
-    files = tool.render(made / "template", tmp_path, asked, {}, context)
+    context = tool.context(project, {"parameters": parameters}, found, asked)
+    files = tool.render(made / "template", tmp_path, asked, context, prompts=False)
     tests = files["tests/test_roads.py"].decode()
     assert ("from p.auth import digest" in tests, "serve(" in tests) == (
         auth == "api_key",
@@ -441,7 +442,9 @@ def found(tool: Any, template: Path | str, tmp_path: Path) -> str:
     """The version of the template that is taken for the project."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    folder = tool.find_template(tmp_path / "project", str(template), scratch)
+    project = tmp_path / "project"
+    record = json.loads((project / ".template.json").read_text(encoding="utf-8"))
+    folder = tool.find_template(project, record, str(template), scratch)
     return str(tool.version_of(folder))
 
 

@@ -124,35 +124,28 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
         raise Refused(f"say what one row is, resource_name=…: {EXAMPLE}")
     record = recorded(project, None)
     package = record["parameters"]["package_name"]
-    described = describe(project, package)
+    found = describe(project, package)
     with tempfile.TemporaryDirectory(prefix="table-") as name:
         scratch = Path(name)
-        template = find_template(project, options.template or remembered(project, record), scratch)
+        source = options.template or remembered(project, record)
+        template = find_template(project, record, source, scratch)
         known = json.loads(read(options.answers)) if options.answers else {}
         if options.found:
             known = adopted(template, options.found, options.key, asked)
-        new = render(template, scratch, asked, known, context(project, record, described))
+        if others := [name for name, value in asked.items() if known.get(name, value) != value]:
+            lines = (f"{name} is {known[name]!r} there: leave it out of ARGS" for name in others)
+            raise Refused("\n".join(lines))
+        private = context(project, record, found, asked)
+        new = render(template, scratch, asked, {**known, **private}, prompts=not stated)
         tables = f"src/{package}/tables/__init__.py"
-        module = next(path.stem for path in map(Path, new) if path.parent == Path(tables).parent)
         before = read(project / tables)
-        changed = {**new, tables: with_line(before, module, tables)}
-        for file in new:
-            if (project / file).exists():
-                raise Refused(f"{file} is there already: choose another table_name, or remove it")
-        copy = copied(project, scratch / "copy")
-        for file, content in changed.items():
-            (copy / file).parent.mkdir(parents=True, exist_ok=True)
-            (copy / file).write_bytes(content)
-        tidy(copy, [*new], tables if is_tidy(project, tables) else "")
-        check(project, copy, package, [*new])
-        # As ruff has left them.
-        changed = {file: read(copy / file) for file in changed}
+        changed = tried(project, scratch / "copy", package, new, tables)
         if read(project / tables) != before:
             raise Refused(f"{tables} was edited meanwhile: try again")
         copy_in(project, changed, tables)
-    print(f"Added the table of {module}.py:", *(f"  {file}" for file in new), sep="\n")
-    print(f"  {tables}: its import, and its line in COLLECTIONS")
-    print("Next: make migrate, then: make check test", file=sys.stderr)
+    print("Added:", *(f"  {file}" for file in new), sep="\n")
+    print(f"  a line in COLLECTIONS of {tables}, and the import")
+    print("Next: make migrate, then: make check test", flush=True)
 
 
 def parsed(arguments: str, parameters: Sequence[str]) -> dict[str, str]:
@@ -186,13 +179,12 @@ def remembered(project: Path, record: dict[str, Any]) -> str:
     return place
 
 
-def find_template(project: Path, source: str, scratch: Path) -> Path:
+def find_template(project: Path, record: dict[str, Any], source: str, scratch: Path) -> Path:
     """A folder with the template in the version of the project's own geotables.
 
     Raises:
         Refused: It has none that is the same.
     """
-    record = recorded(project, None)
     version = own_version(project) or record["version"]
     folder = Path(source).expanduser()
     if not is_remote(source) and folder.is_dir():
@@ -277,13 +269,6 @@ def adopted(template: Path, found: str, key: str | None, asked: dict[str, str]) 
     if ended.returncode:
         raise Refused(f"{found} is not served, for the reason above")
     known: dict[str, str] = json.loads(ended.stdout)
-    if others := [name for name, value in asked.items() if known.get(name, value) != value]:
-        raise Refused(
-            "\n".join(
-                f"{name} is {known[name]!r} in the database: leave it out of ARGS"
-                for name in others
-            )
-        )
     return known
 
 
@@ -292,26 +277,29 @@ def render(
     scratch: Path,
     asked: dict[str, str],
     known: dict[str, str],
-    context: dict[str, Any],
+    *,
+    prompts: bool,
 ) -> dict[str, bytes]:
-    """The files of a table, by their paths in the project."""
+    """The files of a table, by their paths in the project.
+
+    Raises:
+        Refused: The parameters are wrong.
+    """
     output = scratch / "rendered"
     described = json.loads(read(template / "table/cookiecutter.json"))
     # Cookiecutter itself stops at a value that is no choice; the hook refuses it together with all else.
     choices = {name: value for name, value in described.items() if isinstance(value, list)}
-    given = {n: v for n, v in asked.items() if n in described and v in choices.get(n, [v])}
-    private = {
-        "_revision": context.pop("revision"),
-        "_down_revision": context.pop("down_revision"),
-        "_project": json.dumps({**context, "asked": asked}),
+    given = {
+        name: value
+        for name, value in asked.items()
+        if name in described and name[0] != "_" and value in choices.get(name, [value])
     }
-    prompts = not (asked or known)
     ended = subprocess.run(
         [
             *cookiecutter(),
             *(str(template), "--directory", "table", *([] if prompts else ["--no-input"])),
             *("--config-file", configuration(scratch), "--output-dir", str(output)),
-            *answers({**known, **given, **private}),
+            *answers({**given, **known}),
         ],
         stdout=None if prompts else subprocess.PIPE,
         stderr=None if prompts else subprocess.STDOUT,
@@ -347,9 +335,15 @@ def describe(project: Path, package: str) -> dict[str, Any]:
     return described
 
 
-def context(project: Path, record: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
-    """What the template is told of the project."""
-    heads, revisions = described.pop("heads"), described.pop("revisions")
+def context(
+    project: Path, record: dict[str, Any], found: dict[str, Any], asked: dict[str, str]
+) -> dict[str, str]:
+    """What the template is told of the project: the private values of ``table/cookiecutter.json``.
+
+    Raises:
+        Refused: There is no single newest revision.
+    """
+    heads, revisions = found["heads"], found["revisions"]
     if len(heads) > 1:
         raise Refused(
             f"the revisions have several heads, {', '.join(heads)}. Merge them first: python -m alembic merge heads"
@@ -358,12 +352,17 @@ def context(project: Path, record: dict[str, Any], described: dict[str, Any]) ->
     package = record["parameters"]["package_name"]
     modules = (path.stem for path in (project / f"src/{package}/tables").glob("*.py"))
     tests = (path.stem.removeprefix("test_") for path in (project / "tests").glob("test_*.py"))
-    return described | {
+    names = {
         "parameters": record["parameters"] | {"auth": kind_of_auth(project, record)},
-        "modules": sorted({*described.pop("names"), *modules}),
+        "asked": asked,
+        "modules": sorted({*found["names"], *modules}),
         "tests": sorted(tests),
-        "revision": f"{max([len(revisions), *numbers]) + 1:04}",
-        "down_revision": heads[0] if heads else "",
+        **{name: found[name] for name in ("classes", "collections", "paths", "relations")},
+    }
+    return {
+        "_revision": f"{max([len(revisions), *numbers]) + 1:04}",
+        "_down_revision": heads[0] if heads else "",
+        "_project": json.dumps(names),
     }
 
 
@@ -374,6 +373,28 @@ def kind_of_auth(project: Path, record: dict[str, Any]) -> str:
     names = {"api_key": "def digest(", "oidc": "oidc_issuer:", "none": "write_access:"}
     text = read(project / f"src/{parameters['package_name']}/auth.py").decode()
     return kind if names[kind] in text else "other"
+
+
+def tried(
+    project: Path, copy: Path, package: str, new: dict[str, bytes], tables: str
+) -> dict[str, bytes]:
+    """The files of a table, and the one that names its module, as a copy of the project passes its check with them.
+
+    Raises:
+        Refused: It does not, or one of the files is there already.
+    """
+    module = next(path.stem for path in map(Path, new) if path.parent == Path(tables).parent)
+    changed = {**new, tables: with_line(read(project / tables), module, tables)}
+    for file in new:
+        if (project / file).exists():
+            raise Refused(f"{file} is there already: choose another table_name, or remove it")
+    copied(project, copy)
+    for file, content in changed.items():
+        (copy / file).parent.mkdir(parents=True, exist_ok=True)
+        (copy / file).write_bytes(content)
+    tidy(copy, [*new], tables if is_tidy(project, tables) else "")
+    check(project, copy, package, [*new])
+    return {file: read(copy / file) for file in changed}
 
 
 def copied(project: Path, copy: Path) -> Path:
@@ -580,7 +601,7 @@ def check(project: Path, copy: Path, package: str, new: Sequence[str]) -> None:
 def run_own(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command on a project's own code, without its database."""
     own = {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment = {n: v for n, v in os.environ.items() if not n.endswith("DATABASE_URL")} | own
+    environment = {n: v for n, v in os.environ.items() if "DATABASE" not in n} | own
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
