@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import parameters
+from parameters import project
 
 from . import catalogue, findings, mapping, report, survey
 from .catalogue import Unreadable
 from .findings import Finding
 
 ROOT = Path(__file__).parents[1]
+
+#: The parameters of a table.
+OF_ONE = project.TABLE_NAMES
 
 #: Variables that name a database: a hook that has one of them makes tables in it, and rolls them back.
 URLS = ("DATABASE_URL", "DATABASE_READ_URL", "TEST_DATABASE_URL", "PGOPTIONS")
@@ -86,6 +91,12 @@ def run(options: argparse.Namespace) -> int:
     if bool(options.table) == bool(options.all):
         raise Refused("say which: TABLE=schema.table, or ALL=schema for every table with geometry")
     asked = parsed(options.arguments)
+    if options.all and (
+        single := [name for name in asked if name in OF_ONE and name not in OF_ALL]
+    ):
+        raise Refused(
+            f"COOKIECUTTER_ARGS: {', '.join(single)}: not of all tables of a schema alike"
+        )
     adopted = list(read(url, options, asked))
     if not adopted:
         say("Nothing was rendered." if not options.answers_json else "It is not served.")
@@ -93,10 +104,10 @@ def run(options: argparse.Namespace) -> int:
     if options.answers_json:
         print(json.dumps(adopted[0].answers, ensure_ascii=False))
         return 0
-    project = render(adopted[0], asked, Path(options.out), several=len(adopted) > 1)
-    served = [adopted[0], *add(project, url, adopted[1:])]
-    agrees = check(project, url, served)
-    say("\n".join(next_steps(project, served)))
+    folder = render(adopted[0], asked, Path(options.out))
+    served = [adopted[0], *add(folder, adopted[1:])]
+    agrees = check(folder, url, served)
+    say("\n".join(next_steps(folder, served)))
     return 0 if agrees else 1
 
 
@@ -128,10 +139,7 @@ def parsed(arguments: str) -> dict[str, str]:
 
 
 def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Iterator[Adopted]:
-    """Read the relations, and say what is misaligned; those that can be served.
-
-    Of several, those beside the first are reported when they are added.
-    """
+    """Read the relations, and say what is misaligned; those that can be served."""
     with catalogue.reading(url) as connection:
         names = [options.table]
         if options.all:
@@ -140,7 +148,6 @@ def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Ite
                 f"{quoted(schema)}.{quoted(each)}"
                 for each in catalogue.spatial_relations(connection, schema)
             ]
-        first = True
         for name in names:
             found = survey.look_at(
                 connection,
@@ -148,19 +155,30 @@ def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Ite
                 key=options.key,
                 srid=asked.get("srid", ""),
                 geometry_column=asked.get("geometry_column", ""),
+                collection=asked.get("table_name", ""),
             )
             listed = findings.find(found)
             given: dict[str, str] = {}
             if not any(each.refused for each in listed):
                 given = mapping.of(found)
-                given |= {name: value for name, value in asked.items() if name in MAY_BE_ASKED}
+                given |= {each: value for each, value in asked.items() if each in MAY_BE_SAID}
+                refuse_contradictions(given, asked)
                 listed = [*mapping.problems(given), *listed]
-            refused = any(each.refused for each in listed)
-            if refused or first:
-                say("\n".join([report.heading(found), *report.lines(listed), ""]))
-            if not refused:
-                first = False
+            say("\n".join([report.heading(found), *report.lines(listed), ""]))
+            if not any(each.refused for each in listed):
                 yield Adopted(name, given, mapping.project(found, bool(options.all)), listed)
+
+
+def refuse_contradictions(answers: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    """Refuse what is said of a table, and is not so.
+
+    Raises:
+        Refused: Some is.
+    """
+    wrong = [name for name in asked if answers.get(name, asked[name]) != asked[name]]
+    if wrong:
+        listed = ", ".join(f"{name} is {answers[name]!r}" for name in wrong)
+        raise Refused(f"COOKIECUTTER_ARGS: the table is as it is: {listed}; leave it out")
 
 
 def quoted(name: str) -> str:
@@ -168,8 +186,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-#: What a user may say of a table that is there: the rest is as it is.
-MAY_BE_ASKED = ("resource_name", "table_name", "output_format", "read_only", "index_name")
+#: What a user may say of how a table is served: the rest is as it is.
+MAY_BE_SAID = ("resource_name", "table_name", "output_format", "read_only")
+
+#: Of these, what may be said of every table of a schema.
+OF_ALL = ("output_format", "read_only")
 
 # -- Rendering -----------------------------------------------------------------------------------
 
@@ -184,7 +205,7 @@ def without_database() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-def render(adopted: Adopted, asked: Mapping[str, str], folder: Path, *, several: bool) -> Path:
+def render(adopted: Adopted, asked: Mapping[str, str], folder: Path) -> Path:
     """Render the template with the answers; the folder of the project.
 
     Raises:
@@ -209,19 +230,14 @@ def render(adopted: Adopted, asked: Mapping[str, str], folder: Path, *, several:
         raise Refused(f"nothing was rendered: {error}") from None
 
 
-def add(project: Path, url: str, further: Sequence[Adopted]) -> Iterator[Adopted]:
-    """Add further tables to the project, as its `make table FROM=` does; those that were added."""
-    environment = os.environ | {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"}
+def add(project: Path, further: Sequence[Adopted]) -> Iterator[Adopted]:
+    """Add further tables to the project, as its `make table` does; those that were added."""
     for adopted in further:
-        command = [
-            sys.executable,
-            "tools/table.py",
-            "--template",
-            str(ROOT),
-            "--from",
-            adopted.name,
-        ]
-        ended = subprocess.run(command, cwd=project, env=environment, stdout=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder, without_database():
+            file = Path(folder, "answers.json")
+            file.write_text(json.dumps(adopted.answers, ensure_ascii=False), encoding="utf-8")
+            command = ["tools/table.py", "--template", str(ROOT), "--answers", str(file)]
+            ended = subprocess.run([sys.executable, *command], cwd=project, stdout=sys.stderr)
         if ended.returncode:
             say(f"{adopted.name} was left out, for the reason above.")
         else:

@@ -39,11 +39,10 @@ CONCURRENT = (
     "SHARE UPDATE EXCLUSIVE: reads and writes go on. It scans the table twice, waits for transactions that are open, and runs in"
     " no transaction block; if it fails, it leaves an invalid index to drop"
 )
-BLOCKING = "SHARE: reads go on, writes wait until it is built"
 DROPPING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It waits for transactions that are open, and runs in no transaction block"
 REBUILDING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It runs in no transaction block"
 REWRITING = "ACCESS EXCLUSIVE: nobody reads or writes while the table and its indexes are written anew; that takes as much disk again"
-BRIEF = "ACCESS EXCLUSIVE, for a moment: it waits for transactions that are open, and others wait behind it (SET lock_timeout = '2s')"
+BRIEF = "ACCESS EXCLUSIVE for a moment: it waits for transactions that are open, and others wait behind it (SET lock_timeout = '2s')"
 VALIDATING = "SHARE UPDATE EXCLUSIVE: reads and writes go on while it scans the table"
 UPDATING = "locks the rows that it changes until the end of the transaction, and writes each anew; do it in parts where they are many"
 READING = "reads the table"
@@ -138,7 +137,7 @@ def not_null(relation: Relation, column: str, label: str) -> tuple[Statement, ..
         Statement(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}", VALIDATING),
         Statement(
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
-            f"{BRIEF}. The CHECK spares it the scan",
+            BRIEF,
         ),
         Statement(f"ALTER TABLE {table} DROP CONSTRAINT {check}", BRIEF),
     )
@@ -310,24 +309,24 @@ def _key(survey: Survey) -> Iterator[Finding]:
             "composite-key",
             f"its primary key is of several columns: {', '.join(key.composite)}",
         )
-        advice = f"on a partitioned table one of them may be named: KEY={candidates[0] if candidates else key.composite[0]}"
+        advice = f"On a partitioned table one of them may be named: KEY={candidates[0] if candidates else key.composite[0]}"
     elif key.composite:
         kind, what = (
             "composite-key",
             f"its primary key is of several columns: {', '.join(key.composite)}",
         )
-        advice = "a column of its own can be the key, and the columns of now stay unique"
+        advice = "A column of its own can be the key, and the columns of now stay unique"
     elif relation.is_table:
         kind, what, advice = (
             "no-key",
             "it has no primary key",
-            "add one, or name a column that tells its rows apart",
+            "Add one, or name a column that tells its rows apart",
         )
     else:
         kind, what, advice = (
             "no-key",
             f"no column of the {relation.kind} is known to tell its rows apart",
-            "name one that does",
+            "Name one that does",
         )
     if key.refusal:
         what = key.refusal
@@ -594,7 +593,7 @@ def _no_index(survey: Survey) -> Iterator[Finding]:
     size = f"{relation.estimate:,} rows" if relation.estimate > 0 else "the table"
     yield Finding(
         "no-index",
-        f"no GiST index has {column.name}{has}",
+        f"{column.name} has no GiST index{has}",
         f"each search in a box, each tile and each extent reads {size} from end to end",
         create_index(relation, survey.index_name, column.sql),
         listed=(r"add index", rf"has no index {re.escape(survey.index_name)}"),
@@ -669,7 +668,7 @@ def _no_geography_index(survey: Survey) -> Iterator[Finding]:
     name = survey.geography_index_name
     yield Finding(
         "no-geography-index",
-        f"no GiST index has {column.name} as geography",
+        f"{column.name} has no GiST index as geography",
         "/nearby measures in metres on the spheroid; an index in degrees does not help it",
         create_index(
             relation,

@@ -45,7 +45,7 @@ def of(survey: Survey) -> dict[str, str]:
     is_default_schema = relation.schema == relation.server.default_schema
     is_plain_schema = not names.schema_rule(relation.schema)
     table = Table(
-        name="" if survey.collection == relation.name else relation.name,
+        name=relation.name,
         schema="" if is_default_schema or is_plain_schema else relation.schema,
         kind=relation.kind,  # type: ignore[arg-type]
         adopted=True,

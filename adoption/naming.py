@@ -5,13 +5,16 @@ from collections.abc import Collection, Set
 
 from parameters import names
 
+#: So long that the names that are made of it have room for another.
+LONGEST = 39
+
 
 def collection(name: str) -> str:
     """The name of the collection, its routes and its module: `Land Parcels` gives land_parcels."""
-    if not names.table_rule(name):
+    if len(name) <= LONGEST and not names.table_rule(name):
         return name
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    plain = names.cleaned(words)
+    plain = names.cleaned(words)[:LONGEST].rstrip("_")
     candidates = (plain, names.plural(plain), f"{plain}_records", f"table_{plain}"[:40], "records")
     return names.first_valid(filter(None, candidates), names.table_rule)
 
@@ -24,19 +27,22 @@ def resource(collection: str) -> str:
     return names.first_valid(filter(None, candidates), names.resource_rule)
 
 
-def column(name: str, others: Set[str]) -> str:
-    """The parameter for a column: its own name, or a Python name for it that no other column has."""
-    plain = names.identifier(name, others)
+def column(name: str, others: Set[str], room: int) -> str:
+    """The parameter for a column: its own name, or a Python name for it that no other column has, and that is no longer."""
+    plain = names.identifier(name, others)[:room].rstrip("_")
     candidates = (
         name,
         plain,
         f"{plain}_column",
         *(f"column_{number}" for number in range(1, 2000)),
     )
-    taken = others - {name}
-    return names.first_valid(
-        candidates, lambda each: names.column_rule(each) or "taken" * (each in taken)
-    )
+
+    def rule(candidate: str) -> str:
+        if candidate in others - {name} or len(candidate) > room:
+            return "taken, or too long"
+        return names.column_rule(candidate)
+
+    return names.first_valid(candidates, rule)
 
 
 def title(name: str) -> str:

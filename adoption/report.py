@@ -25,27 +25,34 @@ def heading(survey: Survey) -> str:
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """The findings, the worst first: those that keep it from being served, and those that do not."""
+    said: set[str] = set()
     refused = [each for each in findings if each.refused]
     told = [each for each in findings if not each.refused]
     if refused:
         yield "It cannot be served:"
         for each in refused:
-            yield from _lines(each)
+            yield from _lines(each, said)
     if told:
         yield "Besides:" if refused else "It is served as it is. Worth knowing:"
         for each in told:
-            yield from _lines(each)
+            yield from _lines(each, said)
     if not findings:
         yield "Nothing is misaligned."
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: Finding, said: set[str]) -> Iterator[str]:
+    """A finding; what a statement costs is said once in all."""
     yield from _wrapped(f"{finding.what}.", "- ")
     yield from _wrapped(f"{_sentence(finding.why)}.", "  ")
     for statement in finding.statements:
         # A statement is one line, to be copied.
         yield f"    {statement.sql};"
-        yield from _wrapped(statement.cost, "      -- ")
+        lock, _, rest = statement.cost.partition(": ")
+        if rest and statement.cost in said:
+            yield f"      -- {lock}, as above"
+        else:
+            yield from _wrapped(statement.cost, "      -- ")
+        said.add(statement.cost)
 
 
 def _sentence(text: str) -> str:

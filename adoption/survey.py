@@ -4,7 +4,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
-from parameters import attributes, columns, predicate
+from parameters import attributes, columns, names, predicate
 from parameters.attributes import STORED_TYPES, TIMES
 
 from . import catalogue, naming, rows
@@ -46,6 +46,8 @@ class Survey:
     """A relation, and what was chosen and found of it."""
 
     relation: Relation
+    #: The name of the collection.
+    collection: str
     #: The geometry column that is served; None where there is none.
     geometry: Geometry | None
     #: The geometry column that was asked for.
@@ -66,16 +68,13 @@ class Survey:
         return self.geometry
 
     @property
-    def collection(self) -> str:
-        """The name of the collection."""
-        return naming.collection(self.relation.name)
-
-    @property
     def key_column(self) -> str:
         """What the key is called where a name has to be an identifier."""
         assert self.key.column is not None
         name = self.key.column.name
-        return naming.column(name, {each.name for each in self.relation.every} - {name})
+        others = {each.name for each in self.relation.every} - {name}
+        # <collection>_<key>_seq
+        return naming.column(name, others, names.NAME_BYTES - len(f"{self.collection}__seq"))
 
     @property
     def has_times(self) -> bool:
@@ -113,7 +112,7 @@ class Survey:
 
     def unique_name(self, column: str) -> str:
         """The default name of a unique constraint of one column."""
-        return f"uq_{self.collection}_{column}"
+        return f"uq_{self.relation.name}_{column}"
 
     @property
     def unique_alone(self) -> list[catalogue.Constraint]:
@@ -139,7 +138,9 @@ class Survey:
         """What the geometry column is called where a name has to be an identifier."""
         relation = self.relation
         others = [each.name for each in relation.every]
-        return naming.column(self.column.name, {*others} - {self.column.name})
+        # ck_<collection>_<geometry>_range
+        room = names.NAME_BYTES - len(f"ck_{self.collection}__range")
+        return naming.column(self.column.name, {*others} - {self.column.name}, room)
 
     @property
     def index_name(self) -> str:
@@ -234,7 +235,13 @@ class Survey:
 
 
 def look_at(
-    connection: Connection, name: str, *, key: str = "", srid: str = "", geometry_column: str = ""
+    connection: Connection,
+    name: str,
+    *,
+    key: str = "",
+    srid: str = "",
+    geometry_column: str = "",
+    collection: str = "",
 ) -> Survey:
     """Read a relation and look at its rows.
 
@@ -244,14 +251,16 @@ def look_at(
         key: The column that tells its rows apart, where its catalogue does not say.
         srid: The CRS of rows that have none.
         geometry_column: The one to serve, of several.
+        collection: What to call it, if not by its own name.
 
     Raises:
         Unreadable: There is no such relation.
     """
     relation = catalogue.read(connection, name)
+    name = collection or naming.collection(relation.name)
     geometry = _geometry(relation, geometry_column)
     if relation.lacking & {"SELECT", "USAGE"} or geometry is None:
-        return Survey(relation, geometry, geometry_column, 0, srid, UNREAD, Key(None), {})
+        return Survey(relation, name, geometry, geometry_column, 0, srid, UNREAD, Key(None), {})
     found = rows.read(connection, relation, geometry, geometry.srid)
     stored = geometry.srid or _only_srid(found)
     if stored and not geometry.srid:
@@ -264,6 +273,7 @@ def look_at(
             found = dataclasses.replace(found, unknown=str(error))
     return Survey(
         relation=relation,
+        collection=name,
         geometry=geometry,
         wanted=geometry_column,
         srid=stored,

@@ -806,3 +806,96 @@ def columns_of(attributes: str, own: frozenset[str]) -> list[tuple[Any, ...]]:
         + ((each.default.value, each.default.function) if each.default else (None, None))
         for each in (declaration.attribute for declaration in parse_declarations(attributes, own))
     ]
+
+
+# -- The project ---------------------------------------------------------------------------------
+
+
+def test_hooks_have_no_database(
+    made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With its URL they would try the tables in it."""
+    import cookiecutter.main
+
+    from adoption import __main__ as command
+
+    seen: list[tuple[dict[str, Any], dict[str, str]]] = []
+
+    def cookiecutter_main(template: str, **options: Any) -> str:
+        seen.append((options["extra_context"], dict(os.environ)))
+        return str(tmp_path)
+
+    url = made(PLAIN)
+    monkeypatch.setattr(cookiecutter.main, "cookiecutter", cookiecutter_main)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setattr(command, "check", lambda project, url, served: True)
+    assert (
+        command.main(["work.t", "--arguments", "auth=none project_name='My maps' srid=2193"]) == 0
+    )
+    ((given, environment),) = seen
+    assert not [name for name in environment if name.endswith("DATABASE_URL")]
+    assert os.environ["DATABASE_URL"] == url
+    assert given["project_name"] == "My maps"
+    assert given["auth"] == "none"
+    # The table's own CRS is seen, and not asked for.
+    assert given["srid"] == "2193"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://a:b@h/d",
+            "postgresql://a:b@h/d?options=-c%20default_transaction_read_only%3Don",
+        ),
+        (
+            "postgres://h/d?sslmode=require&options=-c%20role%3Dx",
+            "postgresql://h/d?sslmode=require&options=-c%20role%3Dx%20-c%20default_transaction_read_only%3Don",
+        ),
+    ],
+)
+def test_the_project_is_checked_in_sessions_that_cannot_write(url: str, expected: str) -> None:
+    from adoption.__main__ import read_only
+
+    assert read_only(url) == expected
+
+
+def test_the_longest_names_are_shortened_where_others_are_made_of_them(
+    made: Callable[[str], str],
+) -> None:
+    name, key, geometry = "t" * 63, "k" * 63, "g" * 63
+    sql = f"CREATE TABLE {name} ({key} serial PRIMARY KEY, {'a' * 63} text UNIQUE, {geometry} geometry(Point, 2193));"
+    answers, kinds = adoption.answers(made(sql), f"work.{name}")
+    assert [each.kind for each in kinds] == ["no-index"]
+    stated = json.loads(answers["_table"])
+    assert (stated["name"], stated["key"]["name"], stated["geometry_column"]) == (
+        name,
+        key,
+        geometry,
+    )
+    assert (answers["table_name"], answers["geometry_column"]) == ("t" * 39, "g" * 14)
+
+
+def test_a_collection_may_be_called_otherwise(made: Callable[[str], str]) -> None:
+    ended = run(
+        "--answers-json",
+        "work.t",
+        "--arguments",
+        "table_name=marks output_format=wkt",
+        DATABASE_URL=made(PLAIN),
+    )
+    answers = json.loads(ended.stdout)
+    assert (answers["table_name"], answers["output_format"]) == ("marks", "wkt")
+    assert json.loads(answers["_table"])["name"] == "t"
+
+
+def test_what_is_said_of_a_table_and_is_not_so_is_refused(made: Callable[[str], str]) -> None:
+    ended = run(
+        "--answers-json",
+        "work.t",
+        "--arguments",
+        "srid=4326 geometry_type=POINT",
+        DATABASE_URL=made(PLAIN),
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "srid is '2193'; leave it out" in ended.stderr
