@@ -21,6 +21,8 @@ import yaml
 from rendering import DEFAULTS
 from variants import Variant
 
+from parameters import PRIVATE
+
 
 class WrongPresets(ValueError):
     """The file is not as it has to be; the message has a line for each thing that is wrong."""
@@ -48,7 +50,7 @@ def _problems(name: str, given: object) -> list[str]:
         return [f"{name}: parameters are expected, each with its value"]
     lines = []
     for parameter, value in (given or {}).items():
-        if parameter not in DEFAULTS:
+        if parameter not in (*DEFAULTS, *PRIVATE):
             lines.append(
                 f"{name}: the template has no parameter {parameter}: {', '.join(DEFAULTS)}"
             )

@@ -120,7 +120,7 @@ def complete(values: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         WrongParameters: The template has no such parameters, or no such choices.
     """
-    if unknown := values.keys() - DEFAULTS.keys():
+    if unknown := values.keys() - DEFAULTS.keys() - {*parameters.PRIVATE}:
         raise WrongParameters(f"no parameters of the template: {', '.join(sorted(unknown))}")
     try:
         context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=dict(values))
