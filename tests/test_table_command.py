@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psycopg2
 import pytest
 import templates
 from rendering import TEMPLATE, complete
@@ -397,7 +399,7 @@ def test_the_tests_leave_authentication_of_the_team_alone(
         (project / "src/p/auth.py").write_text("class AccessSettings(BaseSettings): ...\n")
     parameters = {"package_name": "p", "auth": "api_key"}
     names = ("names", "classes", "collections", "paths", "relations")
-    found = {"heads": ["0001"], "revisions": ["0001"], **dict.fromkeys(names, [])}
+    found = {"heads": ["0001"], "revisions": ["0001"], **{name: [] for name in names}}
     asked = {"resource_name": "road"}
     context = tool.context(project, {"parameters": parameters}, found, asked)
     files = tool.render(made / "template", tmp_path, asked, context, prompts=False)
@@ -566,3 +568,59 @@ def test_names_that_the_project_has_are_refused(
     names = {name: value if name == "asked" else frozenset(value) for name, value in names.items()}
     table = complete(ROADS | changed)
     assert table_problems(table, Project(**names)) == [*filter(None, [says])]
+
+
+# -- A table that is there ------------------------------------------------------------------------
+
+PARCELS = """
+    CREATE EXTENSION IF NOT EXISTS postgis;
+    CREATE SCHEMA cadastre;
+    CREATE TABLE cadastre.parcels (
+        gid serial PRIMARY KEY, land_use varchar(40), geom geometry(MultiPolygon,2193)
+    );
+    CREATE INDEX parcels_geom ON cadastre.parcels USING gist (geom);
+    INSERT INTO cadastre.parcels (land_use) VALUES ('farm'), (NULL);
+    CREATE TABLE cadastre.owners (
+        parcel integer, number integer, geom geometry(Point,2193), PRIMARY KEY (parcel, number)
+    );
+"""
+
+
+def test_a_table_that_is_there_is_served_as_it_is(
+    versions: Versions, project: Path, database_url: str
+) -> None:
+    def query(statement: str) -> list[Any]:
+        with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return rows
+
+    query(PARCELS)
+    relations = "SELECT oid, relname FROM pg_class ORDER BY oid"
+    rows = "SELECT *, xmin::text FROM cadastre.parcels ORDER BY gid"
+    before, had, files = query(relations), query(rows), contents(project)
+    source = ("--template", versions.template)
+    refused = add(project, "--from", "cadastre.owners", *source, DATABASE_URL=database_url)
+    assert refused.returncode == 1
+    assert "parcel, number" in refused.stderr
+    assert "cadastre.owners is not served, for the reason above" in refused.stderr
+    assert contents(project) == files
+    refused = add(
+        project, "--from", "cadastre.parcels", "srid=4326", *source, DATABASE_URL=database_url
+    )
+    assert "srid is '2193' there: leave it out of ARGS" in refused.stderr
+    asked = ("output_format=wkt", *source)
+    passed(add(project, "--from", "cadastre.parcels", *asked, DATABASE_URL=database_url))
+    assert {file for file in contents(project) if file not in files} == {
+        "migrations/versions/0002_create_parcels.py",
+        "src/facilities_service/tables/parcels.py",
+        "tests/test_parcels.py",
+    }
+    assert query(relations) == before
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "src", "DATABASE_URL": database_url}
+    for command in (("migrate",), ("check", "--database")):
+        python(
+            "-m", "facilities_service", *command, folder=project, environment=environment
+        ).passed()
+    assert query(rows) == had
