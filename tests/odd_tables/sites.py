@@ -49,7 +49,7 @@ def example(number: int) -> dict[str, Any]:
     """A row as an INSERT gives it, without its geometry."""
     return {
         "gid": number + 1,
-        "name": f"site {number}" if number % 3 else None,
+        "name": f"site {number}" if number % 3 != 1 else None,
         "mood": ("sad", "ok", "happy")[number % 3],
         "tags": f"{{a,tag {number}}}",
         "open_hours": f"[{number},{number + 10})",

@@ -98,11 +98,30 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
         "SRID": metadata.srid(column),
         "dimension": metadata.dimension(column),
     }
+    if found.srid == 0:
+        yield from _check_untyped(connection, column)
     for (name, ours), theirs in zip(wanted.items(), found, strict=True):
         if ours != theirs:
             yield (
                 f"{column}: its {name} is {ours} in the model and {theirs} in the database"
                 f" (if the model is right: {_made_right(connection, column)})"
+            )
+
+
+def _check_untyped(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
+    """Count what a column without a type has and the model does not allow: no answer can hold such a row."""
+    preparer = connection.dialect.identifier_preparer
+    name, table = preparer.quote(column.name), preparer.format_table(column.table)
+    srid, has_arc = metadata.srid(column), f"ST_HasArc({name})"
+    for condition, what, mend in (
+        (f"ST_SRID({name}) <> {srid}", "of another SRID", f"ST_SetSRID({name}, {srid})"),
+        (has_arc, "a curve", f"ST_CurveToLine({name})"),
+    ):
+        number = connection.scalar(sa.text(f"SELECT count(*) FROM {table} WHERE {condition}"))
+        if number:
+            yield (
+                f"{column}: {number:,} rows have a geometry that is {what}, and every answer with one of them fails:"
+                f" UPDATE {table} SET {name} = {mend} WHERE {condition}"
             )
 
 

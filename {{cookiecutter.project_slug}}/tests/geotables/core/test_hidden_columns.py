@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import WGS84
 from geotables.geometry import in_srid
 from geotables.http.json_schemas import name_of
@@ -216,7 +217,7 @@ class Stored:
         self._connection, self._column = connection, column
 
     def value(self) -> Any:
-        return self._connection.execute(sa.select(self._column)).scalar_one()
+        return self._connection.execute(sa.select(text_of(self._column))).scalar_one()
 
     def set(self, value: Any) -> None:
         update = sa.update(self._column.table).values({self._column.name: value})

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from geotables.collection import Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.context import Caller
 from geotables.crs import WGS84
 from geotables.db.database import Database
@@ -491,7 +492,7 @@ def row_of(connection: sa.Connection, rows: Rows, id: str) -> dict[str, Any]:
     columns = [
         sa.func.ST_AsBinary(column).label(column.name)
         if column is rows.collection.geometry
-        else column
+        else text_of(column).label(column.name)
         for column in rows.table.columns
     ]
     same = sa.cast(rows.key, sa.Text()) == id

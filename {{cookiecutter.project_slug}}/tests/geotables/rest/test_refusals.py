@@ -175,6 +175,9 @@ def wrong_values(rows: Rows) -> Iterator[tuple[str, Any]]:
     for column in rows.writable:
         kind = next((kind for kind in type(column.type).__mro__ if kind in WRONG), None)
         for value in WRONG.get(kind, ()):
+            if value == 10**40 and getattr(column.type, "precision", 0) is None:
+                # It has as many digits as PostgreSQL has.
+                continue
             yield column.name, value
         if isinstance(column.type, sa.String) and column.type.length:
             yield column.name, "x" * (column.type.length + 1)
