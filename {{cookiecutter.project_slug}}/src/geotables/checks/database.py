@@ -11,9 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from geotables.checks.copies import TEMPORARY, hidden, schemas
 from geotables.db.migrations import Migrations
 from geotables.geometry import metadata
 from geotables.geometry.metadata import GeometryColumn
+from geotables.identifiers import qualified, quoted
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +52,9 @@ def check_tables(migrations: Migrations, connection: sa.Connection) -> Iterator[
             yield from _check_stored_gist_indexes(connection, column)
         yield from _check_stored_definitions(connection, table, columns=not drift)
         yield from _check_behaviour(connection, table)
-        for name in connection.scalars(_INVALID_INDEXES, {"table": table.name}):
+        for name in connection.scalars(_INVALID_INDEXES, {"table": qualified(table)}):
             yield (
-                f"{table.name}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
+                f"{table.fullname}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
                 f"DROP INDEX CONCURRENTLY {name}, and build it again"
             )
 
@@ -79,10 +81,14 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
     found = connection.execute(
         sa.text(
             "SELECT type, srid, coord_dimension FROM geometry_columns"
-            " WHERE f_table_name = :table AND f_geometry_column = :column"
+            " WHERE f_table_name = :name AND f_geometry_column = :column"
             " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
         ),
-        {"table": column.table.name, "column": column.name},
+        {
+            "name": column.table.name,
+            "table": qualified(column.table),
+            "column": column.name,
+        },
     ).one_or_none()
     if found is None:
         yield f"{column}: geometry_columns does not list it"
@@ -102,7 +108,9 @@ def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn
     ours = {str(index.name) for index in column.table.indexes}
     constraints = column.table.constraints
     ours |= {str(each.name) for each in constraints if isinstance(each, ExcludeConstraint)}
-    found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
+    found = connection.execute(
+        _GIST_INDEXES, {"table": qualified(column.table), "column": column.name}
+    )
     for name, definition in found:
         if name not in ours:
             yield f"{column}: the database has a GiST index that the model does not have: {definition}"
@@ -135,27 +143,28 @@ def _check_stored_definitions(
     That way PostgreSQL spells both. Alembic does not see a changed predicate, check constraint or precision, a column that is
     generated, nor what is deferrable; the columns that it has found already are left out.
     """
-    stored = _definitions(connection, table.name)
+    stored = _definitions(connection, qualified(table))
     with connection.begin_nested() as savepoint:
-        ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))
-        connection.exec_driver_sql(
-            ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1).replace("%", "%%")
+        create = CreateTable(table, include_foreign_key_constraints=[]).compile(
+            connection, schema_translate_map=schemas(table), render_schema_translate=True
         )
-        for index in table.indexes:
-            connection.execute(CreateIndex(index))
-        meant = _definitions(connection, f"pg_temp.{table.name}")
+        connection.exec_driver_sql(str(create).replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
+        with hidden(connection, table):
+            for index in table.indexes:
+                connection.execute(CreateIndex(index))
+        meant = _definitions(connection, f"{TEMPORARY}.{quoted(table.name)}")
         savepoint.rollback()
     names = [name for name in meant | stored if columns or not name.startswith("column ")]
     for name in names:
         there, wanted = stored.get(name), meant.get(name)
         if there is None:
-            yield f"{table.name}: the database has no {name}, which the model has (make revision)"
+            yield f"{table.fullname}: the database has no {name}, which the model has (make revision)"
         elif wanted is None and name.startswith("constraint "):
-            yield f"{table.name}: the model has no {name}, which the database has: `{there}`"
+            yield f"{table.fullname}: the model has no {name}, which the database has: `{there}`"
         elif wanted is not None and there == f"{wanted} NOT VALID":
-            log.warning("%s: %s is not validated yet", table.name, name)
+            log.warning("%s: %s is not validated yet", table.fullname, name)
         elif wanted is not None and there != wanted:
-            yield f"{table.name}: {name} is `{there}` in the database and `{wanted}` in the model"
+            yield f"{table.fullname}: {name} is `{there}` in the database and `{wanted}` in the model"
 
 
 def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
@@ -192,19 +201,19 @@ _DEFINITIONS = sa.text(
 
 def _check_behaviour(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
     """See what may happen to rows beside what statements say: no model has it."""
-    found = connection.execute(_BEHAVIOUR, {"table": table.name}).one()
+    found = connection.execute(_BEHAVIOUR, {"table": qualified(table)}).one()
     if found.persistence == "u":
-        yield f"{table.name}: it is UNLOGGED, and empty after a crash: ALTER TABLE {table.name} SET LOGGED"
+        yield f"{table.fullname}: it is UNLOGGED, and empty after a crash: ALTER TABLE {qualified(table)} SET LOGGED"
     if found.is_secured:
         log.warning(
             "%s: row-level security is on: what the service sees and writes depends on its role's policies",
-            table.name,
+            table.fullname,
         )
-    for name, is_instead in connection.execute(_RULES, {"table": table.name}):
+    for name, is_instead in connection.execute(_RULES, {"table": qualified(table)}):
         if is_instead:
-            yield f"{table.name}: the rule {name} does something else instead of what the service asks: drop it"
+            yield f"{table.fullname}: the rule {name} does something else instead of what the service asks: drop it"
         else:
-            log.warning("%s: the rule %s does more than the service asks", table.name, name)
+            log.warning("%s: the rule %s does more than the service asks", table.fullname, name)
 
 
 _BEHAVIOUR = sa.text(

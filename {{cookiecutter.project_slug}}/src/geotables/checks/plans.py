@@ -1,6 +1,6 @@
 """Whether the searches of the faces can use the indexes that are meant for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
-from geotables.checks.rows import make_copy, new_row
+from geotables.checks.copies import copied, schemas
+from geotables.checks.rows import new_row
 from geotables.collection import Collection
-from geotables.db.statements import Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
 from geotables.sql import row_formats, writes
@@ -47,28 +47,29 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
     which index PostgreSQL prefers, if any.
     """
     table = collection.table
-    with connection.begin_nested() as savepoint:
-        make_copy(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY")
+    with copied(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY"):
         row = new_row(collection, 0, samples.geometries(collection.geometry)[0])
         writes.insert_all(connection, row_formats.record(collection), [row])
-        multiply = f"INSERT INTO {table.name} SELECT {table.name}.* FROM {table.name}, generate_series(1, 1000)"
-        connection.execute(sa.text(multiply))
+        number = sa.func.generate_series(1, 1000).table_valued("number")
+        columns = [column for column in table.columns if column.computed is None]
+        rows = sa.select(*columns).select_from(table.join(number, sa.true()))
+        connection.execute(sa.insert(table).from_select(columns, rows, include_defaults=False))
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         for search in _searches(app, collection):
             for index in search.indexes:
                 with connection.begin_nested() as alone:
                     connection.execute(CreateIndex(index))
-                    if index.name not in _indexes_used(connection, search.statement, search.values):
+                    if index.name not in _indexes_used(connection, table, search):
                         yield f"plans: {search.name} of {collection.name} cannot use {index.name}"
                     alone.rollback()
-        savepoint.rollback()
 
 
-def _indexes_used(
-    connection: sa.Connection, statement: Statement, values: Mapping[str, Any]
-) -> set[str]:
-    compiled = statement.query.params(values).compile(dialect=DIALECT)
+def _indexes_used(connection: sa.Connection, table: sa.Table, search: Search) -> set[str]:
+    """The indexes that a search uses on the copy of its table."""
+    compiled = search.statement.query.params(search.values).compile(
+        dialect=DIALECT, schema_translate_map=schemas(table), render_schema_translate=True
+    )
     bound = [compiled.params[name] for name in compiled.positiontup or ()]
     given = f"({', '.join(['%s'] * len(bound))})" if bound else ""
     with closing(connection.connection.cursor()) as cursor:

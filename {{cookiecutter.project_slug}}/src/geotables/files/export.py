@@ -158,7 +158,7 @@ def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
 
 
 def _write_geopackage(rows: Rows, file: BinaryIO) -> None:
-    names = {column.name for column in rows.collection.columns}
+    names = {column.name.lower() for column in rows.collection.columns}
     # GDAL's own key; a column may have its name.
     key = next(name for name in ("fid", "ogc_fid", "gdal_fid") if name not in names)
     _copy_written(rows, "GPKG", "gpkg", file, layer_options={"FID": key})
