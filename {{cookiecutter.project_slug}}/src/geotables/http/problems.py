@@ -22,6 +22,7 @@ from geotables.collection import Collection, Refused
 from geotables.context import ClientGone, current
 from geotables.geometry import metadata
 from geotables.http import methods
+from geotables.identifiers import named_in
 
 log = logging.getLogger(__name__)
 
@@ -235,11 +236,14 @@ def _table(request: Request, error: Any) -> Table | None:
     """The table that an error is about: the one that PostgreSQL names, else that of the collection in the path."""
     collections: list[Collection] = getattr(request.app.state, "collections", [])
     if name := error.diag.table_name:
-        for every in {collection.table.metadata for collection in collections}:
-            for table in every.tables.values():
-                if table.name == name:
-                    return table
-        return None
+        tables = [
+            table
+            for every in {collection.table.metadata for collection in collections}
+            for table in every.tables.values()
+            if table.name == name and table.schema in (error.diag.schema_name, None)
+        ]
+        # One of a schema that the model says, before one of the default schema.
+        return max(tables, key=lambda table: table.schema is not None, default=None)
     path = getattr(request.scope.get("route"), "path_format", "").split("/")
     return next((collection.table for collection in collections if collection.name in path), None)
 
@@ -257,9 +261,9 @@ def _broken_rule(request: Request, error: Any) -> dict[str, Any]:
         checks = [each for each in table.constraints if isinstance(each, CheckConstraint)]
         about = next((str(each.sqltext) for each in checks if each.name == constraint), "")
     if table is not None:
-        code = re.sub(r"'(?:[^']|'')*'", "''", about)
-        names = [column.name for column in table.columns]
-        about = ", ".join(name for name in names if re.search(rf"\b{name}\b", code)) or about
+        named = {about, *named_in(about)}
+        names = [column.name for column in table.columns if column.name in named]
+        about = ", ".join(names) or about
     return {kind: text for kind, text in (("constraint", constraint), ("column", about)) if text}
 
 
