@@ -19,11 +19,14 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
     with connection.begin_nested() as savepoint:
         copy = f"{TEMPORARY}.{quoted(table.name)}"
         if is_view(table):
-            # It is a table as the model has it: a view has no defaults.
+            # A view has no defaults: it is a copy of the table that the model states.
             make_temporary(connection, table)
+            original = f"{quoted(f'{table.name} of the model')}"
+            _run(connection, f"ALTER TABLE {copy} RENAME TO {original}")
+            original = f"{TEMPORARY}.{original}"
         else:
-            like = f"LIKE {qualified(table)} {including}"
-            _run(connection, f"CREATE TEMPORARY TABLE {copy} ({like})")
+            original = qualified(table)
+        _run(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {including})")
         for column in table.columns:
             if sequence_of(column) is not None:
                 # A number of the table's own sequence would be gone.

@@ -55,7 +55,7 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
         row = new_row(collection, 0, samples.geometries(collection.geometry)[0])
         writes.insert_all(connection, row_formats.record(collection), [row])
         number = sa.func.generate_series(1, 1000).table_valued("number")
-        columns = [column for column in table.columns if column.computed is None]
+        columns = [column for column in table.columns if not _is_generated(column)]
         rows = sa.select(*columns).select_from(table.join(number, sa.true()))
         multiply = sa.insert(table).from_select(columns, rows, include_defaults=False)
         connection.execute(multiply)
@@ -68,6 +68,11 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
                     if index.name not in _indexes_used(connection, schemas(table), search):
                         yield f"plans: {search.name} of {collection.name} cannot use {index.name}"
                     alone.rollback()
+
+
+def _is_generated(column: sa.Column[Any]) -> bool:
+    """Whether PostgreSQL takes no value for a column."""
+    return column.computed is not None or (column.identity is not None and column.identity.always)
 
 
 def check_view(connection: sa.Connection, collection: Collection) -> None:

@@ -151,7 +151,8 @@ def test_it_is_exported(
     connection.execute(sa.delete(rows.table).where(empty))
     path = tmp_path / name
     assert main(["export", "--table", collection.name, str(path)]) == 0
-    if not collection.is_writable or collection.geometry_type == "GEOMETRY":
+    if not collection.is_writable or path.suffix == ".fgb":
+        # GDAL cannot read a FlatGeobuf with a feature without a geometry.
         return
     connection.execute(sa.delete(rows.table))
     crs = ["--source-crs", f"EPSG:{collection.crs.srid}"] if path.suffix == ".csv" else []
