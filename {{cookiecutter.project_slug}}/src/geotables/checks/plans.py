@@ -72,7 +72,8 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
 
 def _is_generated(column: sa.Column[Any]) -> bool:
     """Whether PostgreSQL takes no value for a column."""
-    return column.computed is not None or (column.identity is not None and column.identity.always)
+    identity = column.identity
+    return column.computed is not None or (identity is not None and identity.always is True)
 
 
 def check_view(connection: sa.Connection, collection: Collection) -> None:

@@ -22,7 +22,7 @@ from geotables.features import cql, pages, sequences
 from geotables.features.items_query import ItemsQuery, queries_of
 from geotables.http import etags, formats, openapi
 from geotables.http.formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
-from geotables.http.ids import in_path, path_id_type
+from geotables.http.ids import id_convertor, in_path, path_id_type
 from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
 from geotables.http.parameters import (
@@ -74,7 +74,9 @@ class Items:
         self.collection = collection
         self._parent = f"/collections/{collection.name}"
         self.items = f"{self._parent}/items"
-        self.item = self.items + "/{id}"
+        # Clients ask for the methods of made-up ids, whatever the type of the key: any text is one, as far as a slash.
+        is_text = id_convertor(collection) == "text_id"
+        self.item = self.items + ("/{id:text_id}" if is_text else "/{id}")
         references = collection.references.items()
         self.geojson = {
             uri: row_formats.geojson(collection, reference) for uri, reference in references

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
 from geotables.column_types import AsText, text_of
+from geotables.identifiers import quoted
 
 from contract import each, faces, only, writes
 from rows import Rows
@@ -19,7 +20,7 @@ def text_columns(collection: Collection) -> list[sa.Column[Any]]:
 
 def stored(connection: sa.Connection, rows: Rows, column: sa.Column[Any]) -> dict[Any, Any]:
     """What PostgreSQL itself makes of a column as text, by the ids of the rows."""
-    name = rows.quoted(column)
+    name = quoted(column.name)
     query = sa.text(f"SELECT {rows.key_sql}, {name}::text FROM {rows.sql} ORDER BY 1")
     return dict(connection.execute(query).all())
 

@@ -60,7 +60,7 @@ def created(rows: Rows, client: TestClient, content: dict[str, Any]) -> dict[str
 
 
 def read(rows: Rows, client: TestClient, id: Any) -> dict[str, Any]:
-    found = client.get(f"{rows.items}/{id}").json()
+    found = client.get(rows.item(id)).json()
     del found["links"]
     return found
 
@@ -92,11 +92,11 @@ def test_a_feature_is_stored_whatever_crs_it_is_sent_in(
     response = send(client, "POST", rows.items, content, Content_Crs=brackets.format(crs.uri))
     assert response.status_code == 201, response.text
     new = response.json()
-    assert response.headers["Location"].endswith(f"{rows.items}/{new['id']}")
+    assert response.headers["Location"].endswith(rows.item(new["id"]))
     assert response.headers["Content-Crs"] == f"<{collection.default_crs.uri}>"
     assert same_place(rows.in_wgs84(connection, new["geometry"]), sample)
     assert read(rows, client, new["id"]) == new
-    path = f"{rows.items}/{new['id']}"
+    path = rows.item(new["id"])
     moved = send(client, "PATCH", path, {"geometry": content["geometry"]}, Content_Crs=crs.uri)
     assert same_place(rows.in_wgs84(connection, moved.json()["geometry"]), sample)
 
@@ -177,7 +177,7 @@ def test_the_features_of_a_collection_come_back_in_their_order(
     least = feature(rows, most, properties=rows.body(most))
     del least["properties"][collection.geometry.name]
     alone = created(rows, client, least)
-    client.delete(f"{rows.items}/{alone['id']}")
+    client.delete(rows.item(alone["id"]))
     given = distinct(rows, most)
     new = created(rows, client, {"type": "FeatureCollection", "features": given})["features"]
     assert np.allclose(xy(new), xy(given), rtol=0, atol=1e-6)
@@ -313,7 +313,7 @@ def test_null_is_what_the_database_has_as_the_default(client: TestClient, rows: 
 
 def test_put_replaces_a_feature_and_keeps_its_id(client: TestClient, rows: Rows) -> None:
     before = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{before['id']}"
+    path = rows.item(before["id"])
     response = send(client, "PUT", path, feature(rows, 3, id="another"))
     after = response.json()
     assert (response.status_code, after["id"]) == (200, before["id"])
@@ -328,7 +328,7 @@ def test_put_replaces_a_feature_and_keeps_its_id(client: TestClient, rows: Rows)
 def test_patch_changes_what_it_names(client: TestClient, rows: Rows, media_type: str) -> None:
     row = created(rows, client, feature(rows, 2))
     for name, value in feature(rows, 3)["properties"].items():
-        path = f"{rows.items}/{row['id']}"
+        path = rows.item(row["id"])
         response = send(client, "PATCH", path, {"properties": {name: value}}, media_type)
         assert response.status_code == 200, response.text
         after = response.json()
@@ -344,7 +344,7 @@ def test_patch_changes_what_it_names(client: TestClient, rows: Rows, media_type:
 
 def test_patch_with_null_unsets_a_property(client: TestClient, rows: Rows) -> None:
     row = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{row['id']}"
+    path = rows.item(row["id"])
     for column in rows.writable:
         if column.name not in rows.body():
             response = send(client, "PATCH", path, {"properties": {column.name: None}}, MERGE_PATCH)
@@ -360,7 +360,7 @@ def test_patch_with_a_property_in_the_wrong_place_is_refused(
     client: TestClient, collection: Collection, rows: Rows
 ) -> None:
     row = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{row['id']}"
+    path = rows.item(row["id"])
     for name, value in rows.full_body(3).items():
         if name != "geometry":
             right = "geometry" if name == collection.geometry.name else f"properties.{name}"
@@ -372,9 +372,9 @@ def test_patch_with_a_property_in_the_wrong_place_is_refused(
 
 def test_delete_removes_a_feature(client: TestClient, rows: Rows) -> None:
     row = created(rows, client, feature(rows))
-    response = client.delete(f"{rows.items}/{row['id']}")
+    response = client.delete(rows.item(row["id"]))
     assert (response.status_code, response.content) == (204, b"")
-    assert client.get(f"{rows.items}/{row['id']}").status_code == 404
+    assert client.get(rows.item(row["id"])).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
@@ -382,7 +382,7 @@ def test_delete_removes_a_feature(client: TestClient, rows: Rows) -> None:
 def test_a_feature_that_is_not_there_is_not_found(
     client: TestClient, rows: Rows, connection: sa.Connection, method: str, id: str
 ) -> None:
-    response = send(client, method, f"{rows.items}/{id}", feature(rows))
+    response = send(client, method, rows.item(id), feature(rows))
     assert response.status_code == 404
     assert rows.count(connection) == 0
 
@@ -453,7 +453,7 @@ def test_other_media_types_and_crss_are_refused(client: TestClient, rows: Rows) 
 
 def test_every_change_is_a_new_version(client: TestClient, rows: Rows) -> None:
     response = send(client, "POST", rows.items, feature(rows, 2))
-    path = f"{rows.items}/{response.json()['id']}"
+    path = rows.item(response.json()["id"])
     tags = [response.headers["ETag"], client.get(path).headers["ETag"]]
     assert tags[0] == tags[1]
     sample = rows.samples[0]
@@ -470,7 +470,7 @@ def test_every_change_is_a_new_version(client: TestClient, rows: Rows) -> None:
 def test_what_the_client_has_is_not_sent_again(
     client: TestClient, collection: Collection, rows: Rows
 ) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     tags = {client.get(path, params={"crs": uri}).headers["ETag"] for uri in collection.references}
     tags |= {client.get(path, params={"f": "html"}).headers["ETag"]}
     assert len(tags) == len(collection.references) + 1
@@ -487,7 +487,7 @@ def test_what_the_client_has_is_not_sent_again(
 def test_a_change_of_another_version_is_refused(
     client: TestClient, collection: Collection, rows: Rows, method: str
 ) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     stale = client.get(path).headers["ETag"]
     send(client, "PUT", path, feature(rows, 2))
     for tag in (stale, f"W/{stale}", '"x"'):
@@ -501,13 +501,12 @@ def test_a_change_of_another_version_is_refused(
     assert send(client, method, path, feature(rows, 3), If_None_Match=weak).status_code == 412
     assert send(client, method, path, feature(rows, 3), If_Match=weak).status_code < 300
     assert (
-        send(client, method, f"{rows.items}/{rows.no_id}", feature(rows), If_Match="*").status_code
-        == 412
+        send(client, method, rows.item(rows.no_id), feature(rows), If_Match="*").status_code == 412
     )
 
 
 def test_of_two_writers_at_once_one_is_told(client: TestClient, rows: Rows) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     for number in range(5):
         tag = client.get(path).headers["ETag"]
 
@@ -546,7 +545,7 @@ def test_text_does_not_become_a_part_of_a_page(unconstrained: TestClient, rows: 
     }
     content = feature(rows)
     row = created(rows, client, content | {"properties": content["properties"] | texts})
-    for path in (rows.items, f"{rows.items}/{row['id']}"):
+    for path in (rows.items, rows.item(row["id"])):
         page = client.get(path, params={"f": "html"}).text
         assert "<b>" not in page
     assert ("&lt;" in page) == bool(texts)
