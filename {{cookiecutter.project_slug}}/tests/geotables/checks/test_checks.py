@@ -128,7 +128,8 @@ def test_an_index_of_another_method_is_named(
     rows: Rows, found_after: Sabotage, index: sa.Index
 ) -> None:
     found = found_after(
-        f"DROP INDEX {index_name(index)}", f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})"
+        f"DROP INDEX {index_name(index)}",
+        f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})",
     )
     assert index.name in found
 

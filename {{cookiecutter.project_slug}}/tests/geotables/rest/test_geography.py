@@ -39,4 +39,7 @@ def test_distances_are_metres_on_the_spheroid(
         query = {"lon": place[0], "lat": place[1], "radius": radius}
         found = client.get(f"{rows.path}nearby", params=query).json()["items"]
         assert [rows.text(each[rows.key.name]) for each in found] == list(map(rows.text, expected))
-        assert all(each[distance_name(rows.collection)] == pytest.approx(metres, rel=2e-3) for each in found)
+        assert all(
+            each[distance_name(rows.collection)] == pytest.approx(metres, rel=2e-3)
+            for each in found
+        )

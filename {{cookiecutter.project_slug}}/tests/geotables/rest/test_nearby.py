@@ -73,7 +73,9 @@ def test_the_nearest_rows_are_those_that_brute_force_finds(
     for radius, limit in SEARCHES:
         ours = found(spread, rows, lon=lon, lat=lat, radius=radius, limit=limit)
         theirs = [row for row in every if row.distance <= radius][:limit]
-        assert [rows.text(row[rows.key.name]) for row in ours] == [rows.text(row.found_id) for row in theirs]
+        assert [rows.text(row[rows.key.name]) for row in ours] == [
+            rows.text(row.found_id) for row in theirs
+        ]
         distances = [row[distance_name(rows.collection)] for row in ours]
         assert distances == pytest.approx([row.distance for row in theirs])
         # In metres, whatever the CRS of the table measures in.
