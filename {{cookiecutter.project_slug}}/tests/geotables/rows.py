@@ -67,6 +67,13 @@ class Rows:
         return quoted(self.key.name)
 
     @cached_property
+    def id_sql(self) -> str:
+        """The same as text."""
+        if isinstance(self.key.type, sa.Date | sa.DateTime):
+            return f"(to_json({self.key_sql}) #>> '{{}}')"
+        return f"CAST({self.key_sql} AS text)"
+
+    @cached_property
     def geometry_sql(self) -> str:
         """The geometry column, in SQL."""
         return quoted(self.collection.geometry.name)
@@ -106,6 +113,11 @@ class Rows:
             and column.name in collection.written
             and column.name not in collection.read_only
         ]
+
+    @cached_property
+    def properties(self) -> list[sa.Column[Any]]:
+        """Those of them that are properties of a feature, whose id is the key."""
+        return [column for column in self.writable if column is not self.key]
 
     @cached_property
     def unique(self) -> set[str]:

@@ -83,7 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "surveys",
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("crew", sa.CHAR(4), server_default="none", nullable=False),
+        sa.Column("crew", sa.String(4), server_default="none", nullable=False),
         sa.Column("area", geometry("MULTIPOLYGON", 3857), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_surveys")),
         schema="archive",

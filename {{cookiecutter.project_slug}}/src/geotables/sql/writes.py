@@ -179,13 +179,25 @@ def insert_all(
         # PostgreSQL returns them in any order: their ids, made before, tell them apart.
         ids = connection.scalars(new_ids, {"number": len(news)}).all()
         news = [{name: id} | new for new, id in zip(news, ids, strict=True)]
+    if isinstance(collection.key.type, sa.CHAR):
+        # As it comes back: padded with spaces.
+        length = collection.key.type.length or 1
+        news = [new | {name: new[name].ljust(length)} if name in new else new for new in news]
     alike: dict[frozenset[str], list[int]] = defaultdict(list)
     for number, new in enumerate(news):
         alike[frozenset(new)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
-    for names, numbers in alike.items():
-        values = [_parameters(collection, news[number]) for number in numbers]
-        found = connection.execute(_insert_many(record, names), values)
+    place = collection.geometry.name
+    for numbers in alike.values():
+        # By the names of the columns: the ids that bring the rows back into order are no parameters of ours.
+        values = [
+            {PLACE if name == place else name: value for name, value in news[number].items()}
+            for number in numbers
+        ]
+        for row in values:
+            if row.get(PLACE) is not None:
+                row[PLACE] = ewkb(row[PLACE])
+        found = connection.execute(_insert_many(record, has_place=PLACE in values[0]), values)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -235,23 +247,23 @@ def _new_ids(collection: Collection) -> sa.Select[Any] | None:
 @lru_cache(maxsize=256)
 def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
     """A row with values for these columns."""
-    return Statement(_insert(record, names))
+    collection = record.collection
+    new = sa.insert(collection.table).values(_bound(collection, names))
+    return Statement(new.returning(*record.columns, VERSION))
 
 
-@lru_cache(maxsize=256)
-def _insert_many(record: RowFormat, names: frozenset[str]) -> ReturningInsert[Any]:
-    """Rows with values for these columns, returned in their order.
+@cache
+def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
+    """Rows with the columns that there are parameters for, returned in their order.
 
     SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
     right that an INSERT does not need.
     """
-    return _insert(record, names, sort_by_parameter_order=True)
-
-
-def _insert(record: RowFormat, names: frozenset[str], **options: Any) -> ReturningInsert[Any]:
     collection = record.collection
-    new = sa.insert(collection.table).values(_bound(collection, names))
-    return new.returning(*record.columns, VERSION, **options)
+    rows = sa.insert(collection.table)
+    if has_place:
+        rows = rows.values({collection.geometry.name: _placed(collection)})
+    return rows.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)

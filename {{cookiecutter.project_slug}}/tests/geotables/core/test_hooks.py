@@ -186,7 +186,7 @@ class Divided:
         """The ids of the features that a caller finds."""
         response = self.get(self.rows.items, caller, **{"limit": 1000} | parameters)
         assert response.status_code == 200, response.text
-        return [rows.text(found["id"]) for found in response.json()["features"]]
+        return [str(found["id"]) for found in response.json()["features"]]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def pages(rows: Rows, client: TestClient, /, **parameters: Any) -> Iterator[dict
 
 
 def ids(found: Iterator[dict[str, Any]]) -> list[str]:
-    return [rows.text(feature["id"]) for page in found for feature in page["features"]]
+    return [str(feature["id"]) for page in found for feature in page["features"]]
 
 
 def token_of(rows: Rows, client: TestClient, /, **parameters: Any) -> str:

@@ -29,7 +29,7 @@ class Survey(Base):
     )
 
     day: Mapped[datetime.date] = mapped_column(sa.Date(), primary_key=True)
-    crew: Mapped[str] = mapped_column(sa.CHAR(4), server_default="none")
+    crew: Mapped[str] = mapped_column(sa.String(4), server_default="none")
     area: Mapped[WKBElement] = mapped_column(
         Geometry("MULTIPOLYGON", srid=3857, dimension=2, spatial_index=False)
     )
