@@ -3,7 +3,9 @@
 import datetime
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from numbers import Number
 from typing import Annotated, Any, ClassVar
 
@@ -18,6 +20,7 @@ from pydantic import (
     Field,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from geotables import json_numbers
@@ -133,4 +136,26 @@ class RowIn(BaseModel):
 class RowOut(BaseModel):
     """A row as the service returns it."""
 
-    model_config = ConfigDict(from_attributes=True)
+    # Of an object of the ORM, a column whose name is no identifier has the attribute's name.
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, serialize_by_alias=True)
+
+
+@cache
+def members(schema: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """The fields of a schema by the names that clients have for them, which are those of the columns.
+
+    A field whose column has a name that is no identifier of Python, such as ``Land Use``, has that name as its alias.
+    """
+    return {field.alias or name: field for name, field in schema.model_fields.items()}
+
+
+@cache
+def member_names(schema: type[BaseModel]) -> Mapping[str, str]:
+    """The names that clients have for the fields of a schema, by the names of the fields."""
+    return {name: field.alias or name for name, field in schema.model_fields.items()}
+
+
+def values_of(row: BaseModel) -> dict[str, Any]:
+    """The values that a row of a schema was given, by the names of the columns."""
+    names = member_names(type(row))
+    return {names[field]: getattr(row, field) for field in row.model_fields_set}

@@ -22,6 +22,7 @@ from geotables.collection import Collection
 from geotables.column_types import AsText
 from geotables.db.database import Database
 from geotables.http.faces import faces_of
+from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
@@ -302,32 +303,44 @@ def _connections(service: Service, url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def unconstrained_url(own: Database, database_url: str, service: Service) -> str:
-    """The tests' database with other tables in front of the real ones: with their columns and keys, but no other constraint,
-    no foreign key and no trigger.
+def unconstrained_url(server: postgis.Server, service: Service) -> Iterator[str]:
+    """Another database, whose tables have their columns and keys, but no other constraint, no foreign key and no trigger.
 
     Tests that need other values than a collection's ``example`` has, such as the ends of a type, store them there: the real
     tables may have constraints of yours.
     """
-    with own.write() as connection:
-        connection.exec_driver_sql("CREATE SCHEMA unconstrained")
-        for collection in service.collections:
-            name = connection.dialect.identifier_preparer.quote(collection.name)
-            connection.exec_driver_sql(
-                f"CREATE TABLE unconstrained.{name}"
-                f" (LIKE {Rows.of(collection).sql} INCLUDING ALL EXCLUDING CONSTRAINTS EXCLUDING GENERATED)"
-            )
-            for change in _unconstrained(collection):
-                connection.exec_driver_sql(f"ALTER TABLE unconstrained.{name} {change}")
-    path = {"options": "-c search_path=unconstrained,public"}
-    url = sa.make_url(database_url).update_query_dict(path)
-    return url.render_as_string(hide_password=False)
+    with server.database() as url:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("DATABASE_URL", url)
+            service.migrations.upgrade(_settings(service, url).database_url)
+        with _connections(service, url) as own, own.write() as connection:
+            for collection in service.collections:
+                table = Rows.of(collection).sql
+                statements = connection.scalars(_UNCONSTRAIN, {"table": table}).all()
+                changes = (f"ALTER TABLE {table} {change}" for change in _unconstrained(collection))
+                for statement in (*statements, *changes):
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+        yield url
+
+
+#: The statements that take the constraints and the triggers from a table.
+_UNCONSTRAIN = sa.text(
+    """
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', CAST(conrelid AS regclass), conname)
+    FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'f')
+    UNION ALL
+    SELECT format('DROP TRIGGER %I ON %s', tgname, CAST(tgrelid AS regclass))
+    FROM pg_trigger WHERE tgrelid = CAST(:table AS regclass) AND NOT tgisinternal
+    """
+)
 
 
 def _unconstrained(collection: Collection) -> Iterator[str]:
     """What has the columns of a table take any value."""
     for column in collection.table.columns:
-        name = Rows.of(collection).quoted(column)
+        name = quoted(column.name)
+        if column.computed is not None:
+            yield f"ALTER {name} DROP EXPRESSION"
         if isinstance(column.type, AsText):
             yield f"ALTER {name} TYPE text USING {name}::text"
         if column.identity is not None and not column.primary_key:

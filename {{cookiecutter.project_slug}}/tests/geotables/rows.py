@@ -3,7 +3,6 @@
 import datetime
 import functools
 import json
-import re
 from collections import defaultdict
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
@@ -19,14 +18,13 @@ import sqlalchemy as sa
 from geoalchemy2.shape import from_shape
 from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects import postgresql
 
 from geotables import geometry
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.geometry import samples
-
-_PREPARER = postgresql.dialect().identifier_preparer
+from geotables.http.ids import in_path
+from geotables.identifiers import named_in, qualified, quoted
 
 
 class Rows:
@@ -61,22 +59,24 @@ class Rows:
     @cached_property
     def sql(self) -> str:
         """The table, in SQL."""
-        return _PREPARER.format_table(self.table)
+        return qualified(self.table)
 
     @cached_property
     def key_sql(self) -> str:
         """The primary key, in SQL."""
-        return _PREPARER.quote(self.key.name)
+        return quoted(self.key.name)
+
+    @cached_property
+    def id_sql(self) -> str:
+        """The same as text."""
+        if isinstance(self.key.type, sa.Date | sa.DateTime):
+            return f"(to_json({self.key_sql}) #>> '{{}}')"
+        return f"CAST({self.key_sql} AS text)"
 
     @cached_property
     def geometry_sql(self) -> str:
         """The geometry column, in SQL."""
-        return _PREPARER.quote(self.collection.geometry.name)
-
-    @staticmethod
-    def quoted(column: sa.Column[Any]) -> str:
-        """A column, in SQL."""
-        return str(_PREPARER.quote(column.name))
+        return quoted(self.collection.geometry.name)
 
     @cached_property
     def indexed_sql(self) -> str:
@@ -110,14 +110,20 @@ class Rows:
             column
             for column in self.table.columns
             if column is not collection.geometry
-            and column.name in collection.create.model_fields
+            and column.name in collection.written
             and column.name not in collection.read_only
         ]
 
     @cached_property
+    def properties(self) -> list[sa.Column[Any]]:
+        """Those of them that are properties of a feature, whose id is the key."""
+        return [column for column in self.writable if column is not self.key]
+
+    @cached_property
     def unique(self) -> set[str]:
-        """The columns of unique constraints."""
-        return {
+        """The columns of unique constraints, and the key if clients give it."""
+        key = {self.key.name} if self.is_given else set()
+        return key | {
             column.name
             for constraint in self.table.constraints
             if isinstance(constraint, sa.UniqueConstraint)
@@ -142,11 +148,11 @@ class Rows:
     @cached_property
     def asked(self) -> list[str]:
         """The columns that a partial index asks about, without those that tell rows apart."""
-        condition = re.sub(r"'(?:[^']|'')*'", "''", str(self.collection.indexed_rows))
+        named = set(named_in(str(self.collection.indexed_rows)))
         return [
             column.name
             for column in self.writable
-            if re.search(rf"\b{column.name}\b", condition) and column.name not in self.unique
+            if column.name in named and column.name not in self.unique
         ]
 
     @cached_property
@@ -164,7 +170,43 @@ class Rows:
     @cached_property
     def no_id(self) -> Any:
         """An id that no row has."""
-        return UUID(int=0) if isinstance(self.key.type, sa.Uuid) else 2**62
+        match self.key.type:
+            case sa.Uuid():
+                return UUID(int=0)
+            case sa.Integer():
+                return 2**62
+            case sa.Numeric():
+                return Decimal("-1.25")
+            case sa.Date():
+                return datetime.date(1, 1, 1)
+            case sa.DateTime():
+                return datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
+        return "no row has this"
+
+    @cached_property
+    def is_given(self) -> bool:
+        """Whether clients give the key."""
+        return self.key in self.writable
+
+    # Where rows are.
+
+    def text(self, id: Any) -> str:
+        """An id as text, the same whether SQL, JSON or a tile has written it."""
+        match self.key.type:
+            case sa.Numeric() if not isinstance(id, str):
+                return format(Decimal(str(id)).normalize(), "f")
+            case sa.DateTime() if isinstance(id, datetime.datetime):
+                time, _, fraction = id.astimezone(datetime.UTC).isoformat()[:-6].partition(".")
+                return f"{time}{'.' * bool(fraction)}{fraction.rstrip('0')}+00:00"
+        return str(id)
+
+    def at(self, id: Any) -> str:
+        """The path of a row."""
+        return self.path + in_path(self.text(id))
+
+    def item(self, id: Any) -> str:
+        """The path of the same row as a feature."""
+        return f"{self.items}/{in_path(self.text(id))}"
 
     # What a client sends.
 
@@ -183,6 +225,17 @@ class Rows:
     def full_body(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
         """What a client sends of a row when it leaves nothing out, and the members given."""
         return self._sent(self.collection.example(number) | members)
+
+    def change(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
+        """The body of a row for one that is there, whose key stays."""
+        return self._keyless(self.body(number, **members))
+
+    def full_change(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
+        """The full body of a row for one that is there."""
+        return self._keyless(self.full_body(number, **members))
+
+    def _keyless(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in body.items() if name != self.key.name}
 
     def _sent(self, values: Mapping[str, Any]) -> dict[str, Any]:
         place = {self.collection.geometry.name: self.samples[0]}

@@ -1,12 +1,14 @@
 """Whether the models are what geotables can serve."""
 
 import importlib.util
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from geotables.collection import Collection
+from geotables.collection import Collection, UnsupportedKey
+from geotables.db.statements import OWN
 from geotables.geometry import GEOJSON_TYPES, metadata
 from geotables.geometry.metadata import GeometryColumn
 from geotables.service import Service
@@ -28,7 +30,18 @@ def check_collections(service: Service) -> Iterator[str]:
     names = Counter(collection.name for collection in service.collections)
     for name, number in names.items():
         if number > 1:
-            yield f"COLLECTIONS: {number} collections are of the table {name}: each needs one of its own"
+            yield f"COLLECTIONS: {number} collections have the name {name}: each needs one of its own (Collection(…, name=…))"
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            yield f"COLLECTIONS: {name!r} is no name for URLs: Collection(…, name={_snake_case(name)!r})"
+    classes = Counter(
+        schema.__name__
+        for each in service.collections
+        for schema in (each.create, each.read)
+        if schema is not None
+    ) + Counter(each.model.__name__ for each in service.collections)
+    for name, number in classes.items():
+        if number > 1:
+            yield f"COLLECTIONS: {number} classes have the name {name}, and the API's documentation one schema of this name"
     for collection in service.collections:
         if collection.table.metadata is not service.migrations.metadata:
             yield f"COLLECTIONS: {collection.name} is not in the metadata of MIGRATIONS: no revision would make it"
@@ -36,14 +49,25 @@ def check_collections(service: Service) -> Iterator[str]:
             yield f"{file_of(service, collection)}: {problem}"
 
 
+def _snake_case(name: str) -> str:
+    """A name for URLs that is like another."""
+    words = re.findall("[a-z0-9]+", name.lower())
+    return "_".join(words) if words and words[0][0].isalpha() else "_".join(["table", *words])
+
+
 def _lacking(collection: Collection) -> Iterator[str]:
-    returned, name = collection.read.model_fields, collection.read.__name__
+    returned, name = collection.shown, collection.read.__name__
     annotated = collection.annotated()
-    keys = [column.name for column in collection.table.primary_key]
-    if len(keys) != 1:
-        yield f"{collection.name} has {len(keys)} columns in its primary key, not one"
-    elif keys[0] not in returned:
-        yield f"{name} has no {keys[0]}, the primary key of {collection.name}"
+    try:
+        key = collection.key.name
+    except UnsupportedKey as error:
+        yield str(error)
+    else:
+        if key not in returned:
+            yield f"{name} has no {key}, the primary key of {collection.name}"
+    for column in collection.table.columns:
+        if column.name.startswith(OWN):
+            yield f"{column} has a name that geotables uses itself: no column's begins with {OWN}"
     geometry = collection.geometry.name
     if geometry not in returned:
         yield f"{name} has no {geometry}, the geometry of {collection.name}"

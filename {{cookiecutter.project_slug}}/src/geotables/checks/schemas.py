@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geotables.checks.models import file_of
 from geotables.collection import Collection
-from geotables.column_types import AsText, RowIn
+from geotables.column_types import AsText, RowIn, members
 from geotables.crs import WGS84
 from geotables.geometry import WKT, GeoJSON, GeometryFormat, read, samples
 from geotables.service import Service
@@ -68,9 +68,7 @@ def check_schemas(service: Service, collection: Collection) -> Iterator[str]:
 
 def _hidden(collection: Collection) -> list[str]:
     """The columns that clients are not to see: a team's choice, unless they write them."""
-    known = {*collection.read.model_fields}
-    if collection.create is not None:
-        known |= collection.create.model_fields.keys()
+    known = {*collection.shown, *collection.written}
     return [column.name for column in collection.table.columns if column.name not in known]
 
 
@@ -91,17 +89,24 @@ def _check_fields(collection: Collection) -> Iterator[str]:
     if collection.create is not None:
         schemas.insert(0, (collection.create, written))
     for schema, columns in schemas:
-        for name in sorted(schema.model_fields.keys() - table.columns.keys()):
-            yield f"{schema.__name__}.{name} is no column of {table.name}"
+        fields = members(schema)
+        for name in sorted(fields.keys() - table.columns.keys()):
+            yield f"{schema.__name__}.{name} is no column of {table.fullname}"
         for column in columns:
-            if column.name not in schema.model_fields:
-                yield f"{schema.__name__} has no {column.name}, a column of {table.name}"
+            if column.name not in fields:
+                yield f"{schema.__name__} has no {column.name}, a column of {table.fullname}{_hint(column)}"
             elif column is not collection.geometry:
                 value = example.get(column.name)
                 for difference in _differences(
                     column, schema, value, is_taken=schema is collection.create
                 ):
                     yield f"{schema.__name__}.{column.name} {difference}"
+
+
+def _hint(column: sa.Column[Any]) -> str:
+    """How a field is given the name of a column that is no identifier."""
+    is_identifier = column.name.isidentifier() and not column.name.startswith("_")
+    return "" if is_identifier else f" (its field has alias={column.name!r})"
 
 
 def _is_never_set(collection: Collection, column: sa.Column[Any]) -> bool:
@@ -116,7 +121,7 @@ def _check_example_names(collection: Collection) -> Iterator[str]:
         return
     written = {
         name
-        for name in collection.create.model_fields.keys() & table.columns.keys()
+        for name in collection.written.keys() & table.columns.keys()
         if name not in collection.read_only and name != collection.geometry.name
     }
     for name in sorted(written - given):
@@ -143,7 +148,7 @@ def _check_read_only(collection: Collection) -> Iterator[str]:
     # The list of RowIn itself is for any table.
     if collection.read_only != RowIn.READ_ONLY:
         for name in sorted(collection.read_only.difference(table.columns.keys())):
-            yield f"{listed} has {name}, which is no column of {table.name}"
+            yield f"{listed} has {name}, which is no column of {table.fullname}"
     for column in table.columns:
         sets_itself = column.onupdate is not None or column.server_onupdate is not None
         if column.name == "updated_at" and not sets_itself:
@@ -170,7 +175,7 @@ def _differences(
     column: sa.Column[Any], schema: type[BaseModel], example: Any, *, is_taken: bool
 ) -> Iterator[str]:
     """What a field of a schema says otherwise than its column in the model."""
-    field = schema.model_fields[column.name]
+    field = members(schema)[column.name]
     kind: Any = field.annotation
     if field.metadata:
         kind = Annotated[(kind, *field.metadata)]

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,22 +14,42 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.column_types import AsText
+from geotables.identifiers import qualified, sequence_of
+
+#: The schema of a table, None for the default one, and its name.
+Name = tuple[str | None, str]
 
 
-def tables_made(scripts: Iterable[Script]) -> set[str]:
+def tables_made(scripts: Iterable[Script]) -> set[Name]:
     """The tables that revisions make, by their text: some cannot run without the rows that they change."""
     return {
         name
         for script in scripts
-        for name in _MAKING.findall(Path(script.path).read_text(encoding="utf-8"))
+        for statement in _STATEMENT.split(Path(script.path).read_text(encoding="utf-8"))
+        for name in _made_by(statement)
     }
 
 
+def _made_by(statement: str) -> Iterator[Name]:
+    for found in _MAKING.finditer(statement):
+        schema, name = (found[part] and found[part].strip('"') for part in ("schema", "name"))
+        if found["call"]:
+            stated = _SCHEMA.findall(statement)
+            name, schema = found["called"], stated[-1] if stated else None
+        yield schema, name
+
+
+#: What begins a statement of a revision; op.f() only names something in one.
+_STATEMENT = re.compile(r"\bop\.(?!f\()")
+
+#: Where a statement of Alembic's says the schema.
+_SCHEMA = re.compile(r"""\bschema\s*=\s*["'](.+?)["']""")
+
 _MAKING = re.compile(
     r"""
-    (?: create_table\( | rename_table\(\s*["']\w+["']\s*, | RENAME\s+TO\s
-        | CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)? )
-    \s*["']? (?:"?\w+"?\.)? "? (\w+)
+    (?P<call> create_table\( | rename_table\(\s*["'][^"']+["']\s*, ) \s*["'](?P<called>[^"']+)
+    | (?: RENAME\s+TO\s | CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)? )
+        \s*["']? (?: (?P<schema>"[^"]+"|\w+) \.)? (?P<name>"[^"]+"|\w+)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -64,6 +84,11 @@ class PostgreSQL(PostgresqlImpl):
     def compare_server_default(
         self, stored: Any, column: sa.Column[Any], modelled: str | None, default: str | None
     ) -> Any:
+        assert self.connection is not None
+        if sequence := sequence_of(column):
+            # Alembic leaves out the default of a serial column, and to compare it would take a number.
+            owner = {"table": qualified(column.table), "column": column.name, "sequence": sequence}
+            return not self.connection.scalar(_TAKES_NEXT, owner)
         text = getattr(column.server_default, "arg", None)
         if default is not None and modelled is not None and _has_no_equality(column.type):
             ours = sa.literal_column(modelled) if text is None else sa.literal(text, sa.Text())
@@ -76,10 +101,23 @@ class PostgreSQL(PostgresqlImpl):
         if default is None or not isinstance(text, str):
             return super().compare_server_default(stored, column, modelled, default)  # type: ignore[no-untyped-call]
         value = sa.cast(sa.literal(text, sa.Text()), column.type)
-        assert self.connection is not None
         return not self.connection.scalar(sa.select(sa.literal_column(default) == value))
 
 
 def _has_no_equality(kind: sa.types.TypeEngine[Any]) -> bool:
     """Whether values of a type may not be comparable in PostgreSQL, such as those of json, xml and point."""
     return isinstance(kind, AsText) or (isinstance(kind, sa.JSON) and not isinstance(kind, JSONB))
+
+
+#: Whether a column's default takes the next value of a sequence.
+_TAKES_NEXT = sa.text(
+    """
+    SELECT EXISTS (
+        SELECT FROM pg_attrdef d
+        JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+        JOIN pg_depend p ON p.classid = CAST('pg_attrdef' AS regclass) AND p.objid = d.oid
+        WHERE d.adrelid = to_regclass(:table) AND a.attname = :column
+            AND p.refobjid = to_regclass(:sequence)
+    )
+    """
+)

@@ -23,8 +23,9 @@ def csv_response(
     """A line for each feature; the geometry is WKT."""
     properties = record.collection.properties
     lines = [names(record)]
-    for id, geometry, *values in rows:
-        lines.append([id, geometry, *map(plain, properties, values)])
+    for row in rows:
+        _, geometry, *values = row
+        lines.append([record.key_of(row), geometry, *map(plain, properties, values)])
     text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
     return Response(text, headers=headers, media_type=CSV.media_type)
 

@@ -43,6 +43,16 @@ class Rows(NamedTuple):
         chosen = query.where(self.condition.expression)
         return chunks(self.connection, chosen, self.condition)
 
+    def have_no_place(self) -> bool:
+        """Whether one of them has no geometry, or an empty one."""
+        place = self.collection.geometry
+        if not place.nullable:
+            return False
+        unplaced = sa.or_(place.is_(None), sa.func.ST_IsEmpty(place))
+        wanted = sa.select(sa.literal(1)).where(self.condition.expression, unplaced)
+        query = wanted.select_from(self.collection.table).limit(1)
+        return self.connection.scalar(query, self.condition.values) is not None
+
     def refuse(
         self, column: sa.Column[Any], condition: sa.ColumnElement[bool], reason: str, kind: str
     ) -> None:
@@ -155,11 +165,15 @@ def _for_csv(
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
-    _copy_written(rows, "FlatGeobuf", "fgb", file)
+    options = {}
+    if rows.have_no_place():
+        # Its index takes no feature without a geometry.
+        options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
+    _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
 
 
 def _write_geopackage(rows: Rows, file: BinaryIO) -> None:
-    names = {column.name for column in rows.collection.columns}
+    names = {column.name.lower() for column in rows.collection.columns}
     # GDAL's own key; a column may have its name.
     key = next(name for name in ("fid", "ogc_fid", "gdal_fid") if name not in names)
     _copy_written(rows, "GPKG", "gpkg", file, layer_options={"FID": key})

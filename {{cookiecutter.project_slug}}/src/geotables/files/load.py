@@ -41,9 +41,10 @@ from geotables.collection import BeforeWrite, Change, Collection, Refused
 from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
-from geotables.db.statements import Condition, json_text
+from geotables.db.statements import OWN, Condition, json_text
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
+from geotables.identifiers import qualified, quoted
 from geotables.sql.stream import chunks
 from geotables.sql.writes import differs, own
 
@@ -138,7 +139,7 @@ class Attribute:
     ) -> None:
         self.column = column
         self.name = column.name
-        known = collection.written.model_fields[column.name]
+        known = collection.written[column.name]
         rule: Any = Annotated[known.annotation, Field(), *known.metadata]
         self._is_text = isinstance(column.type, sa.String)
         if json_as_text and isinstance(column.type, sa.JSON):
@@ -263,7 +264,7 @@ def attributes(collection: Collection) -> dict[str, sa.Column[Any]]:
         column.name: column
         for column in collection.table.columns
         if column is not collection.geometry
-        if column.name in collection.written.model_fields
+        if column.name in collection.written
     }
 
 
@@ -320,8 +321,8 @@ def load(
             f"nothing was loaded: each of the {loading.result.refused:,} features is refused"
         )
     with _interruptible():
-        table = connection.dialect.identifier_preparer.format_table(collection.table)
-        connection.execute(sa.text(f"ANALYZE {table}"))
+        # The driver takes a percent sign for a parameter.
+        connection.exec_driver_sql(f"ANALYZE {qualified(collection.table)}".replace("%", "%%"))
     return loading.result
 
 
@@ -352,7 +353,7 @@ def _unique_attributes(collection: Collection) -> list[str]:
     keys = [
         [column.name for column in constraint.columns]
         for constraint in collection.table.constraints
-        if isinstance(constraint, sa.UniqueConstraint)
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
     ]
     return [name for name in attributes(collection) if [name] in keys]
 
@@ -518,6 +519,12 @@ class _Loading:
                 taken.add(own)
             ids = batch.ids if has_ids else [each.get(own) for each in batch.properties]
             columns[id_to] = [LEFT_OUT if each is None else each for each in ids]
+        elif has_ids and self._collection.has_given_key:
+            # They are the keys, as ``export`` wrote them.
+            columns.setdefault(
+                self._collection.key.name,
+                [LEFT_OUT if each is None else each for each in batch.ids],
+            )
         elif has_ids:
             self.result.has_ids = True
         read_only = self._collection.read_only
@@ -585,24 +592,23 @@ class Staging:
         self._attributes = list(attributes(collection))
         #: The columns that may have values, without the geometry: a hook may set any.
         self._values = self._attributes
-        # Names with a space: no table or column of the service has one.
         self._position = sa.Column(
-            "staged position",
+            f"{OWN}position",
             sa.BigInteger(),
             # What a hook changes or refuses is found by it.
             primary_key=collection.before_write is not None,
             autoincrement=False,
         )
-        self._kind = sa.Column("staged kind", sa.Integer())
+        self._kind = sa.Column(f"{OWN}kind", sa.Integer())
         self._geometry = sa.Column(collection.geometry.name, self._geometry_type(srid))
         #: What a hook has put in the place of the geometry, in the CRS of the table.
         self._place: sa.Column[Any] | None = None
         if collection.before_write is not None:
-            self._place = sa.Column("staged place", self._geometry_type(self._stored_srid))
+            self._place = sa.Column(f"{OWN}place", self._geometry_type(self._stored_srid))
             columns = (each.name for each in collection.table.c if each is not collection.geometry)
             self._values = [*dict.fromkeys([*self._attributes, *columns])]
         self._table = sa.Table(
-            "staged rows",
+            f"{OWN}rows",
             sa.MetaData(),
             self._position,
             self._kind,
@@ -735,7 +741,7 @@ class Staging:
                         {_POSITION: position, self._kind.name: number} | changed
                     )
             for names_changed, rows in changes.items():
-                self._change(place in names_changed, rows)
+                self._change(names_changed, rows)
             yield from self._given_up(refused)
 
     def _shown(self, key: str | None) -> sa.Select[Any]:
@@ -765,18 +771,31 @@ class Staging:
             row[self._geometry.name] = geometry.read(shape, default_srid=self._stored_srid)
         return row
 
-    def _change(self, has_place: bool, rows: list[dict[str, Any]]) -> None:
+    def _change(self, names: Sequence[str], rows: list[dict[str, Any]]) -> None:
         """Give rows the values that a hook has set."""
-        update = sa.update(self._table).where(self._position == sa.bindparam(_POSITION))
-        if has_place and self._place is not None:
-            placed = sa.func.ST_Transform(parameter(_PLACE, WGS84), self._stored_srid)
-            update = update.values({self._place.name: placed})
-            rows = [
-                {name: value for name, value in row.items() if name != self._geometry.name}
-                | {_PLACE: _ewkb(row[self._geometry.name])}
+        # The parameters are numbered: SQLAlchemy may take two columns' names for one parameter's.
+        numbered = {name: f"{OWN}{number}" for number, name in enumerate(names)}
+        kind = self._kind.name
+        values: dict[str, Any] = {kind: sa.bindparam(_KIND)}
+        for name, parameter_name in numbered.items():
+            if name != self._geometry.name:
+                values[name] = sa.bindparam(parameter_name, type_=self._table.c[name].type)
+            elif self._place is not None:
+                there = parameter(parameter_name, WGS84)
+                values[self._place.name] = sa.func.ST_Transform(there, self._stored_srid)
+        same = self._position == sa.bindparam(_POSITION)
+        update = sa.update(self._table).where(same).values(values)
+        self._connection.execute(
+            update,
+            [
+                {_POSITION: row[_POSITION], _KIND: row[kind]}
+                | {
+                    parameter_name: ewkb(row[name]) if name == self._geometry.name else row[name]
+                    for name, parameter_name in numbered.items()
+                }
                 for row in rows
-            ]
-        self._connection.execute(update, rows)
+            ],
+        )
 
     def _given_up(self, refused: Mapping[int, str]) -> Iterator[Refusal]:
         """Give up rows for these reasons, by their positions."""
@@ -831,8 +850,8 @@ def _ewkb(shape: Any) -> bytes | None:
     return None if shape is None else ewkb(shape)
 
 
-#: The parameters that are no columns; no column has a name that begins like this.
-_POSITION, _PLACE = "_position", "_place"
+#: The parameters that are no columns.
+_POSITION, _KIND = f"{OWN}at", f"{OWN}of"
 
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
@@ -872,8 +891,7 @@ def _copy(
     texts: Iterator[bytes],
 ) -> int:
     """Have PostgreSQL read rows as they are made; how many they are."""
-    preparer = connection.dialect.identifier_preparer
-    name, listed = preparer.format_table(table), ", ".join(map(preparer.quote, columns))
+    name, listed = qualified(table), ", ".join(map(quoted, columns))
     stream = _Stream(texts)
     driver: Any = connection.connection
     with _refusing(connection, collection), driver.cursor() as cursor:
@@ -926,7 +944,7 @@ def _twice(connection: sa.Connection, collection: Collection, diagnostics: Any) 
     """Whether a value that must be unique is in the table, or several times in the file; None if that is unknown."""
     for constraint in collection.table.constraints:
         if (
-            isinstance(constraint, sa.UniqueConstraint)
+            isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
             and constraint.name == diagnostics.constraint_name
             and len(constraint.columns) == 1
         ):

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
 
 from geotables.crs import CRS, UnknownCRS, facts
+from geotables.identifiers import quoted
 
 #: A column of a geometry type, which GeoAlchemy2 loads as WKB.
 GeometryColumn = sa.Column[WKBElement]
@@ -92,8 +93,9 @@ def gist_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
 def geography_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
     """The GiST indexes whose key is the column as geography, which search in metres."""
     for index in column.table.indexes:
-        keys = [str(key).replace(" ", "") for key in index.expressions]
-        if keys in ([f"({column.name}::geography)"], [f"geography({column.name})"]):
+        keys = [str(key) for key in index.expressions]
+        name = quoted(column.name)
+        if keys in ([f"({name}::geography)"], [f"({name} :: geography)"], [f"geography({name})"]):
             yield index
 
 

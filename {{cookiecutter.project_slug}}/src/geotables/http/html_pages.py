@@ -86,10 +86,14 @@ def table(lines: Iterable[str]) -> str:
 
 def text(value: Any) -> str:
     """A value as HTML: text as it is, anything else as JSON."""
+    written = plain(value)
+    return escape(written if len(written) <= LONGEST else f"{written[:LONGEST]}…")
+
+
+def plain(value: Any) -> str:
+    """A value as text: text as it is, anything else as JSON, and null as nothing."""
     written = orjson.dumps(value).decode()
     if written == "null":
         return ""
     # Only a text is parsed: a number may be too large for orjson.
-    if written.startswith('"'):
-        written = orjson.loads(written)
-    return escape(written if len(written) <= LONGEST else f"{written[:LONGEST]}…")
+    return orjson.loads(written) if written.startswith('"') else written

@@ -123,7 +123,7 @@ def new_feature(collection: Collection) -> dict[str, Any]:
     """JSON Schema of a feature as a client sends it: what has a default, or may be null, may be left out."""
     properties, required = {}, []
     for column in collection.table.columns:
-        if column.name not in collection.written.model_fields or column is collection.geometry:
+        if column.name not in collection.written or column is collection.geometry:
             continue
         properties[column.name] = of_column(column)
         if isinstance(column.type, sa.Numeric):
@@ -134,11 +134,21 @@ def new_feature(collection: Collection) -> dict[str, Any]:
         else:
             required.append(column.name)
     members = {"type": "object", "properties": properties}
-    return _geojson(
+    key = collection.key.name
+    id = properties.pop(key, None)
+    is_id_required = key in required
+    if is_id_required:
+        required.remove(key)
+    schema = _geojson(
         "Feature",
         geometry=_geometry(collection),
         properties=members | ({"required": required} if required else {}),
     )
+    if id is not None:
+        schema["properties"]["id"] = id
+    if is_id_required:
+        schema["required"].append("id")
+    return schema
 
 
 def row_example(collection: Collection) -> dict[str, Any]:
@@ -153,7 +163,9 @@ def feature_example(collection: Collection) -> dict[str, Any]:
     """The same row as a feature."""
     properties = row_example(collection)
     geometry = properties.pop(collection.geometry.name)
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+    key = collection.key.name
+    id = {"id": properties.pop(key)} if key in properties else {}
+    return {"type": "Feature", **id, "geometry": geometry, "properties": properties}
 
 
 def collection_of(feature: str, **members: dict[str, Any]) -> dict[str, Any]:

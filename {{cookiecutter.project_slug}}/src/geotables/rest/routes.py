@@ -21,6 +21,7 @@ from geotables.http import etags, json_schemas
 from geotables.http.bodies import JSON, Bodies, bodies_of, documented
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
+from geotables.http.ids import id_convertor, id_type, in_path
 from geotables.http.openapi import reference, refusals
 from geotables.http.parameters import (
     BBox,
@@ -29,8 +30,6 @@ from geotables.http.parameters import (
     Longitude,
     clamped,
     database_of,
-    id_convertor,
-    id_type,
     settings_of,
 )
 from geotables.http.problems import too_large
@@ -91,9 +90,9 @@ class Resource:
         self._collection = collection
         self._record = row_formats.record(collection)
         self._path = f"/{collection.name}"
-        self._key = collection.key.name
         self._geometry = collection.geometry.name
         self._one_path = "/{id:" + id_convertor(collection) + "}"
+        self._distance = distance_name(collection)
         takes_query = collection.is_writable and collection.geometry_type == "POINT"
         self._query_row = QueryRow(collection) if takes_query else None
 
@@ -187,7 +186,7 @@ class Resource:
             new = self._bodies.row(body)
         row = writes.insert(database_of(request), self._record, new)
         created = self._record.encode_one(row)
-        location = url(request, f"{self._path}/{created[self._key]}")
+        location = url(request, f"{self._path}/{in_path(self._record.id_of(row))}")
         return _json(created, HTTPStatus.CREATED, _tagged(row) | {"Location": location})
 
     def read_page(self, request: Request, query: PageQuery) -> Response:
@@ -207,7 +206,8 @@ class Resource:
         )
         items, following = self._record.encode(rows[:limit]), None
         if len(rows) > limit:
-            following = str(request.url.include_query_params(after=items[-1][self._key]))
+            last = self._record.id_of(rows[limit - 1])
+            following = str(request.url.include_query_params(after=last))
         return _json({"items": items, "next": following})
 
     def read_nearby(self, request: Request, query: Annotated[NearbyQuery, Query()]) -> Response:
@@ -220,7 +220,7 @@ class Resource:
         rows = nearby.search(database_of(request), self._record, place, query.radius, limit)
         items = self._record.encode(rows)
         for item, row in zip(items, rows, strict=True):
-            item["distance"] = row[-1]
+            item[self._distance] = row[-1]
         return _json({"items": items})
 
     def read(self, request: Request, id: Any) -> Response:
@@ -235,7 +235,7 @@ class Resource:
 
     def replace(self, request: Request, id: Any, body: Any) -> Response:
         """Put another row in the place of one: what is left out goes back to its default."""
-        new = self._bodies.row(body, replaces=True)
+        new = self._bodies.row(body, replaces=id)
         with writes.transaction(database_of(request), self._collection) as writing:
             stored = self._record.encode_one(self._locked(request, writing, id))
             names = self._bodies.replaced(new, body.get(self._geometry), stored[self._geometry])
@@ -247,7 +247,7 @@ class Resource:
         patch = self._bodies.patch_of(body)
         with writes.transaction(database_of(request), self._collection) as writing:
             row = self._locked(request, writing, id)
-            new, names = self._bodies.change(patch, self._record.encode_one(row))
+            new, names = self._bodies.change(patch, self._record.encode_one(row), id)
             if names is not None:
                 row = writing.update(self._record, id, new, names)
         return _json(self._record.encode_one(row), headers=_tagged(row))
@@ -285,7 +285,9 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
     name, row = collection.model.__name__, collection.read
     following = Field(description="The URL of the next page; null on the last.")
     page: Any = {"items": (list[row], ...), "next": (str | None, following)}  # type: ignore[valid-type]
-    distance: Any = {"distance": (float, Field(description="Metres on the spheroid."))}
+    metres = Field(description="Metres on the spheroid.", alias=distance_name(collection))
+    # The name of the field is none that a column's field has.
+    distance: Any = {f"distance_of_{name.lower()}": (float, metres)}
     neighbour = create_model(
         f"{name}Neighbour",
         __base__=row,
@@ -298,6 +300,11 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
         create_model(f"{name}Page", __doc__="Rows in the order of their ids.", **page),
         create_model(f"{name}Neighbours", __doc__="Rows, nearest first.", **neighbours),
     )
+
+
+def distance_name(collection: Collection) -> str:
+    """The member that has a row's distance; a column may have its name."""
+    return "distance" if "distance" not in collection.shown else "distance_in_metres"
 
 
 def searches(collection: Collection) -> Iterator[Search]:

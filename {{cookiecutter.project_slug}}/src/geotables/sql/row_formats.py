@@ -41,6 +41,7 @@ class RowFormat(ABC):
             self._names.append(column.name)
             self._is_json.append(is_json)
             self.columns.append(value.label(column.name))
+        self._key = self._names.index(collection.key.name)
         #: The row with an id, and its version at the end.
         self.by_id = self._by_id(sa.true())
         self._of_the_visible = lru_cache(maxsize=16)(self._by_id)
@@ -48,6 +49,15 @@ class RowFormat(ABC):
     def _by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
         one: sa.Select[Any] = sa.select(*self.columns, self.collection.version)
         return Statement(one.where(self.collection.key == sa.bindparam("id"), visible))
+
+    def key_of(self, row: Sequence[Any]) -> Any:
+        """The key of a row, for statements about it."""
+        key = row[self._key]
+        return key.strip('"') if self._is_json[self._key] else key
+
+    def id_of(self, row: Sequence[Any]) -> str:
+        """The same as text, which PostgreSQL reads as the very same key."""
+        return str(self.key_of(row))
 
     def visible_by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
         """The same, of the rows that a caller may see."""

@@ -15,6 +15,7 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.db.statements import Condition
 from geotables.geometry import metadata
+from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
@@ -47,7 +48,7 @@ def found_after(service: Service, settings: ServiceSettings) -> Callable[..., st
     def check(*statements: str) -> str:
         with engine.connect() as connection:
             for statement in statements:
-                connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(statement.replace("%", "%%"))
             found = "\n".join(checks.check_database(service, engine))
         engine.dispose()
         return found
@@ -68,6 +69,12 @@ def definition(index: sa.Index) -> str:
 def name(constraint: sa.Constraint | sa.Index) -> str:
     """The name of a constraint or an index in SQL, by the naming convention."""
     return str(ALEMBIC.identifier_preparer.format_constraint(constraint))
+
+
+def index_name(index: sa.Index) -> str:
+    """The name of an index in SQL, with the schema of its table."""
+    schema = index.table.schema
+    return f"{quoted(schema)}.{name(index)}" if schema else name(index)
 
 
 def checks_of(rows: Rows) -> list[sa.CheckConstraint]:
@@ -96,7 +103,7 @@ def test_a_database_that_was_not_migrated_is_named(service: Service, found_after
 
 @every_index
 def test_a_dropped_index_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
-    assert f"no index {index.name}," in found_after(f"DROP INDEX {name(index)}")
+    assert f"no index {index.name}," in found_after(f"DROP INDEX {index_name(index)}")
 
 
 def test_a_session_that_cannot_write_compares_the_catalogue(
@@ -113,7 +120,7 @@ def test_a_session_that_cannot_write_compares_the_catalogue(
 
 @every_index
 def test_a_renamed_index_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
-    found = found_after(f"ALTER INDEX {name(index)} RENAME TO another_name")
+    found = found_after(f"ALTER INDEX {index_name(index)} RENAME TO another_name")
     assert index.name in found
     assert "another_name" in found
 
@@ -122,7 +129,7 @@ def test_a_renamed_index_is_named(rows: Rows, found_after: Sabotage, index: sa.I
 def test_a_changed_predicate_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
     key = definition(index).partition(" WHERE ")[0]
     found = found_after(
-        f"DROP INDEX {name(index)}",
+        f"DROP INDEX {index_name(index)}",
         f"CREATE INDEX {name(index)} ON {rows.sql} USING {key} WHERE {rows.key_sql} IS NOT NULL",
     )
     assert f"index {index.name} is" in found
@@ -133,7 +140,8 @@ def test_an_index_of_another_method_is_named(
     rows: Rows, found_after: Sabotage, index: sa.Index
 ) -> None:
     found = found_after(
-        f"DROP INDEX {name(index)}", f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})"
+        f"DROP INDEX {index_name(index)}",
+        f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})",
     )
     assert index.name in found
 
@@ -183,7 +191,7 @@ def test_tables_of_others_are_left_alone(found_after: Sabotage) -> None:
 
 
 def test_a_missing_table_is_named(rows: Rows, found_after: Sabotage) -> None:
-    assert f"no table {rows.table.name}," in found_after(f"DROP TABLE {rows.sql} CASCADE")
+    assert f"no table {rows.table.fullname}," in found_after(f"DROP TABLE {rows.sql} CASCADE")
 
 
 @writes
@@ -191,10 +199,14 @@ def test_an_invalid_index_is_named(rows: Rows, found_after: Sabotage) -> None:
     """What CREATE INDEX CONCURRENTLY leaves when it fails, by a name that no model has."""
     found = found_after(
         f"CREATE INDEX left_over ON {rows.sql} ({rows.key_sql})",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'left_over'::regclass",
+        "UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname = 'left_over')",
     )
-    assert "left_over is invalid" in found
-    assert "DROP INDEX CONCURRENTLY left_over" in found
+    left_over = "left_over"
+    if rows.table.schema:
+        left_over = f"{quoted(rows.table.schema)}.left_over"
+    assert f"{left_over} is invalid" in found
+    assert f"DROP INDEX CONCURRENTLY {left_over}" in found
 
 
 def test_a_revision_of_a_newer_version_is_named(service: Service, found_after: Sabotage) -> None:
@@ -222,7 +234,7 @@ BREAKING: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
             f"ALTER TABLE {rows.sql} DROP CONSTRAINT {name(rows.table.primary_key)} CASCADE,"
             f" ADD CONSTRAINT {name(rows.table.primary_key)} PRIMARY KEY ({rows.key_sql}) DEFERRABLE"
         ],
-        rf"constraint {name(rows.table.primary_key)} is `PRIMARY KEY \({rows.key_sql}\) DEFERRABLE`",
+        rf"constraint {rows.table.primary_key.name} is `PRIMARY KEY \({rows.key_sql}\) DEFERRABLE`",
     ),
     "a check": lambda rows: (
         [f"ALTER TABLE {rows.sql} ADD CONSTRAINT sound CHECK ({rows.key_sql} IS NOT NULL)"],

@@ -135,7 +135,7 @@ def test_connections_to_a_server_that_only_reads_are_replaced(
     def write(number: int) -> int:
         if method == "POST":
             return client.post(any_rows.path, json=any_rows.body(number)).status_code
-        return client.delete(f"{any_rows.path}{any_rows.no_id}").status_code
+        return client.delete(any_rows.at(any_rows.no_id)).status_code
 
     client, done = serve(pool_size=3, max_overflow=0), 201 if method == "POST" else 404
     name = connection.scalar(sa.text("SELECT quote_ident(current_database())"))

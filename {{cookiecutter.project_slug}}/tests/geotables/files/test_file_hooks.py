@@ -265,7 +265,7 @@ def ids_of(path: Path, rows: Rows) -> list[str]:
     if path.suffix == ".csv":
         return [line[rows.key.name] for line in csv.DictReader(io.StringIO(text))]
     if path.suffix == ".geojson":
-        return [str(feature["id"]) for feature in json.loads(text)["features"]]
+        return [rows.text(feature["id"]) for feature in json.loads(text)["features"]]
     return [str(json.loads(line)["id"]) for line in text.splitlines()]
 
 

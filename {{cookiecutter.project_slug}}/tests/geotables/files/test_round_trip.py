@@ -141,7 +141,7 @@ def send(client: TestClient, method: str, path: str, body: Any) -> Response:
 def paths(rows: Rows, row: dict[str, Any]) -> tuple[str, str]:
     """The paths of a row, and of the feature that it is."""
     id = row[rows.key.name]
-    return f"{rows.path}{id}", f"{rows.items}/{id}"
+    return rows.at(id), rows.item(id)
 
 
 def same(column: sa.Column[Any], sent: Any, stored: Any) -> bool:
@@ -385,7 +385,7 @@ def test_a_small_number_that_is_taken_can_come_back(
         if response.status_code == 201:
             row = parsed(response, 201)
             # As the service spells it, with all its zeros.
-            own, text = f"{rows.path}{row[rows.key.name]}", response.content
+            own, text = rows.at(row[rows.key.name]), response.content
             after = parsed(unconstrained.put(own, content=text, headers=JSON))
             assert members(rows, after) == members(rows, row)
             # The next row may have the same unique values.

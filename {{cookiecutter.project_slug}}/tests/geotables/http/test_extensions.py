@@ -33,7 +33,7 @@ def requests(service: Service, faces: set[str]) -> list[tuple[str, str]]:
     if "webmap" in faces:
         reads += ["/map"]
     for rows in map(Rows.of, service.collections):
-        path, items, row = rows.path, rows.items, f"{rows.path}{rows.no_id}"
+        path, items, row = rows.path, rows.items, rows.at(rows.no_id)
         item = f"{items}/{rows.no_id}"
         if "ogc" in faces:
             reads += [rows.collection_path]
@@ -218,9 +218,9 @@ def test_a_path_beside_those_of_rows_may_be_declared_anywhere(any_rows: Rows, se
     client = TestClient(app)
     assert client.get(f"{any_rows.path}count").json() == {"number": 3}
     row = client.post(any_rows.path, json=any_rows.body()).json()
-    assert client.get(f"{any_rows.path}{row[any_rows.key.name]}").json() == row
+    assert client.get(any_rows.at(row[any_rows.key.name])).json() == row
     assert (
-        client.get(f"{any_rows.path}{any_rows.no_id}").json()["detail"]
+        client.get(any_rows.at(any_rows.no_id)).json()["detail"]
         == f"there is no row {any_rows.no_id}"
     )
 

@@ -149,7 +149,9 @@ def test_a_row_is_what_the_document_says(
     properties = document["components"]["schemas"][name]["properties"]
     assert properties.keys() == row.keys()
     for name, schema in properties.items():
-        if "type" in schema:
+        if row[name] is None:
+            assert schema["nullable"], name
+        elif "type" in schema:
             assert isinstance(row[name], TYPES[schema["type"]]), name
 
 

@@ -124,7 +124,7 @@ def test_a_patch_that_is_nested_too_deeply(rows: Rows, client: TestClient) -> No
     for depth in (200, 900, 5000):
         body = '{"a": ' * depth + "1" + "}" * depth
         response = client.patch(
-            f"{rows.path}{row[rows.key.name]}",
+            rows.at(row[rows.key.name]),
             content=body,
             headers={"Content-Type": "application/json"},
         )

@@ -292,8 +292,15 @@ function described({ collection, id, properties }) {
     row.append(element("th", { scope: "row", textContent: name }));
     row.insertCell().textContent = typeof value === "object" ? JSON.stringify(value) : value;
   }
-  section.append(table, element("a", { href: `${collection.url}/items/${id}`, textContent: "Open the feature" }));
+  section.append(table, element("a", { href: `${collection.url}/items/${inPath(id)}`, textContent: "Open the feature" }));
   return section;
+}
+
+// An id as the service has it in a path (geotables/http/ids.py).
+function inPath(id) {
+  const text = String(id);
+  const escaped = ["", ".", "..", "nearby"].includes(text) || text.startsWith("~") ? `~${text}` : text;
+  return encodeURIComponent(escaped);
 }
 
 function element(name, members = {}) {

@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
+from geotables import Collection, GeoJSON, RowIn, RowOut, Text
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Mapped, mapped_column
-
-from geotables import Collection, GeoJSON, RowIn, RowOut, Text
 
 from .base import Base
 

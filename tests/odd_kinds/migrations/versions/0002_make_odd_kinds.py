@@ -1,3 +1,24 @@
+"""Make tables of odd kinds, as they are found."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(TABLES)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE sites, readings, parcels, surveys")
+    op.execute("DROP SEQUENCE readings_id_seq")
+    op.execute("DROP TYPE mood")
+
+
+TABLES = """
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 
 -- In the place of a view: tests insert rows.
@@ -53,3 +74,4 @@ CREATE TABLE surveys (
     geom geometry
 );
 CREATE INDEX surveys_geom_idx ON surveys USING gist (geom);
+"""
