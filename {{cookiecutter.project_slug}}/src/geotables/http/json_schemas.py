@@ -105,11 +105,12 @@ def feature(collection: Collection) -> dict[str, Any]:
         properties[column.name] = of_column(column)
         if column.nullable:
             properties[column.name]["nullable"] = True
+    required = {"required": list(properties)} if properties else {}
     return _geojson(
         "Feature",
         id=of_column(collection.key),
         geometry=_geometry(collection),
-        properties={"type": "object", "required": list(properties), "properties": properties},
+        properties={"type": "object", **required, "properties": properties},
     )
 
 
