@@ -70,7 +70,7 @@ POOLS: dict[str, Parameters] = {
     },
 }
 
-#: The values of each factor, which may be of several parameters.
+#: The values of each factor, which may be of several parameters. In this order the rows are few.
 FACTORS: dict[str, dict[str, Parameters]] = {
     "type": {
         kind: {"geometry_type": kind}
@@ -90,15 +90,21 @@ FACTORS: dict[str, dict[str, Parameters]] = {
             "index_predicate": "(status <> 'it''s 100%' OR status LIKE 'a%') AND rank >= 0 AND created_at IS NOT NULL"
         },
     },
-    "key": {name: {"primary_key": name} for name in ("bigint", "uuid")},
+    "key": {
+        name: {"primary_key": name} for name in ("bigint", "uuid", "integer", "smallint", "text")
+    },
     "format": {name: {"output_format": name} for name in ("geojson", "wkt")},
-    "deployment": {name: {"deployment": name} for name in ("compose", "none", "kubernetes")},
-    "auth": {name: {"auth": name} for name in ("api_key", "none", "oidc")},
+    "timestamps": {name: {"timestamps": name} for name in ("yes", "no")},
+    # Names that the statements have to spell out.
+    "names": {"usual": {}, "others": {"key_column": "gid", "table_schema": "cadastre"}},
+    "pool": POOLS,
     "ci": {name: {"ci": name} for name in ("github", "gitlab", "none")},
     "license": {
         name: {"license": name} for name in ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")
     },
-    "pool": POOLS,
+    "auth": {name: {"auth": name} for name in ("api_key", "none", "oidc")},
+    "deployment": {name: {"deployment": name} for name in ("compose", "none", "kubernetes")},
+    "read only": {name: {"read_only": name} for name in ("no", "yes")},
 }
 
 #: The pairs that cannot be, and what the template says of each.
@@ -106,7 +112,7 @@ IMPOSSIBLE = {
     (("columns", columns), ("index", index)): "no column"
     for columns in ("none", "nullable")
     for index in ("partial", "compound")
-}
+} | {(("index", "compound"), ("timestamps", "no")): "no column"}
 
 NAMED = (
     Variant("default", {}),
