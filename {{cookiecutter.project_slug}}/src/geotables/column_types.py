@@ -1,4 +1,4 @@
-"""Pydantic types for the columns of a table, and the base of the schemas of its rows."""
+"""Types for the columns of a table, and the base of the schemas of its rows."""
 
 import datetime
 import json
@@ -10,6 +10,7 @@ from numbers import Number
 from typing import Annotated, Any, ClassVar
 
 import orjson
+import sqlalchemy as sa
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -23,6 +24,47 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from geotables import json_numbers
+
+
+class AsText(sa.Text):
+    """The SQL type of a column that is read, compared and sorted as text, and never written: an enum, an array, a range, …
+
+    Used as ``mapped_column(AsText("text[]"))``, with any type as PostgreSQL spells it.
+    """
+
+    __visit_name__ = "user_defined"
+
+    def __init__(self, sql_type: str) -> None:
+        """Name the type that the column has in the database."""
+        super().__init__()
+        self.sql_type = sql_type
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type in DDL."""
+        return self.sql_type
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+        """What is selected of a column."""
+        return sa.cast(column, sa.Text())
+
+    class Comparator(sa.Text.Comparator[str]):
+        """Compares the text of a column."""
+
+        def operate(self, op: Any, *other: Any, **options: Any) -> Any:
+            return op(sa.cast(self.expr, sa.Text()), *other, **options)
+
+        def reverse_operate(self, op: Any, other: Any, **options: Any) -> Any:
+            return op(other, sa.cast(self.expr, sa.Text()), **options)
+
+    comparator_factory = Comparator
+
+
+def text_of(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column as clients see it: as text if it is of ``AsText``, or of char(n), which PostgreSQL pads with blanks."""
+    if isinstance(column.type, AsText | sa.CHAR):
+        return sa.cast(column, sa.Text())
+    return column
+
 
 #: PostgreSQL's bigint.
 BigInt = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from geoalchemy2.shape import from_shape
 from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import geometry
 from geotables.collection import Collection
@@ -79,6 +78,11 @@ class Rows:
         """The geometry column, in SQL."""
         return quoted(self.collection.geometry.name)
 
+    @staticmethod
+    def quoted(column: sa.Column[Any]) -> str:
+        """A column, in SQL."""
+        return quoted(column.name)
+
     @cached_property
     def indexed_sql(self) -> str:
         """The partial index's condition, as a part of ``sa.text``, where a colon would begin the name of a parameter."""
@@ -98,13 +102,15 @@ class Rows:
         return {
             name: column
             for name, column in self.columns.items()
-            if not isinstance(column.type, JSONB)
+            if not isinstance(column.type, sa.JSON)
         }
 
     @cached_property
     def writable(self) -> list[sa.Column[Any]]:
-        """The columns that a client writes, without the geometry."""
+        """The columns that a client writes, without the geometry; of a read-only collection, those that SQL inserts."""
         collection = self.collection
+        if collection.create is None:
+            return [column for column in self.table.columns if column.name in collection.example(0)]
         return [
             column
             for column in self.table.columns
@@ -137,6 +143,12 @@ class Rows:
             for column in self.writable
             if not column.nullable and column.server_default is None
         }
+
+    @cached_property
+    def required_members(self) -> set[str]:
+        """What a client must give of a row."""
+        geometry = self.collection.geometry
+        return self.required | (set() if geometry.nullable else {geometry.name})
 
     @cached_property
     def asked(self) -> list[str]:
@@ -358,6 +370,11 @@ def refused(response: Response, place: str, reason: str = "") -> None:
     assert reason in errors[0]["detail"]
 
 
+def integer_bits(column: sa.Column[Any]) -> int:
+    """The bits of a column's integers, without the sign."""
+    return {sa.BigInteger: 63, sa.SmallInteger: 15}.get(type(column.type), 31)
+
+
 def value(column: sa.Column[Any], number: int = 1) -> Any:
     """A value of a column's type, whatever the constraints of its table: for one that is not constrained."""
     match column.type:
@@ -379,6 +396,6 @@ def value(column: sa.Column[Any], number: int = 1) -> Any:
             return datetime.date(2020, 1, 1) + datetime.timedelta(days=number)
         case sa.Uuid():
             return UUID(int=number)
-        case JSONB():
+        case sa.JSON():
             return {"number": number}
     raise NotImplementedError(f"no sample of the type of {column}")

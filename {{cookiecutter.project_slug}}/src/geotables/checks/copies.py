@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
+from geotables.geometry.metadata import is_view
 from geotables.identifiers import qualified, quoted, sequence_of
 
 #: The schema of the temporary tables of a session. PostgreSQL looks there first.
@@ -16,7 +18,15 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
     """Have statements be about an empty copy of a table, which is rolled back at the end."""
     with connection.begin_nested() as savepoint:
         copy = f"{TEMPORARY}.{quoted(table.name)}"
-        _run(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {qualified(table)} {including})")
+        if is_view(table):
+            # A view has no defaults: it is a copy of the table that the model states.
+            make_temporary(connection, table)
+            original = f"{quoted(f'{table.name} of the model')}"
+            _run(connection, f"ALTER TABLE {copy} RENAME TO {original}")
+            original = f"{TEMPORARY}.{original}"
+        else:
+            original = qualified(table)
+        _run(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {including})")
         for column in table.columns:
             if sequence_of(column) is not None:
                 # A number of the table's own sequence would be gone.
@@ -30,6 +40,15 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
         with hidden(connection, table):
             yield
         savepoint.rollback()
+
+
+def make_temporary(connection: sa.Connection, table: sa.Table) -> None:
+    """Make a temporary table as the model has it, without foreign keys and indexes."""
+    create = CreateTable(table, include_foreign_key_constraints=[]).compile(
+        connection, schema_translate_map=schemas(table), render_schema_translate=True
+    )
+    # The driver's text has its percent signs doubled already.
+    connection.exec_driver_sql(str(create).replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geotables.collection import Collection, UnsupportedKey
 from geotables.db.statements import OWN
-from geotables.geometry import GEOJSON_TYPES, GeometryFormat, metadata
+from geotables.geometry import GEOJSON_TYPES, metadata
 from geotables.geometry.metadata import GeometryColumn
 from geotables.service import Service
 
@@ -34,7 +34,10 @@ def check_collections(service: Service) -> Iterator[str]:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             yield f"COLLECTIONS: {name!r} is no name for URLs: Collection(…, name={_snake_case(name)!r})"
     classes = Counter(
-        schema.__name__ for each in service.collections for schema in (each.create, each.read)
+        schema.__name__
+        for each in service.collections
+        for schema in (each.create, each.read)
+        if schema is not None
     ) + Counter(each.model.__name__ for each in service.collections)
     for name, number in classes.items():
         if number > 1:
@@ -54,6 +57,7 @@ def _snake_case(name: str) -> str:
 
 def _lacking(collection: Collection) -> Iterator[str]:
     returned, name = collection.shown, collection.read.__name__
+    annotated = collection.annotated()
     try:
         key = collection.key.name
     except UnsupportedKey as error:
@@ -67,17 +71,25 @@ def _lacking(collection: Collection) -> Iterator[str]:
     geometry = collection.geometry.name
     if geometry not in returned:
         yield f"{name} has no {geometry}, the geometry of {collection.name}"
-    elif not any(isinstance(each, GeometryFormat) for each in returned[geometry].metadata):
+    elif geometry not in annotated:
         yield f"{name}.{geometry} does not say how it is written: Annotated[BaseGeometry, GeoJSON(…)], or WKT(…)"
+    for column in metadata.geometry_columns(collection.table):
+        if column is not collection.geometry and column.name in returned:
+            yield (
+                f"{name} has {column.name}, a geometry of {collection.name} that is not served: leave it out,"
+                ' or map it as AsText("geometry(…)"), which shows it as text'
+            )
 
 
 def check_columns(service: Service) -> Iterator[str]:
-    """See that every geometry column has a type, a CRS and indexes, whether it is served or not."""
+    """See that every geometry column has a type and a CRS, and indexes unless another one of its table is served."""
     served = {collection.geometry: collection for collection in service.collections}
+    tables = {collection.table for collection in service.collections}
     for table in service.migrations.metadata.sorted_tables:
         for column in metadata.geometry_columns(table):
             yield from _check_type(column)
-            yield from _check_indexes(column, served.get(column))
+            if column in served or table not in tables:
+                yield from _check_indexes(column, served.get(column))
 
 
 def _check_type(column: GeometryColumn) -> Iterator[str]:
@@ -91,6 +103,9 @@ def _check_indexes(column: GeometryColumn, collection: Collection | None) -> Ite
     names = [str(index.name) for index in metadata.gist_indexes(column)]
     if metadata.has_automatic_index(column):
         names.append("the one that spatial_index=True has GeoAlchemy2 make")
+    if metadata.is_view(column.table) and not names:
+        # The indexes of a view are those of its tables.
+        return
     if len(names) != 1:
         listed = " and ".join(names) or "none"
         yield f"{column}: it has {len(names)} GiST indexes in the model, not one: {listed}"

@@ -1,7 +1,7 @@
 """Whether a table takes the rows of its collection as they are, and gives them back."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ from geotables.checks.copies import TEMPORARY, copied
 from geotables.checks.models import file_of
 from geotables.checks.schemas import TOLERANCE
 from geotables.collection import Collection
-from geotables.column_types import values_of
+from geotables.column_types import AsText, text_of, values_of
 from geotables.geometry import WKT, GeoJSON, bind, metadata, read, samples
 from geotables.identifiers import qualified, quoted
 from geotables.service import Service
@@ -27,11 +27,15 @@ log = logging.getLogger(__name__)
 def new_row(collection: Collection, number: int, geometry: BaseGeometry) -> Values:
     """The values of an example, as the schema of what comes in reads them."""
     values = collection.example(number) | {collection.geometry.name: geometry}
+    if collection.create is None:
+        return values
     return values_of(collection.create.model_validate(values))
 
 
 def are_left_out(collection: Collection) -> bool:
     """Whether no row can be tried: of a column that ``before_write`` sets, only a request has the value."""
+    if not collection.is_writable:
+        return False
     written = collection.written.keys() - collection.read_only
     names = [
         column.name
@@ -52,8 +56,11 @@ def check_examples(
 ) -> Iterator[str]:
     """See that a copy of the table, with its constraints and triggers, takes the examples as they are."""
     file, table = file_of(service, collection), collection.table
-    references = connection.execute(_REFERENCES, {"table": qualified(table)}).all()
-    triggers = connection.execute(_TRIGGERS, {"table": qualified(table)}).all()
+    references: Sequence[sa.Row[Any]] = []
+    triggers: Sequence[sa.Row[Any]] = []
+    if collection.is_writable:
+        references = connection.execute(_REFERENCES, {"table": qualified(table)}).all()
+        triggers = connection.execute(_TRIGGERS, {"table": qualified(table)}).all()
     for trigger in triggers:
         log.warning("%s: the trigger %s may change what is written", table.fullname, trigger.name)
     shapes = samples.geometries(collection.geometry)
@@ -68,7 +75,9 @@ def check_examples(
                     problems = list(_check_example(connection, collection, row, references))
                 except ValidationError as error:
                     reasons = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors()]
-                    problems = [f"{collection.create.__name__} refuses it: {'; '.join(reasons)}"]
+                    problems = [
+                        f"{collection.input_schema.__name__} refuses it: {'; '.join(reasons)}"
+                    ]
                 except sa.exc.DBAPIError as error:
                     problems = [f"PostgreSQL refuses it: {_reason(error)}"]
                 alone.rollback()
@@ -91,20 +100,27 @@ def _check_example(
     row: Values,
     references: Iterable[sa.Row[Any]],
 ) -> Iterator[str]:
-    """Add, change and remove a row. Not by the service's statements, which need the row that they return."""
+    """Add, change and remove a row; of a read-only collection, add one.
+
+    Not by the service's statements, which need the row that they return.
+    """
     table, key, geometry = collection.table, collection.key, collection.geometry
     given = {name: value for name, value in row.items() if name != geometry.name}
     # As literals, whose parameters SQLAlchemy names: it may take two columns' names for one parameter's.
     values: Values = {name: sa.literal(value, table.c[name].type) for name, value in given.items()}
     values[geometry.name] = bind(row[geometry.name], metadata.srid(geometry))
-    stored = connection.execute(sa.insert(table).values(values).returning(*table.columns)).all()
+    returned = [text_of(column).label(column.name) for column in table.columns]
+    stored = connection.execute(sa.insert(table).values(values).returning(*returned)).all()
     if not stored:
         yield "a trigger drops it"
         return
     stored_values = stored[0]._mapping
     for name, value in given.items():
-        if stored_values[name] != value:
+        # Of a text, PostgreSQL has its own spelling: 10.0.0.1/32 for 10.0.0.1.
+        if stored_values[name] != value and not isinstance(table.c[name].type, AsText):
             yield f"{name} is {value!r:.100} there, and stored as {stored_values[name]!r:.100}"
+    if not collection.is_writable:
+        return
     for reference in references:
         copy = f"{TEMPORARY}.{quoted(table.name)} AS one"
         count = f"SELECT count(*) FROM {copy} WHERE {reference.condition}".replace("%", "%%")

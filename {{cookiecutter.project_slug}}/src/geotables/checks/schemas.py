@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.checks.models import file_of
 from geotables.collection import Collection
-from geotables.column_types import RowIn, members
+from geotables.column_types import AsText, RowIn, members
 from geotables.crs import WGS84
 from geotables.geometry import WKT, GeoJSON, GeometryFormat, read, samples
 from geotables.service import Service
@@ -59,6 +58,8 @@ def check_schemas(service: Service, collection: Collection) -> Iterator[str]:
             "%s.%s is hidden: %s does not have it",
             *(collection.name, name, collection.read.__name__),
         )
+    if texts := [column.name for column in collection.columns if isinstance(column.type, AsText)]:
+        log.warning("%s: shown as text and never written: %s", collection.name, ", ".join(texts))
     file = file_of(service, collection)
     for check in (_check_fields, _check_read_only, _check_example_names):
         for problem in check(collection):
@@ -78,12 +79,16 @@ def _check_fields(collection: Collection) -> Iterator[str]:
         column
         for column in table.columns
         if column.name not in collection.read_only
+        and not _is_given_by_database(column)
         and (
             column.name not in hidden or (not column.nullable and _is_never_set(collection, column))
         )
     ]
     example = collection.example(0)
-    for schema, columns in ((collection.create, written), (collection.read, shown)):
+    schemas = [(collection.read, shown)]
+    if collection.create is not None:
+        schemas.insert(0, (collection.create, written))
+    for schema, columns in schemas:
         fields = members(schema)
         for name in sorted(fields.keys() - table.columns.keys()):
             yield f"{schema.__name__}.{name} is no column of {table.fullname}"
@@ -111,6 +116,9 @@ def _is_never_set(collection: Collection, column: sa.Column[Any]) -> bool:
 
 def _check_example_names(collection: Collection) -> Iterator[str]:
     table, given = collection.table, collection.example(0).keys()
+    if collection.create is None:
+        yield from _check_read_only_example(collection)
+        return
     written = {
         name
         for name in collection.written.keys() & table.columns.keys()
@@ -122,7 +130,20 @@ def _check_example_names(collection: Collection) -> Iterator[str]:
         yield f"example() has {name}, which is no column that clients write"
 
 
+def _check_read_only_example(collection: Collection) -> Iterator[str]:
+    """See that the example of a read-only collection has what an INSERT has to give, and no more than the table takes."""
+    columns, given = collection.table.columns, collection.example(0).keys()
+    for column in columns:
+        is_needed = not column.nullable and column.server_default is None
+        if is_needed and column is not collection.geometry and column.name not in given:
+            yield f"example() has no {column.name}, without which there is no row: give it a value"
+    for name in sorted(given - columns.keys()):
+        yield f"example() has {name}, which is no column of {collection.table.name}"
+
+
 def _check_read_only(collection: Collection) -> Iterator[str]:
+    if collection.create is None:
+        return
     table, listed = collection.table, f"{collection.create.__name__}.READ_ONLY"
     # The list of RowIn itself is for any table.
     if collection.read_only != RowIn.READ_ONLY:
@@ -134,8 +155,20 @@ def _check_read_only(collection: Collection) -> Iterator[str]:
             yield "updated_at has no onupdate, and would stay the time when the row was added"
         elif sets_itself and column.name not in collection.read_only:
             yield f"{listed} has no {column.name}, which sets itself (onupdate in the model)"
-        if column.name in collection.read_only and _is_never_set(collection, column):
+        elif column.name not in collection.read_only and _is_given_by_database(column):
+            yield f"{listed} has no {column.name}, which no client writes ({_kind(column)})"
+        is_set = column.nullable or not _is_never_set(collection, column)
+        if column.name in collection.read_only and not is_set:
             yield f"{column.name} has no server_default, and clients may not give it ({listed})"
+
+
+def _is_given_by_database(column: sa.Column[Any]) -> bool:
+    is_numbered = column.identity is not None and not column.primary_key
+    return is_numbered or isinstance(column.type, AsText)
+
+
+def _kind(column: sa.Column[Any]) -> str:
+    return "shown as text" if isinstance(column.type, AsText) else "an identity column"
 
 
 def _differences(
@@ -156,7 +189,7 @@ def _differences(
         return True
 
     # In JSON null is a value.
-    is_json = isinstance(column.type, JSONB)
+    is_json = isinstance(column.type, sa.JSON)
     if column.nullable and not takes(None):
         yield "refuses null, which the column takes"
     if not column.nullable and takes(None) and not is_json:
@@ -217,7 +250,7 @@ def _different_default(
         return
     text = default
     try:
-        if isinstance(column.type, JSONB):
+        if isinstance(column.type, sa.JSON):
             default = json.loads(text)
         default = adapter.validate_python(default)
     except ValidationError:

@@ -1,14 +1,19 @@
 """How Alembic compares the database with the models, where its own way does not do."""
 
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.script import Script
+from geoalchemy2 import alembic_helpers
+from sqlalchemy.dialects.postgresql import JSONB
 
+from geotables.column_types import AsText
 from geotables.identifiers import qualified, sequence_of
 
 #: The schema of a table, None for the default one, and its name.
@@ -50,13 +55,31 @@ _MAKING = re.compile(
 )
 
 
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Write a type in a revision, with what that has to import."""
+    if kind == "type" and isinstance(item, AsText):
+        context.imports.add("from geotables import AsText")
+        return repr(item)
+    rendered: str | Literal[False] = alembic_helpers.render_item(kind, item, context)  # type: ignore[no-untyped-call]
+    return rendered
+
+
 class PostgreSQL(PostgresqlImpl):
     """Compares defaults that are texts as they are: Alembic does not quote them, and fails at an apostrophe.
+
+    The types of columns that are shown as text, of which SQLAlchemy knows hardly any, are left to ``check --database``.
 
     Alembic takes the class by its ``__dialect__``, once this module is imported.
     """
 
     __dialect__ = "postgresql"
+
+    def compare_type(
+        self, inspector_column: sa.Column[Any], metadata_column: sa.Column[Any]
+    ) -> bool:
+        if isinstance(metadata_column.type, AsText):
+            return False
+        return super().compare_type(inspector_column, metadata_column)
 
     def compare_server_default(
         self, stored: Any, column: sa.Column[Any], modelled: str | None, default: str | None
@@ -67,10 +90,23 @@ class PostgreSQL(PostgresqlImpl):
             owner = {"table": qualified(column.table), "column": column.name, "sequence": sequence}
             return not self.connection.scalar(_TAKES_NEXT, owner)
         text = getattr(column.server_default, "arg", None)
+        if default is not None and modelled is not None and _has_no_equality(column.type):
+            ours = sa.literal_column(modelled) if text is None else sa.literal(text, sa.Text())
+            as_texts = (
+                sa.cast(sa.cast(each, column.type), sa.Text())
+                for each in (ours, sa.literal_column(default))
+            )
+            assert self.connection is not None
+            return not self.connection.scalar(sa.select(operator.eq(*as_texts)))
         if default is None or not isinstance(text, str):
             return super().compare_server_default(stored, column, modelled, default)  # type: ignore[no-untyped-call]
         value = sa.cast(sa.literal(text, sa.Text()), column.type)
         return not self.connection.scalar(sa.select(sa.literal_column(default) == value))
+
+
+def _has_no_equality(kind: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values of a type may not be comparable in PostgreSQL, such as those of json, xml and point."""
+    return isinstance(kind, AsText) or (isinstance(kind, sa.JSON) and not isinstance(kind, JSONB))
 
 
 #: Whether a column's default takes the next value of a sequence.

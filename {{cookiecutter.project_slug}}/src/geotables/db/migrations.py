@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from geotables.db.database import examine
+from geotables.geometry.metadata import is_view
 
 # Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to
 # serve need not wait for it.
@@ -224,20 +225,26 @@ class Migrations:
         A table is this project's if a model has it or a revision makes it. Others are left alone, such as those of QGIS, of
         extensions, and of other services, and so are the partitions of a table.
         """
-        from geoalchemy2 import alembic_helpers
-
-        from geotables.db.comparison import tables_made
+        from geotables.db.comparison import render_item, tables_made
 
         default = connection.dialect.default_schema_name
         ours = self._modelled | tables_made(self._scripts().walk_revisions())
         for schema, name in connection.execute(_PARTITIONS):
             ours.discard((None if schema == default else schema, name))
+        views = {
+            (table.schema, table.name) for table in self.metadata.sorted_tables if is_view(table)
+        }
+        ours -= views
         schemas = {schema for schema, _ in ours}
 
         def is_ours(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
             if kind == "schema":
                 return name in schemas
             return kind != "table" or (parents["schema_name"], name) in ours
+
+        def is_compared(item: Any, name: str | None, kind: str, *_: Any) -> bool:
+            # What no revision makes has no differences.
+            return kind != "table" or (item.schema, name) not in views
 
         return {
             "version_table": self.version_table,
@@ -246,7 +253,8 @@ class Migrations:
             "compare_server_default": True,
             "include_schemas": True,
             "include_name": is_ours,
-            "render_item": alembic_helpers.render_item,
+            "include_object": is_compared,
+            "render_item": render_item,
         }
 
 

@@ -212,7 +212,7 @@ class FeatureBodies:
         self,
         model: type[BaseModel],
         members: dict[str, Any],
-        shape: BaseGeometry,
+        shape: BaseGeometry | None,
         *place: str | int,
     ) -> BaseModel:
         """A row of the properties and the geometry of a feature."""
@@ -222,15 +222,18 @@ class FeatureBodies:
             errors = [self._in_feature(each, len(place)) for each in located(error, "body", *place)]
             raise RequestValidationError(errors) from error
 
-    def _shape(self, shape: Any, crs: Reference) -> BaseGeometry:
-        """The geometry of a feature, x before y in the CRS of the table or in WGS 84.
+    def _shape(self, shape: Any, crs: Reference) -> BaseGeometry | None:
+        """The geometry of a feature, x before y in the CRS of the table or in WGS 84; None where it may have none.
 
         Raises:
             ValueError: It is no GeoJSON geometry.
         """
+        if shape is None and self.collection.geometry.nullable:
+            return None
         if not isinstance(shape, dict):
             raise ValueError("not a GeoJSON geometry, which every feature of this collection has")
-        return self._placed(geometry.read(shape, default_srid=WGS84), crs)
+        placed: BaseGeometry = self._placed(geometry.read(shape, default_srid=WGS84), crs)
+        return placed
 
     def _shapes(self, features: Sequence[Any], crs: Reference) -> arrays.Geometries:
         """The geometries of all the features at once; None where there is none, or where it is malformed."""

@@ -39,7 +39,9 @@ REFUSED = (
 
 
 def examples(collection: Collection) -> dict[str, Any]:
-    """A feature for the bodies of a collection's routes."""
+    """A feature for the bodies of a collection's routes; none of a read-only collection."""
+    if not collection.is_writable:
+        return {}
     items, feature = f"/collections/{collection.name}/items", feature_example(collection)
     return {items: feature, f"{items}/{{id}}": feature}
 
@@ -140,7 +142,7 @@ class Edits:
             self._lock(writing, request, key)
             stored = writing.connection.execute(before.by_id.query, {"id": key}).one()
             shape = before.encode_one(stored)["geometry"]
-            names = self._bodies.rows.replaced(new, body["geometry"], shape)
+            names = self._bodies.rows.replaced(new, body.get("geometry"), shape)
             row = writing.update(self._record, key, new, names)
         return self._changed(row)
 

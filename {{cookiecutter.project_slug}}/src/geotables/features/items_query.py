@@ -19,7 +19,6 @@ from pydantic import (
     create_model,
 )
 from pydantic_core import PydanticCustomError
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import json_numbers
 from geotables.collection import Collection
@@ -103,7 +102,7 @@ class Queries:
         self.columns = {
             column.name: column
             for column in collection.columns
-            if column is not collection.geometry and not isinstance(column.type, JSONB)
+            if column is not collection.geometry and not isinstance(column.type, sa.JSON)
         }
         taken = {
             "datetime",
@@ -117,8 +116,7 @@ class Queries:
         }
         # The rows that have a value in each of them.
         self._equal = {
-            field: column == sa.bindparam(field, type_=column.type)
-            for field, column in self.parameters.items()
+            field: column == _given(field, column) for field, column in self.parameters.items()
         }
         # Filters are in the CRS of the table or in WGS 84.
         self.filter_references = {
@@ -273,6 +271,13 @@ def _type(column: sa.Column[Any]) -> Any:
         case sa.Numeric():
             return Annotated[Decimal, AfterValidator(_short)]
     return column.type.python_type
+
+
+def _given(name: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """The value that a client gives for a column."""
+    value: sa.BindParameter[Any] = sa.bindparam(name, type_=column.type)
+    # As a double, 0.1 is no number of single precision.
+    return sa.cast(value, column.type) if isinstance(column.type, sa.REAL) else value
 
 
 def _short(number: Decimal) -> Decimal:

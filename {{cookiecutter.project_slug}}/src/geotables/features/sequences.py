@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -77,6 +76,6 @@ def plain(column: sa.Column[Any], value: Any) -> Any:
     """A value as plain text: a time or an infinite number without JSON's quotes, true and false as in JSON."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and not isinstance(column.type, sa.String | JSONB):
+    if isinstance(value, str) and not isinstance(column.type, sa.String | sa.JSON):
         return value.strip('"')
     return value

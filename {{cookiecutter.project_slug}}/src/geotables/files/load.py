@@ -35,10 +35,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import geometry, json_numbers
 from geotables.collection import BeforeWrite, Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.statements import OWN, Condition, json_text
@@ -142,7 +142,7 @@ class Attribute:
         known = collection.written[column.name]
         rule: Any = Annotated[known.annotation, Field(), *known.metadata]
         self._is_text = isinstance(column.type, sa.String)
-        if json_as_text and isinstance(column.type, JSONB):
+        if json_as_text and isinstance(column.type, sa.JSON):
             rule = Annotated[rule, BeforeValidator(_from_json)] | None
         elif isinstance(column.type, sa.Date | sa.DateTime):
             read_time = _as_python_time if collection.has_hooks else _as_time
@@ -163,7 +163,9 @@ class Attribute:
         """
         if empty == "default":
             values = [LEFT_OUT if value in (None, "") else value for value in values]
-        elif not self._is_text and (self._json_as_text or not isinstance(self.column.type, JSONB)):
+        elif not self._is_text and (
+            self._json_as_text or not isinstance(self.column.type, sa.JSON)
+        ):
             values = [None if value == "" else value for value in values]
         elif self._is_text and empty is not None:
             wanted, other = ("", None) if empty == "text" else (None, "")
@@ -240,7 +242,7 @@ def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
     match kind:
         case sa.String():
             return _escaped
-        case JSONB():
+        case sa.JSON():
             return lambda value: _escaped(json_text(value))
         case sa.Uuid():
             return attrgetter("hex")
@@ -331,6 +333,8 @@ def announce(collection: Collection, result: Result) -> None:
 
 
 def _check_options(collection: Collection, options: Options) -> None:
+    if not collection.is_writable:
+        raise LoadError(f"{collection.name} is read-only: nothing can be loaded into it")
     known = attributes(collection)
     for name in filter(None, [*options.renamed.values(), options.id_to]):
         if name not in known:
@@ -658,10 +662,13 @@ class Staging:
             *(self._table.c[name] for name in self._attributes),
         )
 
-    def _refusal(self, position: int, reason: str, wkb: bytes, values: Sequence[Any]) -> Refusal:
+    def _refusal(
+        self, position: int, reason: str, wkb: bytes | None, values: Sequence[Any]
+    ) -> Refusal:
         pairs = zip(self._attributes, values, strict=True)
         properties = {name: value for name, value in pairs if value is not None}
-        return Refusal(position, reason, shapely.from_wkb(bytes(wkb)), properties)
+        shape = None if wkb is None else shapely.from_wkb(bytes(wkb))
+        return Refusal(position, reason, shape, properties)
 
     def _refused(self, key: str | None) -> sa.Subquery | None:
         """The positions of the rows that the table would refuse, each with the reason."""
@@ -681,7 +688,9 @@ class Staging:
             extent = sa.func.ST_MakeEnvelope(*crs.extent, crs.srid)
             outside = sa.literal(f"a place outside of {crs}").label("reason")
             found.append(
-                sa.select(position, outside).where(placed.bool_op("@")(extent).is_not(True))
+                sa.select(position, outside).where(
+                    self._geometry.is_not(None), placed.bool_op("@")(extent).is_not(True)
+                )
             )
         if not found:
             return None
@@ -693,7 +702,7 @@ class Staging:
         """Keep others from changing the rows that are to be replaced, which the hooks are shown."""
         self._connection.execute(self._replaced(key, self._collection.key).with_for_update())
 
-    def _replaced(self, key: str, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    def _replaced(self, key: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """The rows of the table that have the key of one of these."""
         staged = sa.select(self._table.c[key])
         return sa.select(*columns).where(self._collection.table.c[key].in_(staged))
@@ -707,7 +716,9 @@ class Staging:
             for position, kind, shape, *values in page:
                 staged = dict(zip(self._values, values, strict=False))
                 given = {name: staged[name] for name in kinds[kind]}
-                given[place] = geometry.read(shape, default_srid=self._stored_srid)
+                given[place] = None
+                if shape is not None:
+                    given[place] = geometry.read(shape, default_srid=self._stored_srid)
                 old = self._row(values[len(staged) :])
                 # Of a row that is there a feature may leave things out.
                 whole = (old or {}) | given
@@ -739,13 +750,15 @@ class Staging:
             self._position,
             self._kind,
             in_srid(self._geometry, self._stored_srid),
-            *(self._table.c[name] for name in self._values),
+            *(text_of(self._table.c[name]) for name in self._values),
         ]
         if key is None:
             return sa.select(*staged).order_by(self._position)
         table = self._collection.table
         same = table.c[key] == self._table.c[key]
-        query = sa.select(*staged, *table.columns).join_from(self._table, table, same, isouter=True)
+        query = sa.select(*staged, *map(text_of, table.columns)).join_from(
+            self._table, table, same, isouter=True
+        )
         return query.order_by(self._position)
 
     def _row(self, values: Sequence[Any]) -> dict[str, Any] | None:
@@ -797,7 +810,7 @@ class Staging:
         """Put the rows into the table; how many they are."""
         old: dict[Any, dict[str, Any]] = {}
         if key is not None and self._collection.after_commit is not None:
-            query = self._replaced(key, *self._collection.table.columns)
+            query = self._replaced(key, *map(text_of, self._collection.table.columns))
             for values in self._connection.execute(query):
                 if row := self._row(values):
                     old[row[self._collection.key.name]] = row
@@ -824,12 +837,17 @@ class Staging:
         with _refusing(self._connection, collection):
             if collection.after_commit is None:
                 return self._connection.execute(insert).rowcount
-            written = self._connection.execute(insert.returning(*collection.table.columns)).all()
+            returned = map(text_of, collection.table.columns)
+            written = self._connection.execute(insert.returning(*returned)).all()
         for values in written:
             new = self._row(values)
             if new is not None:
                 self.changes.append(Change(old.get(new[collection.key.name]), new))
         return len(written)
+
+
+def _ewkb(shape: Any) -> bytes | None:
+    return None if shape is None else ewkb(shape)
 
 
 #: The parameters that are no columns.

@@ -12,7 +12,6 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -76,7 +75,7 @@ class Bodies:
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
-        self.model = collection.create
+        self.model = collection.input_schema
         changed: Any = {
             name: (Annotated[field.annotation, Field(alias=field.alias), *field.metadata], None)
             for name, field in self.model.model_fields.items()
@@ -101,7 +100,7 @@ class Bodies:
             optional = {name: changed[name] for name in spared}
             self.replacement = create_model("ReplacementRow", __base__=self.model, **optional)
         self.has_exact_numbers = any(
-            isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
+            isinstance(column.type, sa.Integer | sa.Numeric | sa.JSON)
             for column in collection.table.columns
             if column.name in fields
         )
@@ -243,7 +242,7 @@ class Bodies:
         columns = self.collection.table.columns
         for field, name in member_names(self.model).items():
             # Merged after it is validated: what is stored need not be what a client may send.
-            if isinstance(given.get(name), dict) and isinstance(columns[name].type, JSONB):
+            if isinstance(given.get(name), dict) and isinstance(columns[name].type, sa.JSON):
                 setattr(new, field, merge(parsed_stored(stored.get(name)), given[name]))
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         names = frozenset(fields.keys() & patch.keys()) - {self.given_key}

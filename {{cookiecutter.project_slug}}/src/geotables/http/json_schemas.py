@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 import shapely
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import AsText
 from geotables.geometry import GEOJSON_TYPES, GeoJSON, samples
+from geotables.http import openapi30
 
 #: How the OpenAPI document refers to a schema by its name.
 REFERENCE = "#/components/schemas/{model}"
@@ -55,6 +56,8 @@ PATCH: dict[str, Any] = {
 def of_column(column: sa.Column[Any]) -> dict[str, Any]:
     """JSON Schema of a column's values."""
     match column.type:
+        case AsText():
+            return {"type": "string", "readOnly": True}
         case sa.String(length=int(length)):
             return {"type": "string", "maxLength": length}
         case sa.String():
@@ -71,7 +74,7 @@ def of_column(column: sa.Column[Any]) -> dict[str, Any]:
             return {"type": "string", "format": "date"}
         case sa.Uuid():
             return {"type": "string", "format": "uuid"}
-        case JSONB():
+        case sa.JSON():
             return {}
     raise NotImplementedError(f"JSON Schema has no type for {column}")
 
@@ -105,9 +108,15 @@ def feature(collection: Collection) -> dict[str, Any]:
     return _geojson(
         "Feature",
         id=of_column(collection.key),
-        geometry=GeoJSON(collection.geometry).schema(),
+        geometry=_geometry(collection),
         properties={"type": "object", "required": list(properties), "properties": properties},
     )
+
+
+def _geometry(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of a feature's geometry."""
+    schema = GeoJSON(collection.geometry).schema()
+    return openapi30.nullable(schema) if collection.geometry.nullable else schema
 
 
 def new_feature(collection: Collection) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def new_feature(collection: Collection) -> dict[str, Any]:
         required.remove(key)
     schema = _geojson(
         "Feature",
-        geometry=GeoJSON(collection.geometry).schema(),
+        geometry=_geometry(collection),
         properties=members | ({"required": required} if required else {}),
     )
     if id is not None:
@@ -187,7 +196,9 @@ def name_of(collection: Collection, schema: str) -> str:
 
 
 def row_schemas(collection: Collection) -> dict[str, Any]:
-    """The schema of a row as a client sends it, by its name, and those that it refers to."""
+    """The schema of a row as a client sends it, by its name, and those that it refers to; none of a read-only collection."""
+    if collection.create is None:
+        return {}
     schema = collection.create.model_json_schema(ref_template=REFERENCE)
     return {**schema.pop("$defs", {}), collection.create.__name__: schema}
 
@@ -198,7 +209,7 @@ def feature_schemas(collection: Collection) -> dict[str, Any]:
         name_of(collection, schema)
         for schema in ("Feature", "FeatureCollection", "NewFeature", "NewFeatureCollection")
     )
-    return {
+    schemas = {
         one: feature(collection),
         many: collection_of(
             one,
@@ -208,6 +219,10 @@ def feature_schemas(collection: Collection) -> dict[str, Any]:
             numberMatched={"type": "integer", "minimum": 0},
             numberEstimated={"type": "integer", "minimum": 0},
         ),
+    }
+    if not collection.is_writable:
+        return schemas
+    return schemas | {
         new: new_feature(collection),
         new_many: collection_of(new),
         "FeaturePatch": PATCH,

@@ -63,6 +63,11 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
 #: PostGIS has one code (XX000) for all that it cannot do; these are about a geometry.
 GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
 
+#: Those that no geometry of a client leads to, since it is read before it comes to PostGIS.
+STORED_GEOMETRY = re.compile(
+    r"(?i)unknown \(0\) SRID|mixed SRID|(geometry|type) (type )?not supported"
+)
+
 
 #: What logs and metrics have, as nginx does, of a request whose client left before it was answered.
 CLIENT_GONE = 499
@@ -185,6 +190,9 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
         broken = _broken_rule(request, error.orig)
         named = "; ".join(f"{kind}: {broken[kind]}" for kind in broken)
         return problem(status, f"{detail} ({named})" if named else detail, **broken)
+    if sqlstate in ("XX000", "22023") and STORED_GEOMETRY.search(str(error.orig)):
+        log.error("refused by PostGIS: %s", str(error.orig).strip())
+        return _unservable(request, error.orig)
     if sqlstate == "XX000" and GEOMETRY_ERROR.match(str(error.orig)):
         log.warning("refused by PostGIS: %s", str(error.orig).strip())
         detail = "PostGIS cannot work with this geometry"
@@ -202,6 +210,17 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
     )
+
+
+def _unservable(request: Request, error: Any) -> Response:
+    """The problem of a row whose geometry is not what the model says, as a column without a type may hold it."""
+    table = _table(request, error)
+    whose = "a table" if table is None else table.name
+    detail = (
+        f"{whose} has a row whose geometry cannot be served: it is a curve, a collection of collections, or of another"
+        " SRID than the others (whoever runs the service: check --database counts them)"
+    )
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 def _of_a_row(request: Request, error: Any, detail: str) -> str:

@@ -1,6 +1,7 @@
 """The routes of the plain REST resource: rows as flat JSON objects."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
-from geotables.http.bodies import JSON, bodies_of, documented
+from geotables.http.bodies import JSON, Bodies, bodies_of, documented
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
@@ -88,25 +89,21 @@ class Resource:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._record = row_formats.record(collection)
-        self._bodies = bodies_of(collection)
         self._path = f"/{collection.name}"
         self._geometry = collection.geometry.name
+        self._one_path = "/{id:" + id_convertor(collection) + "}"
         self._distance = distance_name(collection)
-        self._query_row = QueryRow(collection) if collection.geometry_type == "POINT" else None
+        takes_query = collection.is_writable and collection.geometry_type == "POINT"
+        self._query_row = QueryRow(collection) if takes_query else None
+
+    @cached_property
+    def _bodies(self) -> Bodies:
+        return bodies_of(self._collection)
 
     def router(self, writers: Sequence[Depends]) -> APIRouter:
-        """The routes, those that write with dependencies of their own."""
+        """The routes, those that write with dependencies of their own; a read-only collection has none of these."""
         collection, name = self._collection, self._collection.name
-        one_path = "/{id:" + id_convertor(collection) + "}"
-        id, body = path_id_type(collection), self._bodies.row_body
         row, page, neighbours = _models(collection)
-        new = reference(self._bodies.model.__name__)
-        taken: dict[str, Any] = documented(new, [JSON])
-        add = "Add a row."
-        if self._query_row:
-            taken = documented(new, [JSON], required=False)
-            taken["parameters"] = self._query_row.documented
-            add = "Add a row, of a JSON body or of query parameters."
         listed, near = (
             "Rows in the order of their ids",
             "Rows within a radius of a place, nearest first",
@@ -115,6 +112,36 @@ class Resource:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
         router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
+        router.get(
+            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
+        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
+        router.get(
+            "/nearby",
+            response_model=neighbours,
+            description=f"{near}.",
+            operation_id=f"read_nearby_{name}",
+        )(self.read_nearby)
+        router.get(
+            self._one_path,
+            response_model=row,
+            responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
+            operation_id=f"read_{name}",
+        )(typed(self.read, id=path_id_type(collection)))
+        if collection.is_writable:
+            self._add_writes(router, writers)
+        return router
+
+    def _add_writes(self, router: APIRouter, writers: Sequence[Depends]) -> None:
+        collection, name, one_path = self._collection, self._collection.name, self._one_path
+        id, body = path_id_type(collection), self._bodies.row_body
+        row = collection.read
+        new = reference(self._bodies.model.__name__)
+        taken: dict[str, Any] = documented(new, [JSON])
+        add = "Add a row."
+        if self._query_row:
+            taken = documented(new, [JSON], required=False)
+            taken["parameters"] = self._query_row.documented
+            add = "Add a row, of a JSON body or of query parameters."
         router.post(
             "/",
             status_code=HTTPStatus.CREATED,
@@ -127,21 +154,6 @@ class Resource:
             operation_id=f"create_{name}",
             dependencies=writers,
         )(typed(self.create, body=body))
-        router.get(
-            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
-        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
-        router.get(
-            "/nearby",
-            response_model=neighbours,
-            description=f"{near}.",
-            operation_id=f"read_nearby_{name}",
-        )(self.read_nearby)
-        router.get(
-            one_path,
-            response_model=row,
-            responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
-            operation_id=f"read_{name}",
-        )(typed(self.read, id=id))
         router.put(
             one_path,
             response_model=row,
@@ -165,7 +177,6 @@ class Resource:
             operation_id=f"delete_{name}",
             dependencies=writers,
         )(typed(self.delete, id=id))
-        return router
 
     def create(self, request: Request, body: Any) -> Response:
         """Add a row."""
@@ -227,7 +238,7 @@ class Resource:
         new = self._bodies.row(body, replaces=id)
         with writes.transaction(database_of(request), self._collection) as writing:
             stored = self._record.encode_one(self._locked(request, writing, id))
-            names = self._bodies.replaced(new, body[self._geometry], stored[self._geometry])
+            names = self._bodies.replaced(new, body.get(self._geometry), stored[self._geometry])
             row = writing.update(self._record, id, new, names)
         return _json(self._record.encode_one(row), headers=_tagged(row))
 
@@ -308,7 +319,9 @@ def searches(collection: Collection) -> Iterator[Search]:
 
 
 def examples(collection: Collection) -> dict[str, Any]:
-    """A row for the bodies of a collection's routes."""
+    """A row for the bodies of a collection's routes; none of a read-only collection."""
+    if not collection.is_writable:
+        return {}
     row = json_schemas.row_example(collection)
     return {f"/{collection.name}/": row, f"/{collection.name}/{{id}}": row}
 

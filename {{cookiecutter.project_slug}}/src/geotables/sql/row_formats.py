@@ -12,6 +12,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import Reference
 from geotables.db.statements import Statement
 from geotables.geometry import GeometryFormat, in_srid
@@ -149,6 +150,9 @@ def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
 
     PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers, NaN.
     """
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | JSONB):
+    if isinstance(column.type, sa.JSON) and not isinstance(column.type, JSONB):
+        # As it was written, with spaces and perhaps line breaks, which a sequence of one row to a line cannot have.
+        return sa.func.translate(sa.cast(column, sa.Text()), "\n\r", "  ", type_=sa.Text()), True
+    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | sa.JSON):
         return sa.cast(sa.func.to_json(column), sa.Text()), True
-    return column, False
+    return text_of(column), False

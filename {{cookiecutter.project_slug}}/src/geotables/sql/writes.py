@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from geotables.collection import Change, Collection
-from geotables.column_types import values_of
+from geotables.column_types import text_of, values_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.database import Database
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 #: The parameters that are no columns.
 ID, PLACE = f"{OWN}id", f"{OWN}place"
+
+#: The version of a row that is being written. It will be the row's xmin, which RETURNING of a partitioned table has not.
+VERSION: sa.ColumnElement[str] = sa.literal_column("pg_current_xact_id()::xid::text", sa.Text())
 
 #: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.
 Values = dict[str, Any]
@@ -185,14 +188,13 @@ def insert_all(
         alike[frozenset(new)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
     place = collection.geometry.name
-    for numbers in alike.values():
-        # By the names of the columns: the ids that bring the rows back into order are no parameters of ours.
-        values = [
-            {name: value for name, value in news[number].items() if name != place}
-            | {PLACE: ewkb(news[number][place])}
-            for number in numbers
-        ]
-        found = connection.execute(_insert_many(record), values)
+    for names, numbers in alike.items():
+        # By the names of the columns: SQLAlchemy takes a parameter that is stated for a key to be the same in every row.
+        values = [dict(news[number]) for number in numbers]
+        for each in values if place in names else ():
+            shape = each.pop(place)
+            each[PLACE] = None if shape is None else ewkb(shape)
+        found = connection.execute(_insert_many(record, has_place=place in names), values)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -225,7 +227,8 @@ def _delete(collection: Collection) -> sa.Delete:
 
 @cache
 def _whole(collection: Collection) -> sa.Select[Any]:
-    return sa.select(collection.table).where(_same(collection))
+    columns = (text_of(column).label(column.name) for column in collection.table.columns)
+    return sa.select(*columns).where(_same(collection))
 
 
 @cache
@@ -243,19 +246,21 @@ def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
     """A row with values for these columns."""
     collection = record.collection
     new = sa.insert(collection.table).values(_bound(collection, names))
-    return Statement(new.returning(*record.columns, collection.version))
+    return Statement(new.returning(*record.columns, VERSION))
 
 
 @cache
-def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
+def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
     SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
     right that an INSERT does not need.
     """
     collection = record.collection
-    rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})
-    return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
+    new = sa.insert(collection.table)
+    if has_place:
+        new = new.values({collection.geometry.name: _placed(collection)})
+    return new.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)
@@ -267,7 +272,7 @@ def _update(
     values = _bound(collection, names)
     values |= {name: sa.literal_column("DEFAULT") for name in left_out}
     statement = sa.update(collection.table).where(_same(collection)).values(values)
-    return statement.returning(*record.columns, collection.version)
+    return statement.returning(*record.columns, VERSION)
 
 
 @cache
@@ -296,6 +301,6 @@ def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
     """The values of a row, by the names of the parameters."""
     names = _names(collection)
     parameters = {names[name]: value for name, value in values.items()}
-    if PLACE in parameters:
-        parameters[PLACE] = ewkb(parameters[PLACE])
+    if (place := parameters.get(PLACE)) is not None:
+        parameters[PLACE] = ewkb(place)
     return parameters

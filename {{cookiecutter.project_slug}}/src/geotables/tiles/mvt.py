@@ -5,9 +5,9 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import AsText, text_of
 from geotables.crs import MERCATOR, RADIUS, WORLD, Bounds
 from geotables.db.database import Database
 from geotables.db.statements import OWN, Statement
@@ -240,6 +240,6 @@ def _property(column: sa.ColumnElement[Any], *, is_key: bool) -> sa.ColumnElemen
             return sa.cast(column, sa.Double())
         case sa.Date() | sa.DateTime():
             return sa.func.to_json(column).op("#>>")(sa.literal_column("'{}'"))
-        case JSONB() | sa.Uuid():
+        case AsText() | sa.JSON() | sa.Uuid():
             return sa.cast(column, sa.Text())
-    return column
+    return text_of(column)

@@ -19,7 +19,7 @@ from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows
 
 Sabotage = Callable[..., str]
@@ -162,6 +162,7 @@ def test_another_geometry_type_in_the_database_is_named(rows: Rows, found_after:
     assert f"{other} in the database" in found
 
 
+@writes
 def test_another_column_in_the_database_is_named(rows: Rows, found_after: Sabotage) -> None:
     assert "forgotten" in found_after(f"ALTER TABLE {rows.sql} ADD forgotten text")
 
@@ -181,6 +182,7 @@ def test_a_missing_table_is_named(rows: Rows, found_after: Sabotage) -> None:
     assert f"no table {rows.table.fullname}," in found_after(f"DROP TABLE {rows.sql} CASCADE")
 
 
+@writes
 def test_an_invalid_index_is_named(rows: Rows, found_after: Sabotage) -> None:
     """What CREATE INDEX CONCURRENTLY leaves when it fails, by a name that no model has."""
     found = found_after(
@@ -253,6 +255,7 @@ BREAKING: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
 }
 
 
+@writes
 @pytest.mark.parametrize("breaking", BREAKING)
 def test_what_breaks_the_service_is_named(rows: Rows, found_after: Sabotage, breaking: str) -> None:
     statements, named = BREAKING[breaking](rows)
@@ -283,6 +286,7 @@ WARNED_OF: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
 }
 
 
+@writes
 @pytest.mark.parametrize("wanted", WARNED_OF)
 def test_what_a_team_may_want_is_warned_of(
     rows: Rows, found_after: Sabotage, caplog: pytest.LogCaptureFixture, wanted: str
@@ -302,6 +306,7 @@ def test_a_predicate_may_have_percent_signs(rows: Rows, service: Service) -> Non
     assert not names("a page in a box", checks.check_models(service))
 
 
+@writes
 def test_an_index_of_geoalchemy2s_own_is_named(
     rows: Rows, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.geometry import metadata
 
-from contract import only
+from contract import always_has_a_place, only
 from rows import Rows
 
 
@@ -49,6 +49,7 @@ def test_the_column_has_its_type_srid_and_dimension(rows: Rows, connection: sa.C
     )
 
 
+@only(lambda collection: not collection.is_view)
 def test_one_gist_index_has_the_column_itself_as_its_key(
     rows: Rows, connection: sa.Connection
 ) -> None:
@@ -60,6 +61,7 @@ def test_one_gist_index_has_the_column_itself_as_its_key(
     ] == [gist(rows).name]
 
 
+@only(lambda collection: not collection.is_view)
 def test_a_geographic_column_has_a_geography_index_too_and_others_have_not(
     rows: Rows,
     connection: sa.Connection,
@@ -69,6 +71,7 @@ def test_a_geographic_column_has_a_geography_index_too_and_others_have_not(
     assert len(others) == rows.collection.crs.geographic
 
 
+@only(lambda collection: not collection.is_view)
 def test_the_spatial_indexes_hold_the_same_rows(rows: Rows, connection: sa.Connection) -> None:
     wheres = {
         definition.partition(" WHERE ")[2] for definition in gist_indexes(connection, rows).values()
@@ -77,6 +80,7 @@ def test_the_spatial_indexes_hold_the_same_rows(rows: Rows, connection: sa.Conne
     assert (wheres != {""}) == (metadata.predicate(gist(rows)) is not None)
 
 
+@only(always_has_a_place)
 def test_the_geometry_is_required(rows: Rows, connection: sa.Connection) -> None:
     row = rows.collection.example(0)
     with pytest.raises(sa.exc.IntegrityError, match=rows.collection.geometry.name):

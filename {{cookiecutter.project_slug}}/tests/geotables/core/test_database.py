@@ -7,14 +7,13 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.db.database import Database
 from geotables.db.statements import Statement
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import faces
+from contract import faces, writes
 from rows import Rows
 
 
@@ -54,6 +53,7 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
     assert any_rows.count(connection) == 0
 
 
+@writes
 @faces("rest")
 def test_a_row_is_added_by_one_statement(
     rows: Rows, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +75,7 @@ def test_a_row_is_added_by_one_statement(
 
 
 def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) -> None:
-    statement = Statement(sa.select(sa.bindparam("value", type_=JSONB())))
+    statement = Statement(sa.select(sa.bindparam("value", type_=sa.JSON())))
     for _ in range(2):
         with pytest.raises(TypeError):
             database.change(statement, {"value": object()})

@@ -12,13 +12,14 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import WGS84
 from geotables.geometry import in_srid
 from geotables.http.json_schemas import name_of
 from geotables.service import Service
 
 import apps
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, as_json
 
 
@@ -173,6 +174,7 @@ def test_no_tile_has_a_hidden_column(
     assert layer["propertiesSchema"]["properties"].keys() == others
 
 
+@writes
 @faces("rest")
 @HIDDEN
 def test_the_document_has_no_rows_with_a_hidden_column(
@@ -215,7 +217,7 @@ class Stored:
         self._connection, self._column = connection, column
 
     def value(self) -> Any:
-        return self._connection.execute(sa.select(self._column)).scalar_one()
+        return self._connection.execute(sa.select(text_of(self._column))).scalar_one()
 
     def set(self, value: Any) -> None:
         update = sa.update(self._column.table).values({self._column.name: value})
@@ -233,6 +235,7 @@ def feature_of(rows: Rows, body: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Feature", "geometry": shape, "properties": body}
 
 
+@writes
 @faces("rest")
 @WRITE_ONLY
 def test_a_row_keeps_what_its_client_cannot_see(
@@ -258,6 +261,7 @@ def test_a_row_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @faces("features")
 @WRITE_ONLY
 def test_a_feature_keeps_what_its_client_cannot_see(
@@ -284,6 +288,7 @@ def test_a_feature_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @pytest.mark.parametrize(
     "path",
     [pytest.param("path", marks=faces("rest")), pytest.param("items", marks=faces("features"))],

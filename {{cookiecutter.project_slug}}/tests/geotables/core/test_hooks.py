@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from fastapi import Depends, HTTPException
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.context import Caller
 from geotables.crs import WGS84
 from geotables.db.database import Database
@@ -29,7 +29,7 @@ from geotables.sql.keyset import by_id
 from geotables.sql.paging import Pages
 
 import apps
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, as_json
 
 Serve = Callable[..., TestClient]
@@ -271,6 +271,7 @@ def test_where_holds_for_counts(divided: Divided, rows: Rows, connection: sa.Con
         assert estimated["numberEstimated"] == exact["numberMatched"]
 
 
+@writes
 @pytest.mark.parametrize(
     "path",
     [pytest.param("path", marks=faces("rest")), pytest.param("items", marks=faces("features"))],
@@ -355,6 +356,7 @@ def alike(serve_with: Serve, rows: Rows, connection: sa.Connection) -> Divided:
     return Divided(serve_with, rows, connection, [*PARAMETERS, *properties])
 
 
+@writes
 @faces("rest")
 def test_where_may_have_parameters_of_any_name(alike: Divided, rows: Rows) -> None:
     name, near = rows.key.name, {"lon": 0, "lat": 0, "radius": EVERYWHERE, "limit": 1000}
@@ -490,7 +492,7 @@ def row_of(connection: sa.Connection, rows: Rows, id: str) -> dict[str, Any]:
     columns = [
         sa.func.ST_AsBinary(column).label(column.name)
         if column is rows.collection.geometry
-        else column
+        else text_of(column).label(column.name)
         for column in rows.table.columns
     ]
     same = sa.cast(rows.key, sa.Text()) == id
@@ -507,6 +509,7 @@ def same_row(row: Mapping[str, Any] | None, stored: Mapping[str, Any], rows: Row
     )
 
 
+@writes
 @FACES
 def test_before_write_sees_old_and_new(
     serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
@@ -555,6 +558,7 @@ def typed(rows: Rows, number: int) -> dict[str, Any]:
     return {name: as_json(getattr(row, name)) for name in rows.full_body(number)}
 
 
+@writes
 @FACES
 def test_before_write_changes_a_geometry(
     serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
@@ -598,6 +602,7 @@ def changeable(collection: Collection) -> dict[str, sa.Column[Any]]:
     }
 
 
+@writes
 @each("column", changeable)
 @FACES
 def test_before_write_changes_a_value(
@@ -631,7 +636,7 @@ def with_members(collection: Collection) -> dict[str, sa.Column[Any]]:
     return {
         name: column
         for name, column in changeable(collection).items()
-        if isinstance(column.type, JSONB) and isinstance(example[name], dict)
+        if isinstance(column.type, sa.JSON) and isinstance(example[name], dict)
     }
 
 
@@ -662,6 +667,7 @@ def test_before_write_changes_a_member_of_a_value(
         assert change.old[name] == given
 
 
+@writes
 @FACES
 def test_a_slip_of_the_pen_in_before_write_is_an_error(
     serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
@@ -686,6 +692,7 @@ def optional(collection: Collection) -> dict[str, sa.Column[Any]]:
     }
 
 
+@writes
 @each("column", optional)
 @FACES
 def test_what_before_write_deletes_is_not_written(
@@ -712,6 +719,7 @@ def test_what_before_write_deletes_is_not_written(
         assert row_of(connection, rows, id)[name] == before, method
 
 
+@writes
 @FACES
 def test_what_before_write_refuses_is_not_written(
     serve_with: Serve, rows: Rows, connection: sa.Connection, face: str
@@ -745,6 +753,7 @@ def test_what_before_write_refuses_is_not_written(
     assert witness.told == []
 
 
+@writes
 @faces("features")
 def test_of_many_features_one_is_refused_and_none_is_stored(
     serve_with: Serve, rows: Rows, connection: sa.Connection
@@ -767,6 +776,7 @@ def test_of_many_features_one_is_refused_and_none_is_stored(
 # After the commit
 
 
+@writes
 @FACES
 def test_after_commit_is_told_once_what_was_written(
     serve_with: Serve, rows: Rows, connection: sa.Connection, own: Database, face: str
@@ -802,6 +812,7 @@ def test_after_commit_is_told_once_what_was_written(
     assert gone.new is None
 
 
+@writes
 @faces("features")
 def test_after_commit_is_told_once_of_many_features(serve_with: Serve, rows: Rows) -> None:
     witness = Witness()
@@ -814,6 +825,7 @@ def test_after_commit_is_told_once_of_many_features(serve_with: Serve, rows: Row
     assert list(map(str, written)) == [rows.text(new["id"]) for new in response.json()["features"]]
 
 
+@writes
 @FACES
 def test_a_failure_after_the_commit_is_logged_and_the_row_is_there(
     serve_with: Serve,
@@ -847,6 +859,7 @@ def failing_commits(connection: sa.Connection, rows: Rows) -> Iterator[None]:
         connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
 
 
+@writes
 @FACES
 def test_after_commit_is_not_told_of_what_was_not_written(
     serve_with: Serve, rows: Rows, connection: sa.Connection, face: str

@@ -15,6 +15,7 @@ import shapely
 import sqlalchemy as sa
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import MERCATOR, RADIUS, WGS84
 from geotables.features import cql
 from geotables.geometry import bind, in_srid, samples
@@ -58,7 +59,7 @@ def stored(
     """What a column has in rows with these values, by their ids; an id is as it comes."""
     kinds = [{}] if column.primary_key else [{column.name: value} for value in values]
     rows.insert(connection, rows.spread(len(values)), kinds)
-    return dict(connection.execute(sa.select(rows.key, column)).all())
+    return dict(connection.execute(sa.select(rows.key, text_of(column))).all())
 
 
 def written(column: sa.Column[Any]) -> str:

@@ -26,7 +26,7 @@ from geotables.geometry import samples
 from geotables.service import Service
 from geotables.sql import bbox, stream
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows, same_place
 
 EVERY = Condition(sa.true())
@@ -103,6 +103,7 @@ def names(collection: Collection) -> Iterator[str]:
         yield "a.fgb"
 
 
+@writes
 @each("name", names)
 def test_what_comes_out_goes_in_again(
     transaction: sa.Connection, rows: Rows, tmp_path: Path, name: str

@@ -14,6 +14,7 @@ import shapely
 import sqlalchemy as sa
 
 from geotables.collection import Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.commands import command_line, run
 from geotables.context import Caller
 from geotables.crs import WGS84
@@ -24,8 +25,10 @@ from geotables.geometry import bind, samples
 from geotables.service import Service
 
 import apps
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows
+
+pytestmark = writes
 
 Command = Callable[..., int]
 
@@ -66,7 +69,7 @@ def file_of(folder: Path, rows: Rows, numbers: Sequence[int], **members: Any) ->
 
 
 def stored(connection: sa.Connection, column: sa.Column[Any]) -> list[Any]:
-    return list(connection.scalars(sa.select(column)))
+    return list(connection.scalars(sa.select(text_of(column))))
 
 
 class Asked(list[dict[str, Any]]):

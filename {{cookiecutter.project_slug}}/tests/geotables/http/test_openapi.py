@@ -11,7 +11,7 @@ from geotables.http import openapi30
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import faces
+from contract import faces, writes
 from rows import Rows
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
@@ -138,6 +138,7 @@ def test_generated_clients_can_do_with_it(service: Service, document: dict[str, 
 TYPES = {"string": str, "integer": int, "number": int | float, "boolean": bool, "object": dict}
 
 
+@writes
 @faces("rest")
 def test_a_row_is_what_the_document_says(
     rows: Rows, client: TestClient, document: dict[str, Any]
@@ -148,10 +149,13 @@ def test_a_row_is_what_the_document_says(
     properties = document["components"]["schemas"][name]["properties"]
     assert properties.keys() == row.keys()
     for name, schema in properties.items():
-        if "type" in schema:
+        if row[name] is None:
+            assert schema["nullable"], name
+        elif "type" in schema:
             assert isinstance(row[name], TYPES[schema["type"]]), name
 
 
+@writes
 @faces("rest", "features")
 def test_every_write_takes_the_example_that_the_document_has(
     rows: Rows, client: TestClient, document: dict[str, Any]

@@ -17,7 +17,7 @@ from geotables.http import problems
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, refused
 
 
@@ -62,6 +62,7 @@ def failing_index(rows: Rows, connection: sa.Connection) -> Iterator[str]:
     rows.table.indexes.discard(index)
 
 
+@writes
 @faces("rest", "features")
 def test_a_row_that_an_index_cannot_take_is_refused_by_the_name_of_the_index(
     rows: Rows, client: TestClient, failing_index: str
@@ -261,6 +262,7 @@ RULES: dict[str, Callable[[Rows], Rule]] = {
 }
 
 
+@writes
 @faces("rest")
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_that_a_row_breaks_is_named_with_its_column(
@@ -278,6 +280,7 @@ def test_a_rule_that_a_row_breaks_is_named_with_its_column(
     assert rows.count(connection) == 1
 
 
+@writes
 @faces("rest")
 def test_a_row_that_another_table_refers_to_is_not_deleted(
     rows: Rows, client: TestClient, connection: sa.Connection
@@ -296,6 +299,7 @@ def test_a_row_that_another_table_refers_to_is_not_deleted(
     assert client.get(rows.at(id)).status_code == 200
 
 
+@writes
 @faces("rest", "features")
 @pytest.mark.parametrize(
     ("using", "named"),

@@ -11,7 +11,7 @@ from geotables.collection import Collection
 from geotables.crs import CRS84
 from geotables.service import Service
 
-from contract import faces, only
+from contract import faces, only, writes
 from rows import Rows
 
 #: What a browser sends.
@@ -198,6 +198,7 @@ def test_head_of_a_feature_that_is_not_there(spread: TestClient, rows: Rows) -> 
     has_head(spread, rows.item(rows.no_id))
 
 
+@writes
 @pytest.mark.parametrize(
     ("path", "methods"),
     [

@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from geotables.collection import Collection
 from geotables.geometry import samples
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows, refused, same_place
 
-pytestmark = only(lambda collection: collection.geometry_type == "POINT")
+pytestmark = [only(lambda collection: collection.geometry_type == "POINT"), writes]
 
 
 def place(collection: Collection) -> dict[str, float]:

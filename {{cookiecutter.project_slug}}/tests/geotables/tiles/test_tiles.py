@@ -11,7 +11,6 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
 from geotables.db.database import Database
@@ -75,15 +74,16 @@ def test_features_have_the_attributes_of_their_rows(
         if isinstance(rows.key.type, sa.Numeric):
             # As text, so that it leads to the feature.
             row[rows.key.name] = rows.text(row[rows.key.name])
-        for name, column in rows.columns.items():
-            if isinstance(column.type, JSONB) and row[name] is not None:
-                row[name] = json.dumps(row[name])
         stored[rows.text(row[rows.key.name])] = row
     for feature in features:
         row = stored[rows.text(feature.properties[rows.key.name])]
+        properties = {
+            name: json.loads(value) if isinstance(rows.columns[name].type, sa.JSON) else value
+            for name, value in feature.properties.items()
+        }
         id = row[rows.key.name]
         assert feature.id == (id if isinstance(id, int) else None)
-        assert feature.properties == {name: row[name] for name in row if row[name] is not None}
+        assert properties == {name: row[name] for name in row if row[name] is not None}
 
 
 def test_a_tile_is_of_the_type_that_the_client_accepts(
