@@ -73,7 +73,7 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
 def _is_generated(column: sa.Column[Any]) -> bool:
     """Whether PostgreSQL takes no value for a column."""
     identity = column.identity
-    return column.computed is not None or (identity is not None and identity.always is True)
+    return column.computed is not None or bool(identity is not None and identity.always)
 
 
 def check_view(connection: sa.Connection, collection: Collection) -> None:

@@ -21,7 +21,7 @@ from geotables.http import etags, json_schemas
 from geotables.http.bodies import JSON, Bodies, bodies_of, documented
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
-from geotables.http.ids import id_convertor, id_type, in_path
+from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
 from geotables.http.openapi import reference, refusals
 from geotables.http.parameters import (
     BBox,
@@ -126,14 +126,14 @@ class Resource:
             response_model=row,
             responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
             operation_id=f"read_{name}",
-        )(typed(self.read, id=id_type(collection)))
+        )(typed(self.read, id=path_id_type(collection)))
         if collection.is_writable:
             self._add_writes(router, writers)
         return router
 
     def _add_writes(self, router: APIRouter, writers: Sequence[Depends]) -> None:
         collection, name, one_path = self._collection, self._collection.name, self._one_path
-        id, body = id_type(collection), self._bodies.row_body
+        id, body = path_id_type(collection), self._bodies.row_body
         row = collection.read
         new = reference(self._bodies.model.__name__)
         taken: dict[str, Any] = documented(new, [JSON])

@@ -188,16 +188,13 @@ def insert_all(
         alike[frozenset(new)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
     place = collection.geometry.name
-    for numbers in alike.values():
-        # By the names of the columns: the ids that bring the rows back into order are no parameters of ours.
-        values = [
-            {PLACE if name == place else name: value for name, value in news[number].items()}
-            for number in numbers
-        ]
-        for row in values:
-            if row.get(PLACE) is not None:
-                row[PLACE] = ewkb(row[PLACE])
-        found = connection.execute(_insert_many(record, has_place=PLACE in values[0]), values)
+    for names, numbers in alike.items():
+        # By the names of the columns: SQLAlchemy takes a parameter that is stated for a key to be the same in every row.
+        values = [dict(news[number]) for number in numbers]
+        for each in values if place in names else ():
+            shape = each.pop(place)
+            each[PLACE] = None if shape is None else ewkb(shape)
+        found = connection.execute(_insert_many(record, has_place=place in names), values)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
 
@@ -260,10 +257,10 @@ def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     right that an INSERT does not need.
     """
     collection = record.collection
-    rows = sa.insert(collection.table)
+    new = sa.insert(collection.table)
     if has_place:
-        rows = rows.values({collection.geometry.name: _placed(collection)})
-    return rows.returning(*record.columns, VERSION, sort_by_parameter_order=True)
+        new = new.values({collection.geometry.name: _placed(collection)})
+    return new.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)
