@@ -91,7 +91,8 @@ class PostgreSQL(PostgresqlImpl):
             return not self.connection.scalar(_TAKES_NEXT, owner)
         text = getattr(column.server_default, "arg", None)
         if default is not None and modelled is not None and _has_no_equality(column.type):
-            ours = sa.literal_column(modelled) if text is None else sa.literal(text, sa.Text())
+            is_text = isinstance(text, str)
+            ours = sa.literal(text, sa.Text()) if is_text else sa.literal_column(modelled)
             as_texts = (
                 sa.cast(sa.cast(each, column.type), sa.Text())
                 for each in (ours, sa.literal_column(default))
