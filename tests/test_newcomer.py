@@ -166,6 +166,12 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     )
     assert '"Well"' in output
 
+    # By the cookiecutter that is on the PATH.
+    table = f"make table TEMPLATE={template} ARGS='resource_name=road geometry_type=LINESTRING'"
+    output = newcomer.run(f". {newcomer.home}/venv/bin/activate && {table}", project)
+    assert "tables/roads.py" in output
+    assert "Installing" not in output
+
 
 def assert_served(newcomer: Newcomer, project: Path) -> None:
     """``make run`` serves, says where, and logs lines for people."""
