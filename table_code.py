@@ -530,7 +530,9 @@ class TableCode:
                 if in_model:
                     yield "        # Searches in metres: on the geometry's own index they would measure degrees."
             columns = {sql_name(name): literal(name) for name in self.relation.columns}
-            of = [columns.get(e) or f"sa.text({literal(escaped(e))})" for e in elements]
+            # Alembic sees PostgreSQL's expressions without the parentheses around a name that is cast.
+            plain = (re.sub(r"\((\w+|\"[^\"]+\")\)::", r"\1::", e) for e in elements)
+            of = [columns.get(e) or f"sa.text({literal(escaped(e))})" for e in plain]
             if not in_model:
                 of = [literal(self.name), f"[{', '.join(of)}]"]
                 of += [f"schema={literal(self.schema)}"] if self.schema else []
@@ -584,6 +586,7 @@ class TableCode:
         statements = [f"CREATE SCHEMA IF NOT EXISTS {sql_name(self.schema)}"] if self.schema else []
         for each in self._stated.requires:
             statement, there = each.statement.rstrip("; "), THERE.get(each.kind)
+            statement = re.sub(r"^CREATE SEQUENCE (?!IF )", r"\g<0>IF NOT EXISTS ", statement)
             if there and "IF NOT EXISTS" not in statement.upper():
                 name = each.name.replace("'", "''")
                 statement = f"DO $guard$ BEGIN IF {there}('{name}') IS NULL THEN {statement}; END IF; END $guard$"
@@ -678,7 +681,7 @@ class TableCode:
 
 
 #: The functions that tell whether something is there.
-THERE = {"type": "to_regtype", "sequence": "to_regclass", "function": "to_regproc"}
+THERE = {"type": "to_regtype", "function": "to_regproc"}
 
 
 def sql_name(name: str) -> str:

@@ -51,6 +51,7 @@ def _not_of_models(version_table: str) -> tuple[str, ...]:
         "CREATE SCHEMA",
         "CREATE SEQUENCE",
         "ALTER SEQUENCE",
+        "DO ",
         f"CREATE TABLE {version_table}",
         f"INSERT INTO {version_table}",
         "version_num",
