@@ -20,7 +20,7 @@ import example_rows
 import parameters
 from parameters import epsg, names
 from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
-from parameters.columns import Constraint, Index
+from parameters.columns import Constraint, Index, Requirement
 from parameters.reserved import POSTGRESQL_RESERVED
 from python_code import LINE_LENGTH, call, imported, in_turns, listed, literal, python
 
@@ -583,8 +583,11 @@ class TableCode:
     @property
     def requirements(self) -> list[str]:
         """Statements that make what has to be there before the table, each where it is not there yet."""
-        statements = [f"CREATE SCHEMA IF NOT EXISTS {sql_name(self.schema)}"] if self.schema else []
-        for each in self._stated.requires:
+        statements = []
+        # Not IF NOT EXISTS: that asks for the right to make schemas even where there is nothing to make.
+        schema = sql_name(self.schema)
+        own = [Requirement("schema", schema, f"CREATE SCHEMA {schema}")] if self.schema else []
+        for each in (*own, *self._stated.requires):
             statement, there = each.statement.rstrip("; "), THERE.get(each.kind)
             statement = re.sub(r"^CREATE SEQUENCE (?!IF )", r"\g<0>IF NOT EXISTS ", statement)
             if there and "IF NOT EXISTS" not in statement.upper():
@@ -592,6 +595,16 @@ class TableCode:
                 statement = f"DO $guard$ BEGIN IF {there}('{name}') IS NULL THEN {statement}; END IF; END $guard$"
             statements.append(statement)
         return [call("op.execute", [literal(escaped(each))], indent=4) for each in statements]
+
+    @property
+    def schema_sql(self) -> str:
+        """Its schema in SQL."""
+        return sql_name(self.schema)
+
+    @property
+    def sql(self) -> str:
+        """The table in SQL."""
+        return ".".join(sql_name(name) for name in (self.schema, self.name) if name)
 
     def named(self, function: str) -> str:
         """The call of a function that takes the table's name and its schema."""
@@ -681,7 +694,12 @@ class TableCode:
 
 
 #: The functions that tell whether something is there.
-THERE = {"type": "to_regtype", "function": "to_regproc"}
+THERE = {"schema": "to_regnamespace", "type": "to_regtype", "function": "to_regproc"}
+
+
+def sql_text(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def sql_name(name: str) -> str:
