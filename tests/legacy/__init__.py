@@ -75,6 +75,8 @@ LEGACY = (
     # names.sql
     served("Land Parcels"),
     served("titles", schema="cadastre"),
+    served("Plan Index", "CREATE INDEX CONCURRENTLY", schema="cadastre"),
+    refused("leases", "KEY=title_no", schema="cadastre"),
     served("order", schema="Works"),
     # types.sql
     served("pump_stations", "tags (text[])", "inlet (geometry(Point,2193))", "geom is served"),

@@ -30,6 +30,23 @@ SELECT 'WN' || n || 'A/' || 500 + n, date '1995-06-01' + n * 100, CASE WHEN n % 
 FROM generate_series(1, 10) AS n;
 CREATE INDEX titles_geom_idx ON cadastre.titles USING gist (geom);
 
+CREATE TABLE cadastre."Plan Index" (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    "Plan" text UNIQUE,
+    extent geometry(Polygon, 2193)
+);
+INSERT INTO cadastre."Plan Index"
+SELECT ('00000000-0000-0000-0000-0000000000' || to_char(n, 'FM00'))::uuid, 'DP ' || 71000 + n,
+    ST_MakeEnvelope(1748000 + n * 30, 5429000, 1748025 + n * 30, 5429040, 2193)
+FROM generate_series(1, 5) AS n;
+
+CREATE TABLE cadastre.leases (
+    title_no varchar(20) REFERENCES cadastre.titles,
+    rent numeric(10, 2),
+    geom geometry(MultiPolygon, 2193)
+);
+INSERT INTO cadastre.leases SELECT title_no, 1200.5, geom FROM cadastre.titles WHERE type = 'Leasehold';
+
 -- A reserved word, in a schema with a capital.
 CREATE SCHEMA "Works";
 CREATE TABLE "Works"."order" (
