@@ -21,9 +21,7 @@ class LandParcel(Base):
         sa.UniqueConstraint("100% (a)", name="Land Parcels 100%"),
         sa.CheckConstraint("\"100% (a)\" NOT LIKE '%!%'", name="Land Parcels (a)"),
         sa.Index("Land Parcels geom", "The Geom", postgresql_using="gist"),
-        sa.Index(
-            "Land Parcels geog", sa.text('("The Geom"::geography)'), postgresql_using="gist"
-        ),
+        sa.Index("Land Parcels geog", sa.text('("The Geom"::geography)'), postgresql_using="gist"),
         {"schema": "Cadastre"},
     )
 
