@@ -213,6 +213,7 @@ class Migrations:
         from geoalchemy2 import alembic_helpers
 
         from geotables.db.comparison import tables_made
+        from geotables.db.renames import warn_of_renames
 
         made = tables_made(self._scripts().walk_revisions())
         ours = {table.name for table in self.metadata.sorted_tables} | made
@@ -224,6 +225,7 @@ class Migrations:
             "compare_server_default": True,
             "include_name": lambda name, kind, _parents: kind != "table" or name in ours,
             "render_item": alembic_helpers.render_item,
+            "process_revision_directives": warn_of_renames,
         }
 
 
