@@ -567,7 +567,8 @@ def _() -> None:
 
 @promise("Another geometry column")
 def _() -> None:
-    kept(renamed={"location": "place"})
+    assert FIRST.geometry.name == "place"
+    kept(renamed={json.loads(BEFORE.read_text())["geometry"]: "place"})
 
 
 @promise("Another table name")
