@@ -153,7 +153,7 @@ def project_rule(value: str) -> str:
     if len(value) > 50:
         return _too_long(value, 50)
     # A project that has the name of a package that it depends on depends on itself.
-    return claim(value.replace("-", "_"), reserved.PROJECTS)
+    return claim(value.replace("-", "_"), reserved.PROJECTS | reserved.COMMANDS)
 
 
 def package_rule(value: str) -> str:

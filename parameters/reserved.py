@@ -163,6 +163,10 @@ PROJECTS: Claims = {
     "is a package that the service depends on": DEPENDENCIES,
     "is a device on Windows": DEVICES,
 }
+#: A project's command is called like the project, and is installed beside these.
+COMMANDS: Claims = {
+    "is a command of every Python environment": words("activate pip3 python python3"),
+}
 PACKAGES: Claims = PROJECTS | {
     "is a Python keyword": KEYWORDS | {"_"},
     "is a module of Python's standard library, which it would hide": STANDARD_LIBRARY,

@@ -9,6 +9,12 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", document, flags=re.MULTILINE | re.DOTALL)
 
 
+def find(folder: Path, name: str) -> Path:
+    """The one file of a name in a document: a revision has an identifier that is not known before."""
+    (path,) = folder.glob(name.replace("…", "*"))
+    return path
+
+
 def apply(folder: Path, diff: str) -> None:
     """Apply a diff for people, whose hunks have no line numbers.
 
@@ -17,8 +23,7 @@ def apply(folder: Path, diff: str) -> None:
     for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
         name, second, *_ = part.splitlines()
         assert second == f"+++ b/{name}"
-        # A revision has an identifier that is not known before.
-        (path,) = folder.glob(name.replace("…", "*"))
+        path = find(folder, name)
         text = path.read_text(encoding="utf-8")
         _, *hunks = re.split(r"^@@ ?(.*)\n", part, flags=re.MULTILINE)
         for heading, hunk in zip(hunks[::2], hunks[1::2], strict=True):

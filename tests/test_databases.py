@@ -4,6 +4,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -308,11 +309,16 @@ def test_a_wheel_has_the_migrations(facilities: Project, database_url: str, tmp_
     (elsewhere / "migrations").mkdir(parents=True)
     (elsewhere / "migrations/env.py").write_text("raise SystemExit('the wrong one')")
     environment = {"DATABASE_URL": database_url, "PYTHONPATH": str(installed)}
-    for command in ("migrate", "check"):
+    for name in ("migrate", "check"):
         warm.python(
-            *("-m", "facilities_service", command), folder=elsewhere, environment=environment
+            *("-m", "facilities_service", name), folder=elsewhere, environment=environment
         ).passed()
     assert revision(database_url, FACILITIES) == [("0001",)]
+    # pip makes a command of it, under the project's name.
+    (metadata,) = installed.glob("*.dist-info")
+    (command,) = PathDistribution(metadata).entry_points
+    assert (command.group, command.name) == ("console_scripts", "facilities-service")
+    assert command.value == "facilities_service.cli:main"
 
 
 @pytest.mark.parametrize("place", ["TEST_DATABASE_URL", "PGPASSWORD"])

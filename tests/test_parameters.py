@@ -158,7 +158,9 @@ def test_accepted(parameter: str, value: str) -> None:
 
 REFUSED = {
     "project_name": ["", " ", "a\nb", "a\x00", "\u202e", "\ud800", "x" * 201, "\u200b"],
-    "project_slug": ["", "A", "a/b", "../x", "a.b", "a-", "-a", "1a", "fastapi", "con", "a" * 51],
+    "project_slug": [
+        *("", "A", "a/b", "../x", "a.b", "a-", "-a", "1a", "fastapi", "con", "python3", "a" * 51),
+    ],
     "package_name": ["", "1a", "Json", "json", "class", "_", "__main__", "sqlalchemy", "tests"],
     "description": ["a\r\nb", "x" * 1001],
     "author_name": ["\x07"],

@@ -184,6 +184,58 @@ def test_conflicts_are_left_as_git_leaves_them_and_named(versions: Versions, pro
     assert record(project)["version"] == "2.1.0"
 
 
+def test_other_answers_come_into_an_edited_project(
+    versions: Versions, project: Path, tmp_path: Path
+) -> None:
+    """The project is as one made with these answers, but for what the team has done and the revisions."""
+    edit(project, SETTINGS, "    pool_size: PoolSize = 10\n", "    pool_size: PoolSize = 12\n")
+    templates.commit(project, "More connections")
+    # The project was made with this version, not with the newest.
+    (versions.source / "docs/scaling.md").unlink()
+    versions.release("2.1.0")
+    answers = (
+        *("auth=oidc", "output_format=wkt", "deployment=kubernetes", "srid=27700"),
+        *("table_name=places", "attributes=name:str(100) state:text='{{ new }}'"),
+    )
+    run = versions.update(project, "--answers", *answers)
+    assert run.returncode == 0, run.stderr
+    templates.git(versions.template, "checkout", "--quiet", "2.0.0")
+    (tmp_path / "new").mkdir()
+    options = (*answers[:-1], answers[-1].replace("{{", "{{ '{{' }}"))
+    new = contents(versions.create(*options, folder=tmp_path / "new"))
+    now = contents(project)
+    revision = "migrations/versions/0001_create_{}.py"
+    assert {file for file in new | now if new.get(file) != now.get(file)} == {
+        # Derived from the table's name where a project is made, and an answer of its own.
+        *(".template.json", "src/facilities_service/tables/places.py"),
+        *(SETTINGS, revision.format("places"), revision.format("facilities")),
+    }
+    assert "idx_facilities_location_gist" in now["src/facilities_service/tables/places.py"].decode()
+    assert record(project)["version"] == "2.0.0"
+    assert not templates.git(project, "diff", "HEAD", "--", "migrations")
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (("auth",), ["make update ARGS="]),
+        (("geometry_typ=POLYGON",), ["no parameter geometry_typ; it has project_name, "]),
+        (("auth=ldap",), ["ldap", "api_key"]),
+        (("srid=1", "attributes=name:blob"), ["- srid ", "- attributes "]),
+    ],
+    ids=str,
+)
+def test_an_answer_that_the_template_refuses(
+    versions: Versions, project: Path, answers: tuple[str, ...], says: list[str]
+) -> None:
+    before = contents(project)
+    run = versions.update(project, "--answers", *answers)
+    assert run.returncode == 1
+    assert all(text in run.stderr for text in says), run.stderr
+    assert "replay" not in run.stderr
+    assert contents(project) == before
+
+
 def change_a_file(folder: Path) -> None:
     path = folder / next(iter(sorted(folder.glob("*.py"))))
     path.write_bytes(path.read_bytes() + b"# ours\n")

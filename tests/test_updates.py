@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,35 @@ def test_template_changes_come_into_an_edited_project(
         ("-m", "pytest", "-q", *suite(folder, *names)),
     ):
         project.python(*command, **environment).passed()
+
+    templates.commit(folder, "Updated")
+    take_another_answer(user, folder)
+
+
+def take_another_answer(user: User, folder: Path) -> None:
+    """Use the commands of docs/extending.md, which leave the revisions as they were."""
+    document = (folder / "docs/extending.md").read_text(encoding="utf-8")
+    (answer,) = re.findall(r"`cruft (update --variables-to-update .*?)`", document)
+    (restore,) = re.findall(r"`git (restore .*?)`", document)
+    # It is about the table, too.
+    command = shlex.split(answer)
+    command[-1] = json.dumps(json.loads(command[-1]) | {"srid": "27700"})
+    run = user.run("cruft", *command, "--skip-apply-ask", folder=folder)
+    assert run.returncode == 0, run.stderr
+    assert not list(folder.rglob("*.rej"))
+    assert "27700" in templates.git(folder, "diff", "HEAD", "--", "migrations")
+    templates.git(folder, *shlex.split(restore))
+
+    changed = templates.git(folder, "diff", "HEAD", "--name-only").split()
+    assert not [file for file in changed if file.startswith("migrations/")]
+    text = (folder / "src/facilities_service/tables/facilities.py").read_text(encoding="utf-8")
+    assert "srid=27700" in text
+    assert "phone" in text
+    for file in (".cruft.json", ".template.json"):
+        made = json.loads((folder / file).read_text("utf-8"))
+        answers = made["parameters"] if "parameters" in made else made["context"]["cookiecutter"]
+        assert (answers["auth"], answers["srid"]) == ("oidc", "27700")
+    assert user.run("cruft", "check", folder=folder).returncode == 0
 
 
 def suite(project: Path, *names: str) -> list[str]:

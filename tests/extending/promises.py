@@ -15,10 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import shapely
 import sqlalchemy as sa
+from alembic import command
 from fastapi.testclient import TestClient
 from geotables.collection import Collection
 from geotables.http.json_schemas import row_example
+from shapely import affinity
+from shapely.geometry import mapping, shape
 
 PACKAGE = os.environ["PACKAGE"]
 SERVICE = importlib.import_module(f"{PACKAGE}.cli").SERVICE
@@ -376,6 +380,214 @@ def _() -> None:
     assert names.isdisjoint({"features", "tiles", "ogc", "webmap", "files"})
 
 
+#: The rows before a table is changed: what clients get of each, and what is stored.
+BEFORE = Path("before.json")
+
+
+def remember() -> None:
+    """Add some rows in Great Britain, where every CRS of these tests is at home, and write down what they are."""
+    SERVICE.migrations.upgrade(SERVICE.settings().database_url)
+    client = serve()
+    for number in range(3):
+        body = row(**json.loads(json.dumps(FIRST.example(number), default=str)))
+        body[FIRST.geometry.name] = moved(body[FIRST.geometry.name], -2 + number, 52.5 + number / 3)
+        if number == 0:
+            # It has its default.
+            body.pop("status", None)
+        assert client.post(PATH, json=body).status_code == 201
+    stored = stored_rows(client, FIRST.name, FIRST.geometry.name)
+    answers = {
+        id: [client.get(f"{path}/{id}").json() for path in (ITEMS, PATH[:-1])] for id in stored
+    }
+    before = {"table": FIRST.name, "geometry": FIRST.geometry.name, "listed": listed(client)}
+    BEFORE.write_text(json.dumps(before | {"answers": answers, "stored": stored}))
+
+
+def listed(client: TestClient) -> int:
+    """How many rows answers over many have."""
+    return len(client.get(ITEMS).json()["features"])
+
+
+def moved(geometry: dict[str, Any], lon: float, lat: float) -> dict[str, Any]:
+    """A small geometry of the same shape around a place."""
+    old = shape(geometry)
+    size = max(old.bounds[2] - old.bounds[0], old.bounds[3] - old.bounds[1]) or 1
+    small = affinity.scale(old, 0.1 / size, 0.1 / size)
+    x, y = lon - small.centroid.x, lat - small.centroid.y
+    return dict(mapping(affinity.translate(small, x, y)))
+
+
+def stored_rows(client: TestClient, table: str, geometry: str) -> dict[str, Any]:
+    """The values of each row as PostgreSQL has them, and its geometry as EWKT."""
+    rows = execute(
+        client,
+        f"SELECT json_object_agg(id, json_build_array(to_jsonb(t) - '{geometry}', ST_AsEWKT({geometry}, 15)))"
+        f" FROM {table} AS t",
+    )
+    assert len(rows) == 3
+    return dict(rows)
+
+
+def kept(
+    *,
+    renamed: dict[str, str] | None = None,
+    listing: int | None = None,
+    tolerance: float = 0,
+    place_of: Callable[[Any], Any] = lambda geometry: geometry,
+) -> None:
+    """See that clients get the rows as before, and that the revisions can be undone and done again.
+
+    Args:
+        renamed: The new names of columns.
+        listing: How many rows answers over many have, if not as many as before.
+        tolerance: How far places may be from where they were, in degrees.
+        place_of: Reads the geometry of the plain REST resource, before and after.
+    """
+    before, names = json.loads(BEFORE.read_text()), renamed or {}
+    table, geometry = before["table"], before["geometry"]
+    client = serve()
+    for id, (feature, plain) in before["answers"].items():
+        now = client.get(f"{ITEMS}/{id}").json()
+        properties = {names.get(name, name): text for name, text in feature["properties"].items()}
+        assert now["properties"] == properties
+        assert_near(now["geometry"], feature["geometry"], tolerance)
+        expected = {names.get(name, name): text for name, text in plain.items()}
+        answer = client.get(f"{PATH}{id}").json()
+        place = names.get(geometry, geometry)
+        assert_near(place_of(answer.pop(place)), place_of(expected.pop(place)), tolerance)
+        assert answer == expected
+    assert listed(client) == (before["listed"] if listing is None else listing)
+    # They are the same rows still: a new one has the next id.
+    new = client.post(PATH, json=row(**json.loads(json.dumps(FIRST.example(9), default=str))))
+    assert str(new.json()["id"]) not in before["answers"]
+    execute(client, f"DELETE FROM {FIRST.name} WHERE id = '{new.json()['id']}'")
+
+    alembic = SERVICE.migrations.config()
+    command.check(alembic)
+    revisions = len(SERVICE.migrations.revisions()) - 1
+    if revisions:
+        command.downgrade(alembic, f"-{revisions}")
+        undone = stored_rows(client, table, geometry)
+        for id, (values, place) in before["stored"].items():
+            assert undone[id][0] == values
+            assert_near(undone[id][1], place, tolerance * (1 if "SRID=4326" in place else 111_000))
+        command.upgrade(alembic, "head")
+        check("--database")
+
+
+def assert_near(one: Any, other: Any, tolerance: float) -> None:
+    """Compare geometries as GeoJSON, or as EWKT."""
+    if tolerance == 0 or one is None:
+        assert one == other
+        return
+    if isinstance(one, str):
+        assert one.partition(";")[0] == other.partition(";")[0]
+        one, other = (shapely.from_wkt(text.rpartition(";")[2]) for text in (one, other))
+    else:
+        one, other = shape(one), shape(other)
+    assert one.equals_exact(other, tolerance), f"{one} is not {other}"
+
+
+@promise("Another answer")
+def _() -> None:
+    client = serve(oidc_issuer="https://issuer.example.org", oidc_audience="places")
+    assert client.post(PATH, json=row()).status_code == 401
+    assert client.get(PATH).status_code == 200
+    record = json.loads(Path(".template.json").read_text())
+    assert record["parameters"]["auth"] == "oidc"
+
+
+@promise("Another deployment")
+def _() -> None:
+    assert Path("deploy/kubernetes/deployment.yaml").exists()
+    assert not Path("compose.yaml").exists()
+    assert "kustomize" in Path("docs/deployment.md").read_text()
+
+
+@promise("Another output format")
+def _() -> None:
+    def as_geojson(place: Any) -> Any:
+        return place if isinstance(place, dict) else mapping(shapely.from_wkt(place))
+
+    # GeoJSON has nine digits.
+    kept(place_of=as_geojson, tolerance=1e-9)
+    assert added(serve())[FIRST.geometry.name].startswith("POINT")
+
+
+#: A centimetre, in degrees.
+CENTIMETRE = 1e-7
+
+
+@promise("Another SRID")
+def _() -> None:
+    old, new = (4326, 27700) if FIRST.crs.srid == 27700 else (27700, 4326)
+    before = json.loads(BEFORE.read_text())
+    assert all(place.startswith(f"SRID={old};") for _, place in before["stored"].values())
+    client = serve()
+    for id, (_, place) in stored_rows(client, FIRST.name, FIRST.geometry.name).items():
+        assert place.startswith(f"SRID={new};")
+        assert place != before["stored"][id][1]
+    described = client.get(f"/collections/{FIRST.name}").json()
+    assert described["storageCrs"].endswith(f"/{new}")
+    near = {"lon": -2, "lat": 52.5, "radius": 20_000}
+    assert len(client.get(f"{PATH}nearby", params=near).json()["items"]) == 1
+    # WKT is in another CRS than before.
+    kept(tolerance=CENTIMETRE, place_of=lambda place: place if isinstance(place, dict) else None)
+
+    if old == 4326:
+        # Sydney is not on the British grid: nothing is changed.
+        alembic, geometry = SERVICE.migrations.config(), FIRST.geometry.name
+        command.downgrade(alembic, "0001")
+        sydney = "ST_GeomFromEWKT('SRID=4326;POINT(151 -34)')"
+        execute(client, f"UPDATE {FIRST.name} SET {geometry} = {sydney}")
+        try:
+            command.upgrade(alembic, "head")
+        except sa.exc.IntegrityError as error:
+            assert f"ck_{FIRST.name}_{geometry}_range" in str(error)
+        else:
+            raise AssertionError("the constraint does not hold")
+        places = [place for _, place in stored_rows(client, FIRST.name, geometry).values()]
+        assert places == ["SRID=4326;POINT(151 -34)"] * 3
+
+
+@promise("Another predicate")
+def _() -> None:
+    client = serve()
+    assert len(client.get(PATH).json()["items"]) == 1
+    assert len(client.get(PATH, params={"all": "true"}).json()["items"]) == 3
+    kept(listing=1)
+
+
+@promise("Another index name")
+def _() -> None:
+    kept()
+
+
+@promise("Other attributes")
+def _() -> None:
+    client = serve()
+    assert len(client.get(ITEMS, params={"title": "name 1"}).json()["features"]) == 1
+    assert client.post(PATH, json=row(status="s" * 41)).status_code == 422
+    kept(renamed={"name": "title"})
+
+
+@promise("Another geometry column")
+def _() -> None:
+    assert FIRST.geometry.name == "place"
+    kept(renamed={json.loads(BEFORE.read_text())["geometry"]: "place"})
+
+
+@promise("Another table name")
+def _() -> None:
+    client = serve()
+    assert FIRST.name == "places"
+    assert client.get("/facilities/").status_code == 404
+    assert (
+        execute(client, "SELECT pg_get_serial_sequence('places', 'id')") == "public.places_id_seq"
+    )
+    kept()
+
+
 #: A path of each face.
 OF_FACE = {
     "rest": PATH,
@@ -410,6 +622,8 @@ if __name__ == "__main__":
     section, *arguments = sys.argv[1:]
     if section == "without":
         without(*arguments)
+    elif section == "before":
+        remember()
     else:
         check("--database")
         PROMISES[section]()

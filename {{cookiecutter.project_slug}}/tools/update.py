@@ -1,7 +1,7 @@
-"""Bring another version of the template into this project: ``make update VERSION=…``.
+"""Bring another version of the template into this project, ``make update VERSION=…``, or another answer, ``make update ARGS=…``.
 
-The template is rendered twice with the project's parameters (``.template.json``): in the version that the project has, and
-in the new one. ``src/geotables`` and ``tests/geotables`` are replaced as a whole; what differs otherwise is merged into the
+The template is rendered twice with the project's parameters (``.template.json``): as the project has them and in its version,
+and with what is new. ``src/geotables`` and ``tests/geotables`` are replaced as a whole; what differs otherwise is merged into the
 project by git, three-way, with the first rendering as the base. Nothing is committed.
 """
 
@@ -27,6 +27,9 @@ FOLDERS = ("src/geotables", "tests/geotables")
 
 #: What is not merged.
 REPLACED = (RECORD, *FOLDERS, *(f"{folder}.sha256" for folder in FOLDERS))
+
+#: What another answer leaves as it is: databases were made by these revisions.
+REVISIONS = "migrations/versions"
 
 #: What Python and its tools leave in a folder.
 CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -65,6 +68,13 @@ def main() -> int:
         type=Path,
         help="a file with the project's parameters, if none are recorded: .cruft.json or a replay file of cookiecutter",
     )
+    parser.add_argument(
+        "--answers",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters that are to be others than before",
+    )
     options = parser.parse_args()
     try:
         conflicts = update(Path.cwd(), options)
@@ -87,24 +97,26 @@ def update(project: Path, options: argparse.Namespace) -> list[str]:
     """
     refuse_uncommitted(project)
     record = recorded(project, options.parameters)
+    changed = read_answers(options.answers)
     source = options.template or record["template"]
     if not source:
         raise Refused("the project was made from a folder. Say where the template is: TEMPLATE=…")
     refuse_edited(project)
     with tempfile.TemporaryDirectory(prefix="update-") as scratch:
         template = Template(source, Path(scratch))
-        if not options.version:
+        if not options.version and not changed:
             versions = ", ".join(template.versions()) or "none"
             raise Refused(
-                f"say which version to take: VERSION=… (tags of the template: {versions})"
+                f"say which version to take: VERSION=… (tags of the template: {versions}); or which answer: ARGS=…"
             )
         base = template.find(options.base or "", record["commit"], record["version"])
-        target = template.find(options.version)
+        target = template.find(options.version) if options.version else base
         prefix = git(project, "rev-parse", "--show-prefix").strip()
         old = template.render(base, record["parameters"], prefix)
-        new = template.render(target, record["parameters"], prefix)
+        new = template.render(target, record["parameters"], prefix, changed)
         refuse_another_base(project, old)
-        conflicts = merge(project, old, new, options.version)
+        title = " ".join(filter(None, [options.version, *options.answers]))
+        conflicts = merge(project, old, new, title, *([REVISIONS] if changed else []))
         for folder in FOLDERS:
             replace(project, folder, old, new)
         write_record(project, new, target, source if is_remote(source) else record["template"])
@@ -233,18 +245,34 @@ class Template:
             git(self._clone, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         return folder
 
-    def render(self, commit: str, parameters: dict[str, str], prefix: str) -> Path:
-        """Render a commit with the parameters that it knows; returns the project's folder, which ends with the prefix."""
+    def render(
+        self,
+        commit: str,
+        parameters: dict[str, str],
+        prefix: str,
+        changed: dict[str, str] | None = None,
+    ) -> Path:
+        """Render a commit with the parameters that it knows; returns the project's folder, which ends with the prefix.
+
+        Raises:
+            Refused: It knows no parameters of the names that are changed, or refuses their values.
+        """
         folder = self._scratch / f"{commit}-rendered"
         if folder.exists():
             folder = self._scratch / f"{commit}-again"
         checkout, output = self.checkout(commit), self._scratch / "output"
         known = json.loads((checkout / "cookiecutter.json").read_text(encoding="utf-8"))
+        asked = [name for name in known if not name.startswith("_")]
+        if unknown := [name for name in changed or () if name not in asked]:
+            raise Refused(
+                f"the template has no parameter {', '.join(unknown)}; it has {', '.join(asked)}"
+            )
+        parameters = parameters | (changed or {})
         run(
             *cookiecutter(),
             *(str(checkout), "--no-input", "--config-file", configuration(self._scratch)),
-            # The hooks judge parameters and models; `make check` does.
-            *("--accept-hooks", "no", "--output-dir", str(output)),
+            # The hooks judge parameters and models. Those that were judged before are rendered as they are.
+            *("--accept-hooks", "yes" if changed else "no", "--output-dir", str(output)),
             *answers({name: text for name, text in parameters.items() if name in known}),
         )
         project = folder / prefix
@@ -341,10 +369,21 @@ def recorded(project: Path, parameters: Path | None) -> dict[str, Any]:
     return record
 
 
-def merge(project: Path, old: Path, new: Path, version: str) -> list[str]:
+def read_answers(arguments: list[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE …``."""
+    if wrong := [argument for argument in arguments if not re.match(r"\w+=", argument)]:
+        raise Refused(
+            f"an answer is NAME=VALUE, with quotes around a value with spaces: {', '.join(wrong)} is none.\n"
+            """Such as: make update ARGS="auth=oidc attributes='name:str(100) open:bool=true'\""""
+        )
+    pairs = (argument.partition("=") for argument in arguments)
+    return {name: value for name, _, value in pairs}
+
+
+def merge(project: Path, old: Path, new: Path, title: str, *left: str) -> list[str]:
     """Merge what differs between two renderings into the project, and stage it; the files that git could not merge."""
-    base = commit(project, old, f"Template before {version}")
-    target = commit(project, new, f"Template {version}", "-p", base)
+    base = commit(project, old, left, f"Template before {title}")
+    target = commit(project, new, left, f"Template {title}", "-p", base)
     # A team's files stay where they are, even if the template has moved all others of their folder.
     pick = ("-c", "merge.directoryRenames=false", "cherry-pick", "--no-commit", target)
     merged = run_git(project, *pick)
@@ -354,8 +393,10 @@ def merge(project: Path, old: Path, new: Path, version: str) -> list[str]:
     return conflicts
 
 
-def commit(project: Path, rendering: Path, message: str, *options: str) -> str:
-    """Write a rendering, without what is replaced, into the project's repository, as a commit of no branch."""
+def commit(
+    project: Path, rendering: Path, left: tuple[str, ...], message: str, *options: str
+) -> str:
+    """Write a rendering, without what is replaced or left as it is, into the project's repository, as a commit of no branch."""
     prefix = git(project, "rev-parse", "--show-prefix").strip()
     root = rendering.parents[len(Path(prefix).parts) - 1] if prefix else rendering
     environment = {
@@ -363,7 +404,7 @@ def commit(project: Path, rendering: Path, message: str, *options: str) -> str:
         "GIT_WORK_TREE": str(root),
         "GIT_INDEX_FILE": str(root.with_name(f"{root.name}-index")),
     }
-    others = [f":(exclude,literal){prefix}{name}" for name in REPLACED]
+    others = [f":(exclude,literal){prefix}{name}" for name in (*REPLACED, *left)]
     git(root, "add", "--all", "--force", "--", ".", *others, **environment)
     tree = git(root, "write-tree", **environment).strip()
     return git(project, "commit-tree", tree, "-m", message, *options, **NOBODY).strip()
@@ -390,7 +431,7 @@ def replace(project: Path, folder: str, old: Path, new: Path) -> None:
 
 
 def write_record(project: Path, new: Path, commit: str, source: str) -> None:
-    """Record the version that the project has now."""
+    """Record the version and the answers that the project has now."""
     file = new / RECORD
     if not file.exists():
         return
@@ -400,7 +441,9 @@ def write_record(project: Path, new: Path, commit: str, source: str) -> None:
     if (project / ".cruft.json").exists():
         # Else `cruft update` would bring the same changes again.
         cruft = json.loads((project / ".cruft.json").read_text(encoding="utf-8"))
-        write_json(project, ".cruft.json", cruft | {"commit": commit})
+        cruft["commit"] = commit
+        cruft["context"]["cookiecutter"] |= record["parameters"]
+        write_json(project, ".cruft.json", cruft)
 
 
 def write_json(project: Path, file: str, content: dict[str, Any]) -> None:
@@ -442,9 +485,17 @@ def run_git(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def run(*command: str) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True)
+    # The hooks try the models in the database that is named, and may install what the check needs: `make check` follows.
+    environment = {name: text for name, text in os.environ.items() if name != "DATABASE_URL"}
+    environment["FASTAPI_POSTGIS_CHECK_ENV"] = "0"
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     if ended.returncode:
-        raise Refused(f"{command[0]} failed:\n{ended.stdout}{ended.stderr}".rstrip())
+        output = f"{ended.stdout}{ended.stderr}".rstrip()
+        # Of the hooks, what is wrong without their advice, which is for a new project.
+        wrong = "\n".join(re.findall("^- .*", output, re.MULTILINE))
+        raise Refused(
+            f"the template refuses this:\n{wrong}" if wrong else f"{command[0]} failed:\n{output}"
+        )
 
 
 if __name__ == "__main__":

@@ -226,6 +226,7 @@ class Migrations:
         extensions, and of other services, and so are the partitions of a table.
         """
         from geotables.db.comparison import render_item, tables_made
+        from geotables.db.renames import warn_of_renames
 
         default = connection.dialect.default_schema_name
         ours = self._modelled | tables_made(self._scripts().walk_revisions())
@@ -255,6 +256,7 @@ class Migrations:
             "include_name": is_ours,
             "include_object": is_compared,
             "render_item": render_item,
+            "process_revision_directives": warn_of_renames,
         }
 
 

@@ -1,5 +1,6 @@
 """The migrations: they make what the models say, and can be undone."""
 
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -7,8 +8,12 @@ import postgis
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.autogenerate import produce_migrations
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
 
 from geotables import checks
+from geotables.db.renames import warn_of_renames
 from geotables.identifiers import qualified
 from geotables.service import Service
 from geotables.settings import ServiceSettings
@@ -95,3 +100,42 @@ def test_their_sql_can_be_had_without_a_database(service: Service, models: set[s
     script = service.migrations.sql()
     for name in models:
         assert f"CREATE TABLE {name} " in script
+
+
+def table(table_name: str, /, **columns: type[sa.types.TypeEngine[object]]) -> sa.MetaData:
+    """The models of one table."""
+    metadata = sa.MetaData()
+    sa.Table(table_name, metadata, *(sa.Column(name, type()) for name, type in columns.items()))
+    return metadata
+
+
+@pytest.mark.parametrize(
+    ("models", "warned"),
+    [
+        (
+            table("places", name=sa.Text, state=sa.Text),
+            ['op.alter_column("places", "status", new_column_name="state")'],
+        ),
+        (
+            table("sites", name=sa.Text, status=sa.Text),
+            ['op.rename_table("places", "sites")'],
+        ),
+        (table("places", name=sa.Text), []),
+        (table("places", name=sa.Text, status=sa.Text, state=sa.Text), []),
+        (table("owners", code=sa.Integer), []),
+    ],
+    ids=["column renamed", "table renamed", "column dropped", "column added", "another table"],
+)
+def test_a_revision_that_would_lose_rows_says_so(
+    caplog: pytest.LogCaptureFixture, models: sa.MetaData, warned: list[str]
+) -> None:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        table("places", name=sa.Text, status=sa.Text).create_all(connection)
+        script = produce_migrations(MigrationContext.configure(connection), models)
+    with caplog.at_level(logging.WARNING):
+        warn_of_renames(None, None, [script])
+    assert isinstance(script, MigrationScript)
+    lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
+    assert [line.strip() for line in lines if line.startswith("    op.")] == warned
+    assert len(caplog.records) == len(warned)
