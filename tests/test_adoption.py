@@ -899,3 +899,29 @@ def test_what_is_said_of_a_table_and_is_not_so_is_refused(made: Callable[[str], 
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "srid is '2193'; leave it out" in ended.stderr
+
+
+VIEWED = (
+    ("srid-0", many("geometry(Point)", "ST_MakePoint(n, n)")),
+    (
+        "mixed-srid",
+        table("geometry", LINE, f"ST_SetSRID({LINE}, 0)", f"ST_Transform({LINE}, 27200)"),
+    ),
+    ("refused-crs", many("geometry(PointZ, 4978)", "'SRID=4978;POINT Z (4e6 3e5 4.9e6)'")),
+    ("measures", many("geometry(PointM, 2193)", f"ST_Force3DM({POINT})")),
+    ("mixed-dimensions", table("geometry", LINE, HIGH)),
+    ("curves", table("geometry(Geometry, 2193)", LINE, ARC)),
+    ("untyped", many("geometry")),
+)
+
+
+@pytest.mark.parametrize(("kind", "sql"), VIEWED, ids=[kind for kind, _ in VIEWED])
+def test_of_a_view_another_view_puts_it_right(
+    made: Callable[[str], str], kind: str, sql: str
+) -> None:
+    url = made(sql + "CREATE VIEW v AS SELECT * FROM t")
+    for statement in found(url, "work.v")[kind].statements:
+        execute(url, statement.sql)
+    answers, kinds = adoption.answers(url, "work.v_served")
+    assert answers["read_only"] == "yes"
+    assert {each.kind for each in kinds} <= {"key-of-view", "read-only", "mixed-types"}
