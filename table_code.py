@@ -211,9 +211,10 @@ class Column:
             case "text" | "str" | "varchar" | "char" if self.is_key and length > 30:
                 # It stands in URLs.
                 return ['f"row-{number}"']
-            case "str" | "text" | "varchar" | "char" if self.name.isascii() and len(
-                self.name
-            ) < min(length - 7, 30):
+            case "str" | "text" | "varchar" | "char" if (
+                re.fullmatch(r"[\w .,()'-]+", self.name, re.ASCII)
+                and len(self.name) < min(length - 7, 30)
+            ):
                 return [f'f"{self.name} {{number}}"']
             case "str" | "text" | "varchar" | "char":
                 return [f"str(number)[:{length}]" if length < 20 else "str(number)"]
