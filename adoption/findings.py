@@ -770,6 +770,19 @@ def _read_only(survey: Survey) -> Iterator[Finding]:
         )
         return
     for column in blocking(survey):
+        if column == survey.geometry:
+            yield Finding(
+                "not-writable",
+                f"{column.name} is generated from other columns: it is served read-only",
+                "clients write a geometry, and PostgreSQL refuses every row that has one. Without the expression, the values stay",
+                (
+                    Statement(
+                        f"ALTER TABLE {relation.sql} ALTER COLUMN {column.sql} DROP EXPRESSION",
+                        BRIEF,
+                    ),
+                ),
+            )
+            continue
         yield Finding(
             "not-writable",
             f"{column.name} ({column.type}) is NOT NULL and has no default, and clients cannot write that type: it is served read-only",
@@ -783,15 +796,16 @@ def _read_only(survey: Survey) -> Iterator[Finding]:
 
 
 def blocking(survey: Survey) -> list[Column | Geometry]:
-    """The columns that have to be given a value, and that clients cannot write."""
+    """The columns that have to be given a value, and that clients cannot write; a geometry is always given."""
     key = survey.key.column.name if survey.key.column else ""
     return [
         each
         for each in survey.relation.every
-        if not each.is_filled
-        and each.base not in WRITABLE
-        and each != survey.geometry
-        and each.name != key
+        if (
+            each.generated
+            if each == survey.geometry
+            else not each.is_filled and each.base not in WRITABLE and each.name != key
+        )
     ]
 
 

@@ -81,6 +81,7 @@ LEGACY = (
     # types.sql
     served("pump_stations", "tags (text[])", "inlet (geometry(Point,2193))", "geom is served"),
     served("valves", "state (public.condition) is NOT NULL", read_only=True),
+    served("buoys", "DROP EXPRESSION", read_only=True),
     refused("beacons", "CREATE VIEW", "place::geometry(Point,4326)"),
     # dimensions.sql
     refused("bus_routes", "ST_Force2D(geom)"),
