@@ -148,7 +148,7 @@ def test_members_have_the_names_of_the_columns(client: TestClient) -> None:
 
 
 def test_an_exact_number_is_a_key(client: TestClient) -> None:
-    text = '{"number": 9007199254740993.01, "name": "a", "geom": "%s"}' % LINE
+    text = f'{{"number": 9007199254740993.01, "name": "a", "geom": "{LINE}"}}'
     json = {"Content-Type": "application/json"}
     created = client.post("/old_roads/", content=text, headers=json)
     assert created.headers["Location"].endswith("/old_roads/9007199254740993.01")

@@ -38,7 +38,9 @@ def upgrade() -> None:
         sa.Column("The Geom", geometry("POINT", 4326), nullable=False),
         sa.PrimaryKeyConstraint("Parcel No", name=op.f("pk_Land Parcels")),
         sa.UniqueConstraint("100% (a)", name=op.f("Land Parcels 100%")),
-        sa.CheckConstraint("\"100% (a)\" NOT LIKE '%!%'", name=op.f("ck_Land Parcels_Land Parcels (a)")),
+        sa.CheckConstraint(
+            "\"100% (a)\" NOT LIKE '%!%'", name=op.f("ck_Land Parcels_Land Parcels (a)")
+        ),
         schema="Cadastre",
     )
     op.create_index(
@@ -77,9 +79,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_roads")),
         schema="archive",
     )
-    op.create_index(
-        "roads_geom_idx", "roads", ["geom"], schema="archive", postgresql_using="gist"
-    )
+    op.create_index("roads_geom_idx", "roads", ["geom"], schema="archive", postgresql_using="gist")
     op.create_table(
         "surveys",
         sa.Column("day", sa.Date(), nullable=False),

@@ -38,12 +38,14 @@ def test_they_are_read_compared_and_sorted_as_text(
     some = next((text for text in known.values() if text is not None), None)
     if some is not None:
         same = [id for id, text in known.items() if text == some]
-        quoted = some.replace("'", "''")
+        text = some.replace("'", "''")
+        # In a pattern a backslash escapes.
+        pattern = text.replace("\\", "\\\\")
         for parameters in (
             {name: some},
-            {"filter": f"{name} = '{quoted}'"},
-            {"filter": f"{name} IN ('{quoted}', 'no such')"},
-            {"filter": f"CASEI({name}) LIKE CASEI('{quoted}')"},
+            {"filter": f"{name} = '{text}'"},
+            {"filter": f"{name} IN ('{text}', 'no such')"},
+            {"filter": f"CASEI({name}) LIKE CASEI('{pattern}')"},
         ):
             found = client.get(rows.items, params=parameters).json()["features"]
             assert [feature["id"] for feature in found] == same, parameters

@@ -116,7 +116,7 @@ def wrong_ids(collection: Collection) -> list[str]:
         case str():
             return ["a\0b"]
         case Decimal():
-            return ["x", "", "9" * 200_000, "NaN"]
+            return ["x", "", "1e200000", "NaN"]
         case datetime.date():
             return ["x", "", "1.5", "2020-02-30", "20200101"]
     return ["x", "", "1.5", str(2**63), str(-(2**63) - 1), "NaN"]

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
+from geotables import Collection, GeoJSON, RowIn, RowOut, Text
 from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Mapped, mapped_column
-
-from geotables import Collection, GeoJSON, RowIn, RowOut, Text
 
 from .base import Base
 
@@ -21,9 +20,7 @@ class LandParcel(Base):
         sa.UniqueConstraint("100% (a)", name="Land Parcels 100%"),
         sa.CheckConstraint("\"100% (a)\" NOT LIKE '%!%'", name="Land Parcels (a)"),
         sa.Index("Land Parcels geom", "The Geom", postgresql_using="gist"),
-        sa.Index(
-            "Land Parcels geog", sa.text('("The Geom"::geography)'), postgresql_using="gist"
-        ),
+        sa.Index("Land Parcels geog", sa.text('("The Geom"::geography)'), postgresql_using="gist"),
         {"schema": "Cadastre"},
     )
 

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
+from geotables import Collection, Date, GeoJSON, RowIn, RowOut, Text
 from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Mapped, mapped_column
-
-from geotables import Collection, Date, GeoJSON, RowIn, RowOut, Text
 
 from .base import Base
 
