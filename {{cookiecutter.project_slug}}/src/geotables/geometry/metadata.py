@@ -31,9 +31,9 @@ def geometry_column(table: sa.Table, annotated: Sequence[str] = ()) -> GeometryC
         return served[0]
     names = ", ".join(column.name for column in columns)
     if not columns:
-        raise LookupError(f"{table.name} has no geometry column")
+        raise LookupError(f"{table.fullname} has no geometry column")
     raise LookupError(
-        f"{table.name} has {len(columns)} geometry columns, {names}: annotate the one that is served in the schema"
+        f"{table.fullname} has {len(columns)} geometry columns, {names}: annotate the one that is served in the schema"
         " of what is read with GeoJSON(…) or WKT(…), and no other"
     )
 
