@@ -26,7 +26,7 @@ import parameters
 from example_rows import Predicate, combinations, place_in
 from parameters import epsg, names
 from python_code import Code, asserted, assigned, exploded, imported, laid_out, literal
-from table_code import TableCode, imports
+from table_code import TableCode, imports, sql_text
 
 TEMPLATE = Path(__file__).parent
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -60,6 +60,7 @@ class Parameters(Extension):
             problems=problems,
             quoted=quoted,
             record=record,
+            sql_text=sql_text,
             table=TableCode,
         )
 

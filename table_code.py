@@ -211,9 +211,9 @@ class Column:
             case "text" | "str" | "varchar" | "char" if self.is_key and length > 30:
                 # It stands in URLs.
                 return ['f"row-{number}"']
-            case "str" | "text" | "varchar" | "char" if self.name.isascii() and len(
-                self.name
-            ) < min(length - 7, 30):
+            case "str" | "text" | "varchar" | "char" if re.fullmatch(
+                r"[\w .,()'-]+", self.name, re.ASCII
+            ) and len(self.name) < min(length - 7, 30):
                 return [f'f"{self.name} {{number}}"']
             case "str" | "text" | "varchar" | "char":
                 return [f"str(number)[:{length}]" if length < 20 else "str(number)"]
@@ -441,11 +441,12 @@ class TableCode:
         return len(self.geometry) > 20 or not names.IDENTIFIER.fullmatch(self.geometry)
 
     @property
-    def csv_header(self) -> str:
-        """How the header of rows as CSV begins."""
+    def csv_assertion(self) -> str:
+        """The assertion of a test that the header of rows as CSV begins with the key and the geometry."""
         text = io.StringIO()
         csv.writer(text).writerow([self.key.name, self.geometry])
-        return text.getvalue().strip() + ","
+        begin = literal(f"{text.getvalue().strip()},")
+        return call("assert header.startswith", [begin], indent=4)
 
     @property
     def geometry_identifier(self) -> str:
@@ -469,12 +470,17 @@ class TableCode:
         return [*self._constraints(self._model_name), *self._indexes("sa.Index", indent=8)]
 
     @property
-    def options(self) -> str:
-        """The options that ``__table_args__`` ends with; "" if there are none."""
+    def options(self) -> dict[str, object]:
+        """What ``__table_args__`` ends with."""
         options: dict[str, object] = {"schema": self.schema} if self.schema else {}
-        if self.is_view:
-            options["info"] = {"is_view": True}
-        return python(options) if options else ""
+        return options | ({"info": {"is_view": True}} if self.is_view else {})
+
+    @property
+    def short_arguments(self) -> str:
+        """``__table_args__`` on one line, if it has options alone and they fit."""
+        line = f"    __table_args__ = ({python(self.options)},)"
+        is_short = self.options and not (self.has_range or self.arguments)
+        return line if is_short and len(line) <= LINE_LENGTH else ""
 
     @staticmethod
     def _model_name(constraint: Constraint) -> str:

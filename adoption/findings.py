@@ -1,16 +1,33 @@
-"""What of a relation is misaligned with a service on it, the worst first: why, the statement that fixes it, and what that costs.
-
-What a statement locks is in PostgreSQL's documentation: chapter 13.3 and the pages of CREATE INDEX, REINDEX and ALTER TABLE.
-"""
+"""What of a relation is misaligned with a service on it, the worst first: why, and the statements that fix it."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from parameters import DERIVED, epsg, reserved
+from parameters import DERIVED, epsg
 
-from .catalogue import Column, Geometry, Relation
+from .catalogue import Column, Geometry
 from .rows import CURVES, SURFACES, Rows, outside
+from .statements import (
+    BRIEF,
+    DROPPING,
+    GRANTING,
+    LINEAR,
+    MAKING,
+    READING,
+    REBUILDING,
+    REWRITING,
+    TYPES,
+    UPDATING,
+    Statement,
+    alter_type,
+    create_index,
+    geometry_type,
+    primary_key,
+    quote,
+    repaired,
+    view_of,
+)
 from .survey import Survey, repeats
 
 #: What is served as text beside, and what a client can write, by the name in pg_type.
@@ -35,27 +52,6 @@ WRITABLE = frozenset(
 #: Longer texts make a page of ten rows slow.
 LONG_TEXT = 1024**2
 
-CONCURRENT = (
-    "SHARE UPDATE EXCLUSIVE: reads and writes go on. It scans the table twice, waits for transactions that are open, and runs in"
-    " no transaction block; if it fails, it leaves an invalid index to drop"
-)
-DROPPING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It waits for transactions that are open, and runs in no transaction block"
-REBUILDING = "SHARE UPDATE EXCLUSIVE: reads and writes go on. It runs in no transaction block"
-REWRITING = "ACCESS EXCLUSIVE: nobody reads or writes while the table and its indexes are written anew; that takes as much disk again"
-BRIEF = "ACCESS EXCLUSIVE for a moment: it waits for transactions that are open, and others wait behind it (SET lock_timeout = '2s')"
-VALIDATING = "SHARE UPDATE EXCLUSIVE: reads and writes go on while it scans the table"
-UPDATING = "locks the rows that it changes until the end of the transaction, and writes each anew; do it in parts where they are many"
-READING = "reads the table"
-GRANTING = "changes the catalogue alone"
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement of SQL, and what it costs on a live table."""
-
-    sql: str
-    cost: str
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -73,36 +69,6 @@ class Finding:
 
 Finder = Callable[[Survey], Iterator[Finding]]
 
-# -- What SQL says -------------------------------------------------------------------------------
-
-_TYPES = {
-    name.upper(): name
-    for name in (
-        *("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
-        *("GeometryCollection", "Geometry"),
-    )
-}
-_LINEAR = {
-    "CIRCULARSTRING": "LINESTRING",
-    "COMPOUNDCURVE": "LINESTRING",
-    "CURVEPOLYGON": "POLYGON",
-    "MULTICURVE": "MULTILINESTRING",
-    "MULTISURFACE": "MULTIPOLYGON",
-    "CURVE": "LINESTRING",
-    "SURFACE": "POLYGON",
-}
-
-
-def geometry_type(kind: str, dimension: int, srid: int | str) -> str:
-    """A column's type: `geometry(MultiPolygonZ,2193)`."""
-    return f"geometry({_TYPES[kind]}{'Z' if dimension == 3 else ''},{srid})"
-
-
-def quote(name: str) -> str:
-    """A name as SQL has it."""
-    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in reserved.POSTGRESQL_RESERVED
-    return name if plain else '"' + name.replace('"', '""') + '"'
-
 
 def in_words(items: Sequence[str], limit: int = 6) -> str:
     """Some names in a sentence."""
@@ -112,82 +78,6 @@ def in_words(items: Sequence[str], limit: int = 6) -> str:
 
 def is_are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def alter_type(
-    survey: Survey, kind: str, dimension: int, srid: int | str, using: str = ""
-) -> Statement:
-    """Give the geometry column a type; that is refused as long as views select from it."""
-    relation, column = survey.relation, survey.column.sql
-    sql = f"ALTER TABLE {relation.sql} ALTER COLUMN {column} TYPE {geometry_type(kind, dimension, srid)}"
-    cost = REWRITING
-    if relation.dependents:
-        cost += f". {in_words(relation.dependents)}: drop what selects from it before, and make it again after"
-    return Statement(sql + (f" USING {using}" if using else ""), cost)
-
-
-def not_null(relation: Relation, column: str, label: str) -> tuple[Statement, ...]:
-    """Make a column NOT NULL without keeping others out while the table is scanned."""
-    table, check = relation.sql, quote(f"{label}_given"[:63])
-    return (
-        Statement(
-            f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
-            BRIEF,
-        ),
-        Statement(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}", VALIDATING),
-        Statement(
-            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
-            BRIEF,
-        ),
-        Statement(f"ALTER TABLE {table} DROP CONSTRAINT {check}", BRIEF),
-    )
-
-
-def create_index(
-    relation: Relation, name: str, key: str, condition: str = ""
-) -> tuple[Statement, ...]:
-    """Make a GiST index; of a partitioned table's none can be made concurrently, but those of its partitions can."""
-    where = f" WHERE {condition}" if condition else ""
-    index = f"USING gist ({key}){where}"
-    if relation.kind != "partitioned table":
-        return (
-            Statement(
-                f"CREATE INDEX CONCURRENTLY {quote(name)} ON {relation.sql} {index}", CONCURRENT
-            ),
-        )
-    schema = relation.sql.partition(".")[0]
-    statements = [
-        Statement(
-            f"CREATE INDEX {quote(name)} ON ONLY {relation.sql} {index}",
-            "SHARE, for a moment: it is of no rows yet",
-        )
-    ]
-    for number, partition in enumerate(relation.partitions, 1):
-        own = quote(f"{name[:57]}_p{number}")
-        # An index is made in the schema of its table.
-        place = partition.partition(".")[0]
-        statements += [
-            Statement(f"CREATE INDEX CONCURRENTLY {own} ON {partition} {index}", CONCURRENT),
-            Statement(f"ALTER INDEX {schema}.{quote(name)} ATTACH PARTITION {place}.{own}", BRIEF),
-        ]
-    return tuple(statements)
-
-
-def primary_key(relation: Relation, column: Column) -> tuple[Statement, ...]:
-    """Make a column the primary key of a live table."""
-    label = f"{relation.name[:50]}_pkey"
-    name = quote(label)
-    if relation.kind == "partitioned table":
-        return (Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY ({column.sql})", REWRITING),)
-    steps = [
-        Statement(
-            f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {relation.sql} ({column.sql})", CONCURRENT
-        )
-    ]
-    if column.nullable:
-        steps += not_null(relation, column.sql, f"{relation.name[:30]}_{column.name[:20]}")
-    added = f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {name}"
-    return (*steps, Statement(added, BRIEF))
 
 
 # -- What cannot be served -----------------------------------------------------------------------
@@ -282,7 +172,7 @@ def _no_geometry(survey: Survey) -> Iterator[Finding]:
             (
                 Statement(
                     f"CREATE VIEW {view} AS SELECT {others}{', ' if others else ''}{geography.sql}::geometry({limits} AS geom FROM {relation.sql}",
-                    "locks nothing that readers or writers need",
+                    MAKING,
                 ),
             ),
             refused=True,
@@ -370,7 +260,7 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
     given = survey.given_srid if not epsg.why_refused(survey.given_srid) else ""
     if survey.srid and not (reason := epsg.why_refused(f"{survey.srid}")):
         return
-    kind = survey.type if survey.type in _TYPES else "GEOMETRY"
+    kind = survey.type if survey.type in TYPES else "GEOMETRY"
     if survey.srid:
         target = next(
             code for code in epsg.srid_candidates(f"{survey.srid}") if not epsg.why_refused(code)
@@ -378,11 +268,11 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "refused-crs",
             f"it stores SRID {survey.srid}: {reason}",
-            "where its coordinates are right, and how they become GeoJSON, is not known. A view that transforms them can be"
-            " adopted as well",
+            "where its coordinates are right, and how they become GeoJSON, is not known. A view that transforms them can"
+            " be adopted as well",
             (
-                alter_type(
-                    survey, kind, survey.dimension, target, f"ST_Transform({column.sql}, {target})"
+                repaired(
+                    survey, f"ST_Transform({column.sql}, {target})", kind, survey.dimension, target
                 ),
             ),
             refused=True,
@@ -393,29 +283,25 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
     target = given or (f"{usable[0]}" if usable else _degrees(rows) or "<SRID>")
     if len(known) + (0 in srids) > 1:
         numbers = "; ".join(f"SRID {srid}: {count:,}" for srid, count in srids.items())
-        steps = []
-        if others := [srid for srid in known if f"{srid}" != target]:
-            listed = ", ".join(map(str, sorted(others)))
-            steps.append(
-                Statement(
-                    f"UPDATE {relation.sql} SET {column.sql} = ST_Transform({column.sql}, {target})"
-                    f" WHERE ST_SRID({column.sql}) IN ({listed})",
-                    UPDATING,
-                )
-            )
-        if 0 in srids:
-            steps.append(
-                Statement(
-                    f"UPDATE {relation.sql} SET {column.sql} = ST_SetSRID({column.sql}, {target})"
-                    f" WHERE ST_SRID({column.sql}) = 0",
-                    f"{UPDATING}. It says what they are, and moves nothing: look where they are first",
-                )
-            )
-        steps.append(alter_type(survey, kind, survey.dimension, target))
+        g, steps = column.sql, list[Statement]()
+        if not relation.is_table:
+            expression = f"CASE ST_SRID({g}) WHEN 0 THEN ST_SetSRID({g}, {target}) ELSE ST_Transform({g}, {target}) END"
+            steps.append(view_of(survey, expression, kind, survey.dimension, target))
+        else:
+            if others := [srid for srid in known if f"{srid}" != target]:
+                where = f"ST_SRID({g}) IN ({', '.join(map(str, sorted(others)))})"
+                transformed = f"ST_Transform({g}, {target})"
+                steps.append(repaired(survey, transformed, kind, survey.dimension, target, where))
+            if 0 in srids:
+                stated = f"ST_SetSRID({g}, {target})"
+                where = f"ST_SRID({g}) = 0"
+                steps.append(repaired(survey, stated, kind, survey.dimension, target, where))
+            steps.append(alter_type(survey, kind, survey.dimension, target))
         yield Finding(
             "mixed-srid",
             f"its rows are of several CRSs: {numbers}",
-            "PostGIS compares none with another: the first search in a box would be an error",
+            "PostGIS compares none with another: the first search in a box would be an error. ST_SetSRID says what they are, and moves"
+            " nothing: look where they are first",
             tuple(steps),
             refused=True,
         )
@@ -433,11 +319,7 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
         "srid-0",
         what,
         f"nobody can tell where on the Earth they are; only who made them knows their CRS{advice}",
-        (
-            alter_type(
-                survey, kind, survey.dimension, target, f"ST_SetSRID({column.sql}, {target})"
-            ),
-        ),
+        (repaired(survey, f"ST_SetSRID({column.sql}, {target})", kind, survey.dimension, target),),
         refused=True,
     )
 
@@ -457,49 +339,42 @@ def _target_srid(survey: Survey) -> int | str:
 
 
 def _measures(survey: Survey) -> Iterator[Finding]:
-    relation, column, rows = survey.relation, survey.column, survey.rows
+    column, rows = survey.column, survey.rows
     measured = rows.counted(has_m=True)
     if not (column.has_m or measured):
         return
     has_z = any(group.has_z for group in rows.groups if group.has_m) or column.dimension == 4
     function = "ST_Force3DZ" if has_z else "ST_Force2D"
     dimension = 3 if has_z else 2
-    if column.typed and column.has_m:
-        kind = column.type if column.type in _TYPES else "GEOMETRY"
-        statement = alter_type(
-            survey, kind, dimension, _target_srid(survey), f"{function}({column.sql})"
-        )
-    else:
-        statement = Statement(
-            f"UPDATE {relation.sql} SET {column.sql} = {function}({column.sql}) WHERE ST_Zmflag({column.sql}) IN (1, 3)",
-            UPDATING,
-        )
+    kind = survey.type if survey.type in TYPES else "GEOMETRY"
+    where = "" if column.typed and column.has_m else f"ST_Zmflag({column.sql}) IN (1, 3)"
+    forced = f"{function}({column.sql})"
+    statement = repaired(survey, forced, kind, dimension, _target_srid(survey), where)
     yield Finding(
         "measures",
         f"its coordinates have measures (M): {rows.of(measured)}",
-        f"GeoJSON has none, and a row that is read and written back would lose its own. A view that selects {function}({column.sql})"
-        " can be adopted as well",
+        f"GeoJSON has none, and a row that is read and written back would lose its own. A view that selects {forced} can be"
+        " adopted as well",
         (statement,),
         refused=True,
     )
 
 
 def _mixed_dimensions(survey: Survey) -> Iterator[Finding]:
-    relation, column, rows = survey.relation, survey.column, survey.rows
+    column, rows = survey.column, survey.rows
     high, flat = rows.counted(has_z=True), rows.counted(has_z=False)
     if not (high and flat):
         return
+    dimension = 3 if high > flat else 2
     function, flag = ("ST_Force3DZ", 0) if high > flat else ("ST_Force2D", 2)
+    kind = survey.type if survey.type in TYPES else "GEOMETRY"
+    where = f"ST_Zmflag({column.sql}) = {flag}"
+    forced = f"{function}({column.sql})"
     yield Finding(
         "mixed-dimensions",
         f"{rows.of(high)} have heights, and {flat:,} {'has' if flat == 1 else 'have'} none",
         "a collection has two coordinates or three. ST_Force2D drops heights; ST_Force3DZ makes missing ones 0",
-        (
-            Statement(
-                f"UPDATE {relation.sql} SET {column.sql} = {function}({column.sql}) WHERE ST_Zmflag({column.sql}) = {flag}",
-                UPDATING,
-            ),
-        ),
+        (repaired(survey, forced, kind, dimension, _target_srid(survey), where),),
         refused=True,
     )
 
@@ -510,27 +385,16 @@ def _curves(survey: Survey) -> Iterator[Finding]:
     arcs = [kind for kind in numbers if kind in CURVES]
     if arcs or column.type in CURVES or column.type in ("CURVE", "SURFACE"):
         count = sum(numbers[kind] for kind in arcs)
-        if column.typed and column.type != "GEOMETRY":
-            linear = _LINEAR.get(column.type, "GEOMETRY")
-            statement = alter_type(
-                survey,
-                linear,
-                survey.dimension,
-                _target_srid(survey),
-                f"ST_CurveToLine({column.sql})",
-            )
-        else:
-            kinds = ", ".join(f"'{kind}'" for kind in arcs)
-            statement = Statement(
-                f"UPDATE {relation.sql} SET {column.sql} = ST_CurveToLine({column.sql})"
-                f" WHERE GeometryType({column.sql}) IN ({kinds})",
-                UPDATING,
-            )
+        kinds = ", ".join(f"'{kind}'" for kind in arcs)
+        where = "" if column.type in LINEAR else f"GeometryType({column.sql}) IN ({kinds})"
+        kind = LINEAR.get(column.type, "GEOMETRY")
+        straight = f"ST_CurveToLine({column.sql})"
+        statement = repaired(survey, straight, kind, survey.dimension, _target_srid(survey), where)
         yield Finding(
             "curves",
             f"{rows.of(count)} {is_are(count)} curved: {in_words(arcs or [column.type])}",
             "GeoJSON has straight lines only: an answer with such a row would be an error. A view that selects"
-            f" ST_CurveToLine({column.sql}) can be adopted as well",
+            f" {straight} can be adopted as well",
             (statement,),
             refused=True,
         )
@@ -691,7 +555,7 @@ def _has_strange(survey: Survey) -> bool:
 def _untyped(survey: Survey) -> Iterator[Finding]:
     """The column does not say what is in it, or less than all of its rows do."""
     relation, column, rows = survey.relation, survey.column, survey.rows
-    if not relation.is_table or epsg.why_refused(f"{survey.srid}") or _has_strange(survey):
+    if epsg.why_refused(f"{survey.srid}") or _has_strange(survey):
         return
     kind, dimension = survey.type, survey.dimension
     narrower = kind != column.type
@@ -701,25 +565,22 @@ def _untyped(survey: Survey) -> Iterator[Finding]:
     by_check = not column.typed and column.srid
     stated = "a CHECK states it" if by_check else f"its type is {column.declared}"
     found = in_words([f"{count:,} {name}" for name, count in types.items()]) or "no row"
-    steps: list[Statement] = []
-    if by_check:
-        checks = [
-            each.sql
-            for each in relation.constraints
-            if each.kind == "c" and each.columns == (column.name,)
-        ]
-        steps += [
-            Statement(f"ALTER TABLE {relation.sql} DROP CONSTRAINT {name}", BRIEF)
-            for name in checks
-        ]
-    # The checks are no longer needed once the type says the same.
-    steps.insert(0, alter_type(survey, kind, dimension, survey.srid))
+    if relation.is_table:
+        statement = alter_type(survey, kind, dimension, survey.srid)
+    elif relation.kind == "foreign table":
+        stored = geometry_type(kind, dimension, survey.srid)
+        sql = f"ALTER FOREIGN TABLE {relation.sql} ALTER COLUMN {column.sql} TYPE {stored}"
+        statement = Statement(sql, BRIEF)
+    else:
+        statement = view_of(survey, column.sql, kind, dimension, survey.srid)
     yield Finding(
         "untyped",
         f"{column.name} is not declared as {geometry_type(kind, dimension, survey.srid)}: {stated}, and it has {found}"
         + ("" if rows.complete else " (in a sample)"),
-        "the next program that writes may store another CRS or another type, and every search after that is an error",
-        tuple(steps),
+        "the next program that writes may store another CRS or another type, and every search after that is an error"
+        if relation.is_table
+        else "QGIS and others look up the type and the CRS, and find none",
+        (statement,),
         listed=(
             rf"{re.escape(column.name)}: its (geometry type|SRID|dimension)",
             rf"modify type.*{re.escape(column.name)}",
@@ -909,6 +770,19 @@ def _read_only(survey: Survey) -> Iterator[Finding]:
         )
         return
     for column in blocking(survey):
+        if column == survey.geometry:
+            yield Finding(
+                "not-writable",
+                f"{column.name} is generated from other columns: it is served read-only",
+                "clients write a geometry, and PostgreSQL refuses every row that has one. Without the expression, the values stay",
+                (
+                    Statement(
+                        f"ALTER TABLE {relation.sql} ALTER COLUMN {column.sql} DROP EXPRESSION",
+                        BRIEF,
+                    ),
+                ),
+            )
+            continue
         yield Finding(
             "not-writable",
             f"{column.name} ({column.type}) is NOT NULL and has no default, and clients cannot write that type: it is served read-only",
@@ -922,15 +796,16 @@ def _read_only(survey: Survey) -> Iterator[Finding]:
 
 
 def blocking(survey: Survey) -> list[Column | Geometry]:
-    """The columns that have to be given a value, and that clients cannot write."""
+    """The columns that have to be given a value, and that clients cannot write; a geometry is always given."""
     key = survey.key.column.name if survey.key.column else ""
     return [
         each
         for each in survey.relation.every
-        if not each.is_filled
-        and each.base not in WRITABLE
-        and each != survey.geometry
-        and each.name != key
+        if (
+            each.generated
+            if each == survey.geometry
+            else not each.is_filled and each.base not in WRITABLE and each.name != key
+        )
     ]
 
 

@@ -128,7 +128,7 @@ class _TooSlow(Exception):
     """A statement took longer than it may."""
 
 
-def _try(connection: Connection, sql: str, **values: object) -> list[Any]:
+def _try(connection: Connection, sql: str) -> list[Any]:
     """The rows of a statement that may fail without ending the transaction.
 
     Raises:
@@ -138,7 +138,8 @@ def _try(connection: Connection, sql: str, **values: object) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute("SAVEPOINT tried")
         try:
-            return select(connection, sql, **values)
+            # A name may have a percent sign in it, which psycopg2 would take for a parameter.
+            return select(connection, sql.replace("%", "%%"))
         except psycopg2.errors.QueryCanceled as error:
             raise _TooSlow from error
         except psycopg2.Error as error:

@@ -779,15 +779,14 @@ def test_a_table_that_the_template_made_has_its_parameters_back(
         own = own_columns(answers)
         assert columns_of(answers["attributes"], own) == columns_of(given["attributes"], own)
         assert answers["_columns"] == ""
-        index = f'"{given["index_name"]}"'
+        name = f'"{given["index_name"]}"'
+        index = f"{given['table_schema'] or 'public'}.{name}"
         predicate = f"SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = '{index}'::regclass"
         if given["index_predicate"]:
             (stored,) = execute(url, predicate)
             execute(url, f"DROP INDEX {index}")
-            execute(
-                url,
-                f"CREATE INDEX {index} ON {table} ({given['key_column']}) WHERE {answers['index_predicate']}",
-            )
+            made = f"ON {table} ({given['key_column']}) WHERE {answers['index_predicate']}"
+            execute(url, f"CREATE INDEX {name} {made}")
             assert execute(url, predicate) == [stored]
         else:
             assert answers["index_predicate"] == ""
@@ -899,3 +898,61 @@ def test_what_is_said_of_a_table_and_is_not_so_is_refused(made: Callable[[str], 
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "srid is '2193'; leave it out" in ended.stderr
+
+
+VIEWED = (
+    ("srid-0", many("geometry(Point)", "ST_MakePoint(n, n)")),
+    (
+        "mixed-srid",
+        table("geometry", LINE, f"ST_SetSRID({LINE}, 0)", f"ST_Transform({LINE}, 27200)"),
+    ),
+    ("refused-crs", many("geometry(PointZ, 4978)", "'SRID=4978;POINT Z (4e6 3e5 4.9e6)'")),
+    ("measures", many("geometry(PointM, 2193)", f"ST_Force3DM({POINT})")),
+    ("mixed-dimensions", table("geometry", LINE, HIGH)),
+    ("curves", table("geometry(Geometry, 2193)", LINE, ARC)),
+    ("untyped", many("geometry")),
+)
+
+
+@pytest.mark.parametrize(("kind", "sql"), VIEWED, ids=[kind for kind, _ in VIEWED])
+def test_of_a_view_another_view_puts_it_right(
+    made: Callable[[str], str], kind: str, sql: str
+) -> None:
+    url = made(sql + "CREATE VIEW v AS SELECT * FROM t")
+    for statement in found(url, "work.v")[kind].statements:
+        execute(url, statement.sql)
+    answers, kinds = adoption.answers(url, "work.v_served")
+    assert answers["read_only"] == "yes"
+    assert {each.kind for each in kinds} <= {"key-of-view", "read-only", "mixed-types"}
+
+
+def test_with_the_statements_the_database_agrees_with_the_project(
+    made: Callable[[str], str], bake: Bake
+) -> None:
+    """And before them, the project finds what was said and nothing else, in a session that cannot write."""
+    from adoption.__main__ import Adopted, check
+
+    sql = many(
+        "geometry NOT NULL",
+        "ST_SetSRID(ST_MakePoint(n, n), 4326)",
+        index="brin",
+        key="code text PRIMARY KEY DEFAULT gen_random_uuid()",
+    )
+    url = made(sql.replace("CREATE TABLE t", "CREATE UNLOGGED TABLE t"))
+    answers, kinds = adoption.answers(url, "work.t")
+    assert [each.kind for each in kinds] == [
+        "no-index",
+        "no-geography-index",
+        "untyped",
+        "unlogged",
+    ]
+    project = bake(**answers)
+    assert check(project.path, url, [Adopted("work.t", answers, {}, kinds)])
+    assert not check(project.path, url, [])
+    for finding in kinds:
+        for statement in finding.statements:
+            execute(url, statement.sql)
+    assert found(url) == {}
+    assert project.service("migrate", DATABASE_URL=url).code == 0
+    checked = project.service("check", "--database", DATABASE_URL=url)
+    assert checked.code == 0, checked

@@ -15,6 +15,8 @@ from conftest import Bake
 from rendering import CACHES, DEFAULTS, TEMPLATE, Project, copied
 
 from parameters import CLASS_LETTERS
+from parameters.attributes import OWN
+from parameters.columns import Column, Index, Table, dump
 from parameters.names import column_rule, table_rule
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -29,6 +31,7 @@ LITERAL = {
     "LICENSE": "a file for each license",
     "README.md": "describes the service",
     "deploy/.gitignore": "a file for each deployment",
+    "deploy/roles.sql": "the table's schema",
     "deploy/service.env.example": "what the kind of authentication has to be told",
     "docs/deployment.md": "a file for each deployment",
     "docs/extending.md": "changes of this table, and of what authentication is there",
@@ -82,6 +85,11 @@ UNLIKE = (
         "geometry_dimension": "XYZ",
         "index_predicate": "f2 AND c > 0",
         "srid": "4979",
+        "primary_key": "text",
+        "key_column": "code",
+        "timestamps": "no",
+        "table_schema": "qcschema",
+        "read_only": "yes",
         "deployment": "none",
         "auth": "none",
     },
@@ -277,6 +285,19 @@ def test_text_comes_out_intact(bake: Bake, text: str) -> None:
     assert_clean(project)
 
 
+def test_names_and_defaults_that_were_found_come_out_intact(bake: Bake) -> None:
+    odd = """it's "odd" \\ {x} %s :y 🏔️"""
+    columns = dump([Column(odd, "text", default="'{{ x }} :y %s'::text", nullable=True)])
+    table = dump(Table(name=odd, adopted=True, key=Column("K", "integer", identity="always")))
+    project = bake(_columns=columns, _table=table, attributes="", project_slug="p")
+    for file in TABLE_FILES:
+        assert odd in strings(project.files[file])
+        assert "{{ x }} :y %s" in keywords(project.files[file], "server_default")
+    recorded = json.loads(project.files[".template.json"])["parameters"]
+    assert (recorded["_columns"], recorded["_table"]) == (columns, table)
+    assert_clean(project)
+
+
 @pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% raw %}", "{# no #}", "{{ b"])
 def test_braces_of_a_replay_file_come_out_intact(bake: Bake, tmp_path: Path, text: str) -> None:
     """On the command line cookiecutter renders them itself; answers and replay files come through as they are."""
@@ -368,8 +389,36 @@ def test_yaml_and_toml_say_what_was_asked_for(bake: Bake) -> None:
             "index_predicate": f"{'a' * 63} > 0 AND {'b' * 20} LIKE '{'x' * 100}'",
         },
         {"table_name": "t" * 52, "attributes": "", "geometry_column": "g", "srid": "27700"},
+        {
+            "package_name": "p" * 63,
+            "resource_name": "r" * CLASS_LETTERS,
+            "table_name": "t" * 39,
+            "key_column": "k" * 19,
+            "primary_key": "text",
+            "timestamps": "no",
+            "table_schema": "s" * 63,
+        },
+        {
+            "package_name": "p" * 63,
+            "resource_name": "r" * CLASS_LETTERS,
+            "table_name": "t" * 39,
+            "attributes": "",
+            "read_only": "yes",
+            "_columns": dump([Column("Ä" * 31, "text", default="'x'"), Column("'\"", "s.m")]),
+            "_table": dump(
+                Table(
+                    name='"T"' * 21,
+                    schema="S " * 31,
+                    kind="materialized view",
+                    adopted=True,
+                    key=Column("K '" * 21, "uuid"),
+                    geometry_column="G\\" * 31,
+                    indexes=(Index("i " * 31, ("a", "lower(b)"), include=("c", "d")),),
+                )
+            ),
+        },
     ],
-    ids=["one letter", "63 bytes", "long table"],
+    ids=["one letter", "63 bytes", "long table", "long key", "long real names"],
 )
 def test_names_of_any_length_are_laid_out_well(bake: Bake, parameters: dict[str, str]) -> None:
     assert_clean(bake(**parameters))
@@ -424,7 +473,7 @@ def test_names_that_the_code_uses_itself_are_free(bake: Bake, unlike: list[Proje
         for node in nodes(file.read_text(encoding="utf-8"))
         for identifier in identifiers_of(node)
     }
-    free = sorted(name for name in identifiers if not column_rule(name))
+    free = sorted(name for name in identifiers - OWN if not column_rule(name))
     assert {"rows", "session", "value"} <= set(free)
     columns = ["keys:str(9)=usual", *(f"{name}:text?" for name in free if name != "keys")]
     project = bake(attributes=" ".join(columns), geometry_column="geom", table_name="session")

@@ -14,6 +14,7 @@ from allpairspy import AllPairs
 from rendering import TEMPLATE
 
 from parameters import CLASS_LETTERS
+from parameters.columns import Column, Constraint, Index, Requirement, Table, dump
 
 TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
 
@@ -114,6 +115,53 @@ IMPOSSIBLE = {
     for index in ("partial", "compound")
 } | {(("index", "compound"), ("timestamps", "no")): "no column"}
 
+#: What `attributes` cannot say: names with spaces, keywords, and types of which some are shown as text.
+PARCEL_COLUMNS = (
+    Column("Land Use", "text", nullable=True),
+    Column("class", "character varying(20)", nullable=True),
+    Column("order", "smallint", default="1"),
+    Column("mood", "public.mood", nullable=True),
+    Column("tags", "text[]", default="'{}'::text[]"),
+    Column("seen", "timestamp without time zone", nullable=True),
+    Column("height", "real", nullable=True),
+    Column("price", "numeric", nullable=True),
+    Column("doc", "json", nullable=True),
+    Column("code", "character(4)", nullable=True),
+    Column("doubled", "integer", nullable=True, generated='("order" * 2)'),
+    Column("number", "bigint", identity="always"),
+    Column("slug", "text", default="upper('x:y'::text)"),
+    Column("model_year", "integer", nullable=True),
+    Column("metadata", "text", nullable=True, collation="C"),
+    Column('it\'s "odd" Größe', "integer", nullable=True),
+)
+_MOOD = Requirement("type", "public.mood", "CREATE TYPE public.mood AS ENUM ('ok', 'sad')")
+_NUMBERS = '"Land Parcels_GID_seq"'
+PARCELS = Table(
+    name="Land Parcels",
+    adopted=True,
+    key=Column("GID", "integer", default=f"nextval('{_NUMBERS}'::regclass)"),
+    geometry_column="Shape",
+    geometry_nullable=True,
+    constraints=(
+        Constraint("Land Parcels_pkey", "primary key", ("GID",)),
+        Constraint("in_order", "check", condition='("order" > 0)'),
+        Constraint("one_of_each", "unique", ("Land Use", "class")),
+    ),
+    indexes=(
+        Index("Land Parcels_Shape_idx", ('"Shape"',), "gist"),
+        Index("by slug", ("lower((slug)::text)",), predicate="(slug IS NOT NULL)"),
+        Index("by_use", ('"Land Use"', "price DESC")),
+    ),
+    requires=(_MOOD, Requirement("sequence", _NUMBERS, f"CREATE SEQUENCE {_NUMBERS}")),
+)
+ROADS = Table(
+    kind="view",
+    adopted=True,
+    key=Column("gid", "integer"),
+    geometry_nullable=True,
+    requires=(_MOOD,),
+)
+
 NAMED = (
     Variant("default", {}),
     Variant(
@@ -172,6 +220,38 @@ NAMED = (
     Variant(
         "world in metres",
         {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"},
+        left_out=SLOW,
+    ),
+    # As tables are found: the baseline makes what was there.
+    Variant(
+        "parcels as found",
+        {
+            "resource_name": "land_parcel",
+            "attributes": "",
+            "key_column": "gid",
+            "timestamps": "no",
+            "geometry_column": "shape",
+            "geometry_type": "MULTIPOLYGON",
+            "srid": "2193",
+            "_columns": dump(PARCEL_COLUMNS),
+            "_table": dump(PARCELS),
+        },
+        left_out=SLOW,
+    ),
+    Variant(
+        "view as found",
+        {
+            "resource_name": "road",
+            "attributes": "length:float?",
+            "key_column": "gid",
+            "timestamps": "no",
+            "table_schema": "cadastre",
+            "geometry_column": "geom",
+            "geometry_type": "LINESTRING",
+            "read_only": "yes",
+            "_columns": dump([Column("mood", "public.mood", nullable=True)]),
+            "_table": dump(ROADS),
+        },
         left_out=SLOW,
     ),
     Variant(

@@ -78,9 +78,11 @@ LEGACY = (
     served("Plan Index", "CREATE INDEX CONCURRENTLY", schema="cadastre"),
     refused("leases", "KEY=title_no", schema="cadastre"),
     served("order", schema="Works"),
+    served("collections", schema="Works"),
     # types.sql
     served("pump_stations", "tags (text[])", "inlet (geometry(Point,2193))", "geom is served"),
     served("valves", "state (public.condition) is NOT NULL", read_only=True),
+    served("buoys", "DROP EXPRESSION", read_only=True),
     refused("beacons", "CREATE VIEW", "place::geometry(Point,4326)"),
     # dimensions.sql
     refused("bus_routes", "ST_Force2D(geom)"),

@@ -59,3 +59,26 @@ CREATE TABLE "Works"."order" (
 INSERT INTO "Works"."order"
 SELECT n, 'crew ' || n % 3, 100 * n, 'none', ST_SetSRID(ST_MakePoint(1748000 + n * 10, 5428500), 2193) FROM generate_series(1, 6) AS n;
 CREATE INDEX order_where_idx ON "Works"."order" USING gist ("where");
+
+-- Names that mean something to GeoJSON, to Python's libraries and to the service, and marks of every kind.
+CREATE TABLE "Works".collections (
+    id text PRIMARY KEY,
+    type text,
+    geometry text,
+    properties jsonb,
+    links text,
+    model_config text,
+    metadata text,
+    "schema" text,
+    "_private" integer,
+    "1st" text,
+    "a.b" text,
+    "it{e}m" text,
+    "q""q" text,
+    "%(s)s" text,
+    shape geometry(Point, 4326)
+);
+INSERT INTO "Works".collections
+SELECT 'x' || n, 'type', 'none', '{"a": 1}', 'self', 'm', 'm', 's', n, '1', 'ab', 'i', '"', '%', ST_SetSRID(ST_MakePoint(170 + n, -41), 4326)
+FROM generate_series(1, 5) AS n;
+CREATE INDEX collections_shape_idx ON "Works".collections USING gist (shape);

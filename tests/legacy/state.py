@@ -4,14 +4,15 @@ from typing import Any
 
 import psycopg2
 
-#: The catalogue. A row that DDL changes is a new one, by another transaction; what VACUUM and ANALYZE set in place is not compared.
+#: The catalogue, but for what databases of a server share. A row that DDL changes is a new one, by another transaction; what
+#: VACUUM and ANALYZE set in place is not compared.
 CATALOGUE = (
-    *("pg_attrdef", "pg_attribute", "pg_auth_members", "pg_authid", "pg_class", "pg_constraint"),
-    *("pg_db_role_setting", "pg_default_acl", "pg_depend", "pg_description", "pg_enum"),
-    *("pg_event_trigger", "pg_extension", "pg_foreign_server", "pg_foreign_table", "pg_index"),
-    *("pg_inherits", "pg_namespace", "pg_opclass", "pg_operator", "pg_partitioned_table"),
-    *("pg_policy", "pg_proc", "pg_publication", "pg_rewrite", "pg_seclabel", "pg_sequence"),
-    *("pg_statistic_ext", "pg_trigger", "pg_type", "pg_user_mapping"),
+    *("pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_default_acl", "pg_depend"),
+    *("pg_description", "pg_enum", "pg_event_trigger", "pg_extension", "pg_foreign_server"),
+    *("pg_foreign_table", "pg_index", "pg_inherits", "pg_namespace", "pg_opclass", "pg_operator"),
+    *("pg_partitioned_table", "pg_policy", "pg_proc", "pg_publication", "pg_rewrite"),
+    *("pg_seclabel", "pg_sequence", "pg_statistic_ext", "pg_trigger", "pg_type"),
+    "pg_user_mapping",
 )
 
 _RELATIONS = """

@@ -81,3 +81,13 @@ CREATE TABLE beacons (
 );
 INSERT INTO beacons (place) SELECT ST_MakePoint(174.7 + n * 0.01, -41.3)::geography FROM generate_series(1, 5) AS n;
 CREATE INDEX beacons_place_idx ON beacons USING gist (place);
+
+-- A geometry that the database makes of two columns.
+CREATE TABLE buoys (
+    id serial PRIMARY KEY,
+    lon double precision NOT NULL,
+    lat double precision NOT NULL,
+    geom geometry(Point, 4326) GENERATED ALWAYS AS (ST_SetSRID(ST_MakePoint(lon, lat), 4326)) STORED
+);
+INSERT INTO buoys (lon, lat) SELECT 174.8 + n * 0.01, -41.3 FROM generate_series(1, 5) AS n;
+CREATE INDEX buoys_geom_idx ON buoys USING gist (geom);

@@ -1,3 +1,5 @@
+{% set table = cookiecutter | table %}
+{% set schemas = 'public, ' ~ table.schema_sql if table.schema else 'public' %}
 -- Who may do what in the database. Two roles:
 --   owner    owns the table and migrates it
 --   service  reads and writes rows, and can neither make, alter, empty nor drop anything
@@ -36,13 +38,16 @@ REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO :"owner";
 GRANT CONNECT ON DATABASE :"DBNAME" TO :"service";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
-GRANT USAGE ON SCHEMA public TO :"service";
+{% if table.schema %}
+CREATE SCHEMA IF NOT EXISTS {{ table.schema_sql }};
+{% endif %}
+GRANT USAGE, CREATE ON SCHEMA {{ schemas }} TO :"owner";
+GRANT USAGE ON SCHEMA {{ schemas }} TO :"service";
 
 -- The tables and sequences that migrations make, now and later.
-ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA {{ schemas }}
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"service";
-ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA {{ schemas }}
 GRANT USAGE ON SEQUENCES TO :"service";
 
 -- Those that are there, for a role that came later.
@@ -51,6 +56,12 @@ FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND pg_get_userbyid(relowner) = :
 SELECT format('GRANT USAGE ON SEQUENCE %s TO %I', oid::regclass, :'service')
 FROM pg_class WHERE relkind = 'S' AND pg_get_userbyid(relowner) = :'owner' \gexec
 
+{% if table.is_adopted %}
+-- The table that was there before the service, whoever owns it.
+SELECT format('GRANT {{ 'SELECT' if table.is_read_only else 'SELECT, INSERT, UPDATE, DELETE' }} ON %s TO %I', found, :'service')
+FROM to_regclass({{ table.sql | sql_text }}) AS found WHERE found IS NOT NULL \gexec
+
+{% endif %}
 -- Alembic's own table of this project, made before Alembic does, so that the service may only read it.
 CREATE TABLE IF NOT EXISTS {{ cookiecutter.__version_table }} (
     version_num varchar(32) CONSTRAINT {{ cookiecutter.__version_table }}_pkc PRIMARY KEY

@@ -22,6 +22,9 @@ from typing import Any
 #: How this project was made.
 RECORD = ".template.json"
 
+#: Parameters that are not asked for, which a project's files depend on as well.
+PRIVATE = ("_columns", "_table")
+
 #: Folders that an update replaces as a whole. Beside each, ``.sha256`` has the hashes of its files.
 FOLDERS = ("src/geotables", "tests/geotables")
 
@@ -359,7 +362,7 @@ def recorded(project: Path, parameters: Path | None) -> dict[str, Any]:
             answers = made.get("context", made)["cookiecutter"]
         except (OSError, ValueError, KeyError) as error:
             raise Refused(f"{parameters} has no parameters of cookiecutter: {error!r}") from error
-        texts = {name: str(value) for name, value in answers.items() if name[0] != "_"}
+        texts = {n: str(v) for n, v in answers.items() if n[0] != "_" or n in PRIVATE}
         commit = made.get("commit", "")
         return {"template": "", "version": "", "commit": commit, "parameters": texts}
     try:

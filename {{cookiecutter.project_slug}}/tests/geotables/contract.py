@@ -140,12 +140,14 @@ def _named(values: Iterable[Any], id: Callable[[Any], str]) -> list[tuple[str, A
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that apply to no collection, or use a face that the application does not have."""
+    """Deselect the tests that apply to no collection, or use a face or a writable collection that the service does not have."""
     there = _faces(config)
+    has_writable = any(map(is_writable, config.hook.pytest_geotables_service().collections))
     left = [
         item
         for item in items
         if item.get_closest_marker("no_collection")
+        or ("any_collection" in getattr(item, "fixturenames", ()) and not has_writable)
         or {name for mark in item.iter_markers("faces") for name in mark.args} - there
     ]
     if left:
@@ -227,8 +229,11 @@ def rows(collection: Collection) -> Rows:
 
 @pytest.fixture(scope="session")
 def any_collection(service: Service) -> Collection:
-    """The first collection, for what is about the service and needs some table."""
-    return service.collections[0]
+    """The first collection that clients write, for what is about the service and needs some table.
+
+    Where all are read-only, the tests that use it are deselected.
+    """
+    return next(filter(is_writable, service.collections))
 
 
 @pytest.fixture(scope="session")

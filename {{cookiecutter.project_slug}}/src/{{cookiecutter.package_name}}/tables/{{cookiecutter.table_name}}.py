@@ -25,7 +25,9 @@ class {{ cookiecutter.__class_name }}(Base):
     """A row of ``{{ cookiecutter.table_name }}``."""
 
     __tablename__ = {{ table.name | literal }}
-{% if table.has_range or table.arguments %}
+{% if table.short_arguments %}
+{{ table.short_arguments }}
+{% elif table.has_range or table.arguments or table.options %}
     __table_args__ = (
 {% if table.has_range %}
         sa.CheckConstraint(
@@ -37,11 +39,9 @@ class {{ cookiecutter.__class_name }}(Base):
 {{ argument }}
 {% endfor %}
 {% if table.options %}
-        {{ table.options }},
+{{ table.options | laid_out('', 8, ',') }}
 {% endif %}
     )
-{% elif table.options %}
-    __table_args__ = ({{ table.options }},)
 {% endif %}
 
 {{ table.key.model }}

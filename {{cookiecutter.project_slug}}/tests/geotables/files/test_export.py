@@ -236,7 +236,7 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
 ) -> None:
     path = tmp_path / "a"
     path.write_text("before")
-    broken = sa.literal_column(f"1 / (length({rows.sql}::text) * 0) = 1", sa.Boolean())
+    broken = sa.literal_column(f"1 / (length({rows.key_sql}::text) * 0) = 1", sa.Boolean())
     with (
         pytest.raises((sa.exc.DBAPIError, ExportError), match="division by zero"),
         transaction.begin_nested(),

@@ -14,7 +14,7 @@ import shapely
 import sqlalchemy as sa
 
 from geotables.collection import Change, Collection, Refused
-from geotables.column_types import text_of
+from geotables.column_types import text_of, values_of
 from geotables.commands import command_line, run
 from geotables.context import Caller
 from geotables.crs import WGS84
@@ -98,9 +98,9 @@ def test_before_write_is_asked_about_every_row_of_a_file(
     for number, new in enumerate(asked):
         assert new.keys() == rows.full_body(number).keys()
         assert new[place].geom_type == rows.samples[0].geom_type
-        example = rows.collection.create.model_validate(rows.full_body(number))
+        example = values_of(rows.collection.create.model_validate(rows.full_body(number)))
         for name in new.keys() - {place}:
-            assert new[name] == getattr(example, name), name
+            assert new[name] == example[name], name
 
 
 def test_before_write_puts_loaded_rows_elsewhere(
