@@ -78,11 +78,6 @@ class Rows:
         """The geometry column, in SQL."""
         return quoted(self.collection.geometry.name)
 
-    @staticmethod
-    def quoted(column: sa.Column[Any]) -> str:
-        """A column, in SQL."""
-        return quoted(column.name)
-
     @cached_property
     def indexed_sql(self) -> str:
         """The partial index's condition, as a part of ``sa.text``, where a colon would begin the name of a parameter."""

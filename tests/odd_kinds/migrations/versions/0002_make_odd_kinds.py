@@ -15,11 +15,15 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE sites, readings, parcels, surveys")
     op.execute("DROP SEQUENCE readings_id_seq")
-    op.execute("DROP TYPE mood")
+    op.execute("DROP TYPE mood, pair; DROP DOMAIN grade")
 
 
 TABLES = """
+CREATE EXTENSION IF NOT EXISTS hstore;
+CREATE EXTENSION IF NOT EXISTS citext;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TYPE pair AS (number integer, letter text);
+CREATE DOMAIN grade AS text CHECK (VALUE IN ('a', 'b'));
 
 -- In the place of a view: tests insert rows.
 CREATE TABLE sites (
@@ -29,6 +33,24 @@ CREATE TABLE sites (
     tags text[],
     open_hours int4range,
     address inet,
+    net cidr,
+    wait interval,
+    extra hstore,
+    spot geography(Point, 4326),
+    raw bytea,
+    at time,
+    since timestamp,
+    price money,
+    doc xml,
+    words tsvector,
+    label citext,
+    grade grade,
+    pair pair,
+    bits bit(3),
+    dot point,
+    path jsonpath,
+    ref oid,
+    span tstzrange,
     shape geometry(Geometry, 2193)
 );
 

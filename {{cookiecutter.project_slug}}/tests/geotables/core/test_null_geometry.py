@@ -22,7 +22,7 @@ Main = Callable[[list[str]], int]
 @pytest.fixture
 def ids(rows: Rows, connection: sa.Connection) -> list[str]:
     """The ids of a row with a geometry, of one without, and of one with an empty one."""
-    (shape,) = rows.spread(1)
+    shape = rows.in_storage(connection, rows.samples[0])
     place = rows.collection.geometry.name
     srid = rows.collection.crs.srid
     rows.insert(connection, [shape] * 3)

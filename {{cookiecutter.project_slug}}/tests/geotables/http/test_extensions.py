@@ -25,7 +25,7 @@ Serve = Callable[..., TestClient]
 def requests(service: Service, faces: set[str]) -> list[tuple[str, str]]:
     """A method and a path of every kind that the application has, of every collection."""
     reads = ["/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"]
-    writes = []
+    writes: list[tuple[str, str]] = []
     if "ogc" in faces:
         reads += ["/", "/conformance", "/collections"]
     if "tiles" in faces:
@@ -35,16 +35,19 @@ def requests(service: Service, faces: set[str]) -> list[tuple[str, str]]:
     for rows in map(Rows.of, service.collections):
         path, items, row = rows.path, rows.items, rows.at(rows.no_id)
         item = f"{items}/{rows.no_id}"
+        written: list[tuple[str, str]] = []
         if "ogc" in faces:
             reads += [rows.collection_path]
         if "rest" in faces:
             reads += [path, f"{path}nearby?lon=0&lat=0&radius=1", row]
-            writes += [("POST", path), *((method, row) for method in ("PUT", "PATCH", "DELETE"))]
+            written += [("POST", path), *((method, row) for method in ("PUT", "PATCH", "DELETE"))]
         if "features" in faces:
             reads += [f"{rows.collection_path}/queryables", items, f"{items}?f=jsonseq", item]
-            writes += [("POST", items), *((method, item) for method in ("PUT", "PATCH", "DELETE"))]
+            written += [("POST", items), *((method, item) for method in ("PUT", "PATCH", "DELETE"))]
         if "tiles" in faces:
             reads += [f"{rows.collection_path}/tiles", rows.tileset, f"{rows.tileset}/0/0/0"]
+        if rows.collection.is_writable:
+            writes += written
     return [*(("GET", path) for path in reads), *writes]
 
 

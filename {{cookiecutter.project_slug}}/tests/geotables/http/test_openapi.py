@@ -130,7 +130,7 @@ def test_generated_clients_can_do_with_it(service: Service, document: dict[str, 
         if "requestBody" in operation
     ]
     several = [each for each in bodies if len(each) > 1]
-    assert len(several) >= 3 * len(service.collections)
+    assert len(several) >= 3 * sum(each.is_writable for each in service.collections)
     assert all("$ref" in content["schema"] for each in several for content in each)
 
 

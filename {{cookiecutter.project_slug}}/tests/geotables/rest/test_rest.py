@@ -188,6 +188,7 @@ def test_an_id_is_not_taken_from_a_client(client: TestClient, rows: Rows) -> Non
     assert second[rows.key.name] != first[rows.key.name]
 
 
+@writes
 @only(has_timestamps)
 def test_times_of_a_row_are_not_taken_from_a_client(client: TestClient, rows: Rows) -> None:
     first = created(client, rows, rows.body(1))
@@ -211,6 +212,7 @@ def test_put_replaces_a_row(client: TestClient, connection: sa.Connection, rows:
     assert client.get(path(rows, before)).json() == after
 
 
+@writes
 @only(has_timestamps)
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_a_change_sets_the_time_of_the_last_change_alone(
@@ -246,6 +248,7 @@ def test_patch_changes_what_it_names(client: TestClient, rows: Rows) -> None:
     assert attributes(rows, row) == attributes(rows, rows.full_body(3))
 
 
+@writes
 @only(has_timestamps)
 def test_each_patch_sets_the_time_of_the_last_change(client: TestClient, rows: Rows) -> None:
     row = created(client, rows, rows.full_body(2))
