@@ -31,7 +31,7 @@ def geometry_column(table: sa.Table, annotated: Sequence[str] = ()) -> GeometryC
         return served[0]
     names = ", ".join(column.name for column in columns)
     if not columns:
-        raise LookupError(f"{table.fullname} has no geometry column")
+        raise LookupError(f"{table.fullname} has 0 geometry columns, not one")
     raise LookupError(
         f"{table.fullname} has {len(columns)} geometry columns, {names}: annotate the one that is served in the schema"
         " of what is read with GeoJSON(…) or WKT(…), and no other"

@@ -340,7 +340,7 @@ def test_a_table_without_a_geometry_or_with_another_column_is_no_fault(
     others = sa.MetaData()
     sa.Table("notes", others, sa.Column("id", sa.Integer, primary_key=True))
     assert metadata.geometry_columns(others.tables["notes"]) == []
-    with pytest.raises(LookupError, match="notes has no geometry column"):
+    with pytest.raises(LookupError, match="notes has 0 geometry columns"):
         metadata.geometry_column(others.tables["notes"])
     two = sa.Table("two", others, *(sa.Column(name, Geometry("POINT", 4326)) for name in "ab"))
     with pytest.raises(LookupError, match="two has 2 geometry columns"):
