@@ -244,7 +244,7 @@ NAMED = (
             "_columns": dump(PARCEL_COLUMNS),
             "_table": dump(PARCELS),
         },
-        left_out=(*SLOW, "hooks"),
+        left_out=SLOW,
     ),
     Variant(
         "view as found",
