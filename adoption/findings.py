@@ -200,6 +200,14 @@ def _key(survey: Survey) -> Iterator[Finding]:
             f"its primary key is of several columns: {', '.join(key.composite)}",
         )
         advice = f"On a partitioned table one of them may be named: KEY={candidates[0] if candidates else key.composite[0]}"
+    elif len(key.composite) == 1:
+        (name,) = key.composite
+        found = relation.column(name)
+        kind, what = (
+            "unordered-key",
+            f"its primary key {name} is {found.type if found else 'a geometry'}, which has no order or no text that a URL can hold",
+        )
+        advice = "A column of its own can be the key, and the column of now stays unique"
     elif key.composite:
         kind, what = (
             "composite-key",
@@ -722,9 +730,7 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
         )
     elif key.how == "unique index":
         composite = (
-            f"its primary key is of several columns ({', '.join(key.composite)}), and "
-            if key.composite
-            else ""
+            f"its primary key is ({', '.join(key.composite)}), and " if key.composite else ""
         )
         steps: tuple[Statement, ...] = ()
         if not key.composite:
@@ -747,15 +753,16 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
             f"{name} is one column of the primary key ({', '.join(key.composite)}){compared}"
             if key.composite
             else f"nothing keeps {name} unique{compared}",
-            f"no index can keep {name} unique across partitions: two rows with the same one would be one address",
+            f"no index can keep {name} unique across partitions: two rows with the same one would be one address"
+            + ("" if is_writable(survey) else "; it is served read-only"),
             listed=listed,
         )
     else:
         yield Finding(
             "key-not-kept",
             f"nothing keeps {name} unique{compared}",
-            "two rows with the same one would be one address, and be changed and deleted together",
-            primary_key(relation, key.column) if not key.composite else (),
+            "two rows with the same one would be one address, and be changed and deleted together: it is served read-only",
+            primary_key(relation, key.column),
             listed=listed,
         )
 
@@ -809,10 +816,19 @@ def blocking(survey: Survey) -> list[Column | Geometry]:
     ]
 
 
+def is_writable(survey: Survey) -> bool:
+    """Whether clients may write: what they write is stored, and has an address of its own."""
+    relation, key = survey.relation, survey.key
+    if not relation.is_table or blocking(survey) or key.column is None:
+        return False
+    # A partitioned table can have no index that keeps one column of its primary key unique.
+    return bool(key.index) or (relation.kind == "partitioned table" and key.is_numbered)
+
+
 def _no_privilege(survey: Survey) -> Iterator[Finding]:
     relation = survey.relation
     lacking = [each for each in ("INSERT", "UPDATE", "DELETE") if each in relation.lacking]
-    if not relation.is_table or blocking(survey) or not (lacking or relation.closed_sequences):
+    if not is_writable(survey) or not (lacking or relation.closed_sequences):
         return
     role = quote(relation.server.role)
     steps = []

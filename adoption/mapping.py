@@ -10,7 +10,7 @@ from parameters.columns import Column, Constraint, Index, Table
 from parameters.relation import KEYS
 
 from . import naming
-from .findings import Finding, blocking
+from .findings import Finding, is_writable
 from .survey import PRIMARY_KEYS, Survey
 
 _TEMPLATE = json.loads(
@@ -72,7 +72,7 @@ def of(survey: Survey) -> dict[str, str]:
         "key_column": key_column,
         "timestamps": "yes" if has_times else "no",
         "table_schema": "" if is_default_schema or not is_plain_schema else relation.schema,
-        "read_only": "no" if relation.is_table and not blocking(survey) else "yes",
+        "read_only": "no" if is_writable(survey) else "yes",
         "_columns": columns.dump(left),
         "_table": columns.dump(table),
     }

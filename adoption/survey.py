@@ -31,7 +31,7 @@ class Key:
     checked: Uniqueness | None = None
     #: The table whose primary key it is, of a view.
     table: str = ""
-    #: The columns of a primary key of several.
+    #: The columns of a primary key that cannot be the key: it has several, or one of a type without order.
     composite: tuple[str, ...] = ()
     #: Columns that would do.
     candidates: tuple[Uniqueness, ...] = ()
@@ -39,6 +39,14 @@ class Key:
     repeating: tuple[Uniqueness, ...] = ()
     #: Why the column that was named will not do.
     refusal: str = ""
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the database makes the values, and clients cannot give one that is there."""
+        column = self.column
+        return column is not None and bool(
+            column.identity or re.match(r"nextval\(|gen_random_uuid|uuid_generate", column.default)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,18 +323,14 @@ def _samples(connection: Connection, relation: Relation) -> dict[str, str]:
 
 def _key(connection: Connection, relation: Relation, named: str) -> Key:
     primary = relation.primary_key
-    composite = primary.columns if primary and len(primary.columns) > 1 else ()
-    if primary and not composite:
-        column = relation.column(primary.columns[0])
-        name = primary.columns[0]
+    column = relation.column(primary.columns[0]) if primary and len(primary.columns) == 1 else None
+    composite = primary.columns if primary else ()
+    if primary and column is not None and column.base in KEY_TYPES:
+        name = column.name
         if named not in ("", name):
             refusal = (
                 f"KEY={named}: its primary key is {name}, which tells its rows apart: leave KEY out"
             )
-            return Key(None, refusal=refusal)
-        if column is None or column.base not in KEY_TYPES:
-            kind = column.type if column else "geometry"
-            refusal = f"its primary key {name} is {kind}, which has no order or no text that a URL can hold"
             return Key(None, refusal=refusal)
         return Key(column, "primary key", index=primary.name)
     if named:
@@ -357,6 +361,11 @@ def _named(
     for index in relation.indexes:
         if index.identifies and index.columns == (name,) and not column.nullable:
             return Key(column, "unique index", index=index.name, composite=composite)
+    if composite and relation.kind != "partitioned table":
+        reason = (
+            f"KEY={name}: no index keeps it unique, and the primary key is ({', '.join(composite)})"
+        )
+        return _none(connection, relation, composite, reason)
     checked = rows.uniqueness(connection, relation, column)
     if not checked.holds:
         reason = f"KEY={name}: {repeats(checked)}"
@@ -384,6 +393,9 @@ def _none(
 ) -> Key:
     """No key, with what could be one."""
     found = rows.candidates(connection, relation)
+    # What a primary key of other columns does not keep may repeat tomorrow.
+    if composite and relation.kind != "partitioned table":
+        found = []
     # Those that an index keeps apart, then those that are never NULL, then those that are called so.
     indexed = {index.columns[0] for index in relation.indexes if index.identifies}
 

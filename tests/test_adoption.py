@@ -350,6 +350,20 @@ TOLD = (
         key="id",
     ),
     refused("composite-key", PARTITIONED, "KEY=id"),
+    refused(
+        "composite-key",
+        many("geometry(Point, 2193)", key="a serial, b integer DEFAULT 1, PRIMARY KEY (a, b)"),
+        "KEY=a: no index keeps it unique, and the primary key is (a, b)",
+        key="a",
+    ),
+    refused(
+        "unordered-key",
+        many(
+            "geometry(Point, 2193)",
+            key="span interval PRIMARY KEY DEFAULT make_interval(secs => random())",
+        ),
+        "its primary key span is interval",
+    ),
     refused("no-geometry", "CREATE TABLE t (id serial PRIMARY KEY, name text)", "id, name"),
     refused(
         "no-key",
@@ -434,8 +448,22 @@ def test_another_column_is_the_key_where_the_primary_key_is_of_several(
     for statement in finding.statements:
         execute(url, statement.sql)
     answers, kinds = adoption.answers(url, "work.t", "id")
-    assert answers["key_column"] == "id"
+    assert (answers["key_column"], answers["read_only"]) == ("id", "no")
     assert "no-primary-key" in {each.kind for each in kinds}
+
+
+def test_a_key_that_clients_could_repeat_is_only_read(made: Callable[[str], str]) -> None:
+    url = made(many("geometry(Point, 2193)", key="osm_id bigint"))
+    # The numbers of the rows within their page.
+    execute(url, "UPDATE work.t SET osm_id = (ctid::text::point)[1]")
+    answers, kinds = adoption.answers(url, "work.t", "osm_id")
+    assert answers["read_only"] == "yes"
+    assert "key-not-kept" in {each.kind for each in kinds}
+    execute(
+        url, "CREATE UNIQUE INDEX ON work.t (osm_id); ALTER TABLE work.t ALTER osm_id SET NOT NULL"
+    )
+    answers, _ = adoption.answers(url, "work.t", "osm_id")
+    assert answers["read_only"] == "no"
 
 
 def test_a_partition_is_told_with_its_table(made: Callable[[str], str]) -> None:

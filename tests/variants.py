@@ -140,7 +140,7 @@ PARCEL_COLUMNS = (
     Column("slug", "text", default="upper('x:y'::text)"),
     Column("model_year", "integer", nullable=True),
     Column("metadata", "text", nullable=True, collation="C"),
-    Column('it\'s "odd" Größe', "integer", nullable=True),
+    Column("Größe", "integer", nullable=True),
 )
 _MOOD = Requirement("type", "public.mood", "CREATE TYPE public.mood AS ENUM ('ok', 'sad')")
 _NUMBERS = '"Land Parcels_GID_seq"'

@@ -112,7 +112,7 @@ LEGACY = (
         for name in ("point", "line", "roads")
     ),
     refused("planet_osm_polygon", "1 of 5 rows have the value of another", "ADD COLUMN id"),
-    served("planet_osm_point", "tags (hstore)", key="osm_id"),
+    served("planet_osm_point", "tags (hstore)", "read-only", key="osm_id", read_only=True),
     # ogr2ogr.sql, ogr2ogr_not_laundered.sql
     served("river gauges", "1 of 5 rows has no geometry"),
     served("lots"),

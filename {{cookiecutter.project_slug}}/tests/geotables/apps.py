@@ -68,6 +68,13 @@ def with_hooks(collection: Collection, **hooks: Any) -> Collection:
     return changed
 
 
+def read_only(collection: Collection) -> Collection:
+    """A collection that nothing writes."""
+    return Collection(
+        collection.model, read=collection.read, example=collection.example, name=collection.name
+    )
+
+
 def without(collection: Collection, hidden: Column[Any]) -> Collection:
     """A collection that does not show a column."""
     fields: dict[str, Any] = {

@@ -136,6 +136,16 @@ class Rows:
         }
 
     @cached_property
+    def unique_alone(self) -> set[str]:
+        """Those of which a value is in one row at the most, whatever the others have."""
+        alone = {
+            constraint.columns[0].name
+            for constraint in self.table.constraints
+            if isinstance(constraint, sa.UniqueConstraint) and len(constraint.columns) == 1
+        }
+        return self.unique & (alone | {self.key.name})
+
+    @cached_property
     def required(self) -> set[str]:
         """The columns that a client must give, without the geometry."""
         return {

@@ -125,11 +125,16 @@ class Statement:
             for bound, name in compiled.bind_names.items()
             if (write := bound.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
         }
+        # Other names than those given: the driver takes no spaces and no parentheses.
+        self._escaped = compiled.escaped_bind_names
         self._always = compiled.params | self._written(compiled.params)
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values of all the parameters, of which those that differ are given."""
-        return {**self._always, **given, **self._written(given)}
+        values = {**self._always, **given, **self._written(given)}
+        if self._escaped:
+            values |= {self._escaped[name]: values[name] for name in given if name in self._escaped}
+        return values
 
     def _written(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {

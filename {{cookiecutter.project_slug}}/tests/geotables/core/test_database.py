@@ -44,6 +44,12 @@ def test_every_connection_gives_up_in_the_end_and_counts_in_utc(
     assert database.fetch(Statement(sa.select(*asked)), {}) == [(limit, "UTC")]
 
 
+def test_a_parameter_may_have_any_name(database: Database) -> None:
+    """The driver takes no spaces and no parentheses: SQLAlchemy sends another name."""
+    asked = sa.select(sa.bindparam("Land Use (a)", type_=sa.Text()))
+    assert database.fetch(Statement(asked), {"Land Use (a)": "park"}) == [("park",)]
+
+
 def test_a_write_is_undone_where_an_exception_leaves_it(
     any_rows: Rows, database: Database, connection: sa.Connection
 ) -> None:

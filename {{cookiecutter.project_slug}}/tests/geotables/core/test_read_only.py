@@ -20,7 +20,7 @@ def reading(
     service: Service, collection: Collection, database_url: str, client: TestClient
 ) -> Iterator[TestClient]:
     """A client of an application whose only collection is read-only."""
-    read_only = Collection(collection.model, read=collection.read, example=collection.example)
+    read_only = apps.read_only(collection)
     app = apps.create(service, database_url, [read_only])
     yield TestClient(app)
     app.state.database.close()
@@ -88,7 +88,7 @@ def test_the_document_has_no_writes(reading: TestClient, rows: Rows) -> None:
 def test_nothing_is_loaded_into_it(collection: Collection, connection: sa.Connection) -> None:
     from geotables.files.load import LoadError, Options, load
 
-    read_only = Collection(collection.model, read=collection.read, example=collection.example)
+    read_only = apps.read_only(collection)
     with pytest.raises(LoadError, match=f"{collection.name} is read-only"):
         # It is refused before the file is looked at.
         load(connection, read_only, None, Options(), print, print)  # type: ignore[arg-type]

@@ -210,11 +210,11 @@ def test_after_commit_is_not_told_of_a_file_that_is_refused(
     assert (told, rows.count(connection)) == ([], 0)
 
 
-@only(lambda c: bool(Rows.of(c).unique))
+@only(lambda c: bool(Rows.of(c).unique_alone))
 def test_before_write_sees_the_row_that_a_feature_changes(
     command: Callable[..., Command], rows: Rows, connection: sa.Connection, tmp_path: Path
 ) -> None:
-    key = min(rows.unique)
+    key = min(rows.unique_alone)
     assert command()("load", file_of(tmp_path, rows, [0])) == 0
     (id,) = stored(connection, rows.key)
     seen: list[tuple[Any, Any]] = []
