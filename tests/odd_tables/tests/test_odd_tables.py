@@ -60,6 +60,8 @@ def test_every_text_is_a_key_that_links_lead_to(client: TestClient, key: str, pa
     feature = client.get(f"{PARCELS}/{path}")
     assert feature.json()["id"] == key
     assert f'href="items/{path}"' in client.get(f"{PARCELS}?f=html").text
+    assert feature.json()["properties"]["Parcel No"] == key
+    assert client.get(PARCELS, params={"Parcel No": key}).json()["numberReturned"] == 1
     change = {"properties": {"Größe": 2.5}}
     assert client.patch(f"{PARCELS}/{path}", json=change).json()["properties"]["Größe"] == 2.5
     assert client.delete(f"/land_parcels/{path}").status_code == 204
@@ -95,6 +97,13 @@ def test_the_key_of_a_row_stays(client: TestClient) -> None:
     other = {"id": "b"}
     assert detail(client.patch(f"{PARCELS}/a", json=other), 422).startswith("body.id: the key")
     assert detail(client.put(f"{PARCELS}/a", json=parcel_feature("b")), 422).startswith("body.id")
+    as_property = parcel_feature("a", **{"Parcel No": "b"})
+    place = "body.properties.Parcel No: "
+    for method in ("PUT", "PATCH"):
+        response = client.request(method, f"{PARCELS}/a", json=as_property)
+        assert detail(response, 422) == f"{place}the id of the feature is another: a"
+        response = client.request(method, f"{PARCELS}/a", json=as_property | {"id": None})
+        assert detail(response, 422) == f"{place}the key of a row stays, and this one is a"
     without = parcel("a")
     del without["Parcel No"]
     for body in (parcel("a"), without):
@@ -155,7 +164,10 @@ def test_an_exact_number_is_a_key(client: TestClient) -> None:
     assert '"number":9007199254740993.01,' in client.get(created.headers["Location"]).text
     assert client.get("/old_roads/9007199254740993.02").status_code == 404
     feature = client.get(f"{OLD_ROADS}/9007199254740993.01").text
-    assert '"id":9007199254740993.01,' in feature
+    assert '"id":"9007199254740993.01",' in feature
+    assert '"number":9007199254740993.01,' in feature
+    again = client.put(f"{OLD_ROADS}/9007199254740993.01", content=feature, headers=json)
+    assert again.text.startswith(feature.partition(',"links"')[0])
     for number in (-1.5, 0, 2):
         body = {"number": number, "name": "b", "geom": LINE}
         assert client.post("/old_roads/", json=body).status_code == 201
@@ -170,7 +182,8 @@ def test_a_date_is_a_key(client: TestClient) -> None:
     assert client.get("/surveys/2000-02-29").json()["crew"] == "east"
     assert client.get("/surveys/2001-02-29").status_code == 422
     assert client.get(f"{SURVEYS}/2001-02-29").status_code == 404
-    assert client.get(f"{SURVEYS}/2000-02-29").json()["id"] == "2000-02-29"
+    feature = client.get(f"{SURVEYS}/2000-02-29").json()
+    assert feature["id"] == feature["properties"]["day"] == "2000-02-29"
 
 
 def test_a_time_is_a_key_to_the_microsecond(client: TestClient) -> None:

@@ -186,11 +186,14 @@ class Collection:
 
     @cached_property
     def properties(self) -> list[sa.Column[Any]]:
-        """The columns that are properties of a feature: those shown, without the key and the geometry."""
+        """The columns that are properties of a feature: those shown, without the geometry and without a key called ``id``.
+
+        A key of another name is one, too: GDAL and QGIS know a feature's ``id`` by no other name.
+        """
         return [
             column
             for column in self.columns
-            if column is not self.geometry and column is not self.key
+            if column is not self.geometry and (column is not self.key or column.name != "id")
         ]
 
     @property

@@ -101,6 +101,11 @@ class Rows:
         }
 
     @cached_property
+    def feature_names(self) -> list[str]:
+        """The names of a feature's properties: those columns, without a key that is called ``id``."""
+        return [name for name in self.columns if name != "id" or self.key.name != "id"]
+
+    @cached_property
     def writable(self) -> list[sa.Column[Any]]:
         """The columns that a client writes, without the geometry; of a read-only collection, those that SQL inserts."""
         collection = self.collection

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
 from starlette.exceptions import HTTPException
 
@@ -19,6 +19,7 @@ from geotables.column_types import member_names
 from geotables.crs import MERCATOR, WGS84, Reference, lonlat_of_mercator
 from geotables.geometry import arrays
 from geotables.http.bodies import JSON, bodies_of, parsed_stored, refused
+from geotables.http.ids import id_type, is_same
 from geotables.http.merge_patch import merge
 from geotables.http.parameters import located
 
@@ -43,6 +44,7 @@ class FeatureBodies:
         self.collection = collection
         self.rows = bodies_of(collection)
         self._geometry = collection.geometry.name
+        self._id: TypeAdapter[Any] = TypeAdapter(id_type(collection))
         placed: Any = {
             field: (Annotated[Any, Field(alias=name)], ...)
             for field, name in member_names(self.rows.model).items()
@@ -100,18 +102,14 @@ class FeatureBodies:
         except ValueError as error:
             raise refused(str(error), *place, "geometry") from error
         if replaces is None:
-            return self._validated(self.rows.model, members, shape, *place)
+            return self._validated(self.rows.model, feature, members, shape, *place)
         members = self.rows.keyed(members, replaces)
-        new = self._validated(self.rows.replacement, members, shape, *place)
-        self._check_key(new, replaces)
-        return new
-
-    def _check_key(self, new: BaseModel, id: Any) -> None:
+        new = self._validated(self.rows.replacement, feature, members, shape, *place)
         try:
-            self.rows.check_key(new, id)
+            self.rows.check_key(new, replaces)
         except RequestValidationError as error:
-            errors = [self._in_feature(each, 0) for each in error.errors()]
-            raise RequestValidationError(errors) from error
+            raise self._in_feature(error.errors(), feature) from error
+        return new
 
     def rows_of(
         self, features: Sequence[Any], crs: Reference, *place: str | int
@@ -133,7 +131,8 @@ class FeatureBodies:
             if storable[number]:
                 members = self._members(feature, *place, number)
                 shape = shapes[number]
-                rows.append(self._validated(self._placed_row, members, shape, *place, number))
+                model = self._placed_row
+                rows.append(self._validated(model, feature, members, shape, *place, number))
             else:
                 # Why it cannot be stored is for ``row_of`` to say.
                 rows.append(self.row_of(feature, crs, *place, number))
@@ -174,8 +173,7 @@ class FeatureBodies:
         try:
             new, names = self.rows.change(members, row, id)
         except RequestValidationError as error:
-            errors = [self._in_feature(each, 0) for each in error.errors()]
-            raise RequestValidationError(errors) from error
+            raise self._in_feature(error.errors(), patch) from error
         if names is None:
             return new, None
         return new, self.rows.changed(names, shape, stored["geometry"])
@@ -204,13 +202,23 @@ class FeatureBodies:
         key, id = self.rows.given_key, feature.get("id")
         if key is None or id is None:
             return {}
-        if properties.get(key, id) != id:
+        if not self._is_same(properties.get(key, id), id):
             raise refused(f"the id of the feature is another: {id}", *place, "properties", key)
         return {key: id}
+
+    def _is_same(self, key: Any, id: Any) -> bool:
+        """Whether a property and an id are one key, as 1.5 and ``"1.50"`` are."""
+        if key == id:
+            return True
+        try:
+            return is_same(self.collection, *map(self._id.validate_python, (key, id)))
+        except ValidationError:
+            return False
 
     def _validated(
         self,
         model: type[BaseModel],
+        feature: Mapping[str, Any],
         members: dict[str, Any],
         shape: BaseGeometry | None,
         *place: str | int,
@@ -219,8 +227,8 @@ class FeatureBodies:
         try:
             return model.model_validate(members | {self._geometry: shape})
         except ValidationError as error:
-            errors = [self._in_feature(each, len(place)) for each in located(error, "body", *place)]
-            raise RequestValidationError(errors) from error
+            errors = located(error, "body", *place)
+            raise self._in_feature(errors, feature, len(place)) from error
 
     def _shape(self, shape: Any, crs: Reference) -> BaseGeometry | None:
         """The geometry of a feature, x before y in the CRS of the table or in WGS 84; None where it may have none.
@@ -261,15 +269,25 @@ class FeatureBodies:
         columns = self.collection.table.columns
         return value is None and name in columns and not columns[name].nullable
 
-    def _in_feature(self, error: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """An error of a row, at its place in the feature."""
-        body, member = error["loc"][: depth + 1], error["loc"][depth + 1 :]
-        inner = ("properties", *member)
-        if member[:1] == (self._geometry,):
-            inner = ("geometry",)
-        elif member[:1] == (self.rows.given_key,):
-            inner = ("id",)
-        return {**error, "loc": (*body, *inner)}
+    def _in_feature(
+        self, errors: Sequence[Mapping[str, Any]], feature: Mapping[str, Any], depth: int = 0
+    ) -> RequestValidationError:
+        """The errors of a row, at their places in the feature."""
+        places = {self._geometry: ("geometry",), self.rows.given_key: self._place_of_key(feature)}
+        found = []
+        for error in errors:
+            body, member = error["loc"][: depth + 1], error["loc"][depth + 1 :]
+            inner = places.get(member[0]) if member else None
+            found.append({**error, "loc": (*body, *(inner or ("properties", *member)))})
+        return RequestValidationError(found)
+
+    def _place_of_key(self, feature: Mapping[str, Any]) -> tuple[str, ...]:
+        """Where a feature has the key of its row: its id, unless only its properties have it."""
+        name = self.collection.key.name
+        is_id = name == "id" or feature.get("id") is not None
+        if is_id or name not in (feature.get("properties") or {}):
+            return ("id",)
+        return ("properties", name)
 
 
 def _swapped(coordinates: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

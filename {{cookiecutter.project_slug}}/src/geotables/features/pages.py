@@ -29,7 +29,6 @@ def features(
     headers: dict[str, str],
 ) -> Response:
     """A page of features: a line for each."""
-    collection = record.collection
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names(record))
     lines = [f"<tr>{head}</tr>"]
     for row in rows:
@@ -37,6 +36,6 @@ def features(
         id = record.id_of(row)
         # Of an odd id, its encoded path has no character of HTML.
         own = f'<a href="items/{in_path(id)}">{escape(id)}</a>'
-        cells = map(html_pages.text, [geometry, *map(plain, collection.properties, values)])
+        cells = map(html_pages.text, [geometry, *map(plain, record.others, values)])
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in [own, *cells]) + "</tr>")
-    return html_pages.page(collection.name, html_pages.table(lines), links, headers)
+    return html_pages.page(record.collection.name, html_pages.table(lines), links, headers)

@@ -21,11 +21,10 @@ def csv_response(
     record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]
 ) -> Response:
     """A line for each feature; the geometry is WKT."""
-    properties = record.collection.properties
     lines = [names(record)]
     for row in rows:
         _, geometry, *values = row
-        lines.append([record.key_of(row), geometry, *map(plain, properties, values)])
+        lines.append([record.key_of(row), geometry, *map(plain, record.others, values)])
     text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
     return Response(text, headers=headers, media_type=CSV.media_type)
 
@@ -33,8 +32,8 @@ def csv_response(
 def names(record: Feature) -> list[Any]:
     """The column heads of a table of features."""
     collection = record.collection
-    properties = [column.name for column in collection.properties]
-    return [collection.key.name, collection.geometry.name, *properties]
+    others = [column.name for column in record.others]
+    return [collection.key.name, collection.geometry.name, *others]
 
 
 def _cell(value: Any) -> str:

@@ -515,7 +515,7 @@ class _Loading:
             # Formats without ids have them among the properties, under the name of the key where ``export`` wrote them.
             key = self._collection.key.name
             own = key if key in seen else "id"
-            if not has_ids:
+            if not has_ids or own != "id":
                 taken.add(own)
             ids = batch.ids if has_ids else [each.get(own) for each in batch.properties]
             columns[id_to] = [LEFT_OUT if each is None else each for each in ids]

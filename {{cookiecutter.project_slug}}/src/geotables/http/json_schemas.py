@@ -108,10 +108,17 @@ def feature(collection: Collection) -> dict[str, Any]:
     required = {"required": list(properties)} if properties else {}
     return _geojson(
         "Feature",
-        id=of_column(collection.key),
+        id=_id(collection),
         geometry=_geometry(collection),
         properties={"type": "object", **required, "properties": properties},
     )
+
+
+def _id(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of a feature's id as the service returns it."""
+    if isinstance(collection.key.type, sa.Numeric):
+        return {"type": "string"}
+    return of_column(collection.key)
 
 
 def _geometry(collection: Collection) -> dict[str, Any]:
@@ -136,7 +143,9 @@ def new_feature(collection: Collection) -> dict[str, Any]:
             required.append(column.name)
     members = {"type": "object", "properties": properties}
     key = collection.key.name
-    id = properties.pop(key, None)
+    id = properties.get(key)
+    if collection.key not in collection.properties:
+        properties.pop(key, None)
     is_id_required = key in required
     if is_id_required:
         required.remove(key)

@@ -84,18 +84,31 @@ class Record(RowFormat):
 
 
 class Feature(RowFormat):
-    """A row as a GeoJSON feature: its id, its geometry as text, and the other columns as its properties."""
+    """A row as a GeoJSON feature: its id, its geometry as text, and its properties.
+
+    Attributes:
+        others: The columns that are selected after the key and the geometry.
+    """
 
     def __init__(self, collection: Collection, geometry: sa.ColumnElement[str]) -> None:
-        columns = [collection.key, collection.geometry, *collection.properties]
+        properties = collection.properties
+        self.others = [column for column in properties if column is not collection.key]
+        columns = [collection.key, collection.geometry, *self.others]
         super().__init__(collection, columns, geometry, geometry_is_json=True)
+        self._properties = [column.name for column in properties]
+        self._places = [self._names.index(name) for name in self._properties]
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
         if not rows:
             return []
-        ids, geometries, *values = _columns(rows, self._is_json)
+        columns = _columns(rows, self._is_json)
+        ids, geometries = columns[:2]
+        if self._is_json[self._key]:
+            # As text: JavaScript and GDAL read a number as a double.
+            ids = list(map(self.key_of, rows))
+        values = [columns[place] for place in self._places]
         # Without a column to tell it, zip() would not know the number of rows.
-        properties = _objects(self._names[2:], values) if values else ({} for _ in ids)
+        properties = _objects(self._properties, values) if values else ({} for _ in ids)
         return [
             {"type": "Feature", "id": id, "geometry": geometry, "properties": each}
             for id, geometry, each in zip(ids, geometries, properties, strict=True)

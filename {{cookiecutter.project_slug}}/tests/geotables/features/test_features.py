@@ -339,6 +339,16 @@ def test_counts_are_exact_or_have_another_name(
 # Formats
 
 
+def test_the_key_is_a_property_unless_it_is_called_id(spread: TestClient, rows: Rows) -> None:
+    name = rows.key.name
+    for feature in found(rows, spread)["features"]:
+        assert list(feature["properties"]) == rows.feature_names
+        if name != "id":
+            assert rows.text(feature["properties"][name]) == rows.text(feature["id"])
+        # A double has not the digits of an exact number.
+        assert isinstance(feature["id"], int if isinstance(rows.key.type, sa.Integer) else str)
+
+
 def test_csv_has_a_line_for_each_feature(
     spread: TestClient, collection: Collection, rows: Rows
 ) -> None:

@@ -112,7 +112,8 @@ def test_properties_come_back_as_they_were_sent(client: TestClient, rows: Rows) 
     new = created(rows, client, content)
     other = feature(rows, 4)
     unique = {name: other["properties"][name] for name in rows.unique - {rows.key.name}}
-    again = created(rows, client, other | {"properties": new["properties"] | unique})
+    keyless = {name: new["properties"][name] for name in new["properties"].keys() - {rows.key.name}}
+    again = created(rows, client, other | {"properties": keyless | unique})
     for name in content["properties"].keys() - rows.unique:
         assert again["properties"][name] == new["properties"][name]
     assert again["id"] != new["id"]
@@ -360,6 +361,37 @@ def test_patch_with_null_unsets_a_property(client: TestClient, rows: Rows) -> No
         assert send(client, "PATCH", path, patch, MERGE_PATCH).json() == read(
             rows, client, row["id"]
         )
+
+
+@only(lambda c: c.has_given_key and c.key.name != "id")
+def test_a_given_key_may_be_a_property(client: TestClient, rows: Rows) -> None:
+    content, name = feature(rows, 1), rows.key.name
+    key, another = content["id"], feature(rows, 2)["id"]
+    place = f"body.properties.{name}"
+    both = content | {"properties": content["properties"] | {name: key}}
+    other = content | {"properties": content["properties"] | {name: another}}
+    refused(send(client, "POST", rows.items, other), place, "the id of the feature is another")
+    row = created(rows, client, {member: both[member] for member in both.keys() - {"id"}})
+    path = rows.item(row["id"])
+    # What was read, as editors send it back.
+    for method in ("PUT", "PATCH"):
+        assert send(client, method, path, row).json()["id"] == row["id"]
+        refused(send(client, method, path, other), place, "the id of the feature is another")
+        without = {member: other[member] for member in other.keys() - {"id"}}
+        refused(send(client, method, path, without), place, "the key of a row stays")
+    assert read(rows, client, row["id"])["properties"][name] == row["properties"][name]
+
+
+@only(lambda c: not c.has_given_key and c.key.name != "id")
+def test_a_key_of_the_database_is_ignored_as_a_property(client: TestClient, rows: Rows) -> None:
+    name, another = rows.key.name, as_json(rows.no_id)
+    content = feature(rows)
+    row = created(rows, client, content | {"properties": content["properties"] | {name: another}})
+    assert row["properties"][name] != another
+    for method in ("PUT", "PATCH"):
+        body = change(rows) | {"properties": row["properties"] | {name: another}}
+        changed = send(client, method, rows.item(row["id"]), body).json()
+        assert (changed["id"], changed["properties"][name]) == (row["id"], row["properties"][name])
 
 
 def test_patch_with_a_property_in_the_wrong_place_is_refused(

@@ -973,6 +973,20 @@ def test_a_key_leaves_alone_what_a_feature_leaves_out(
     assert same(rows, stored(rows, connection), [given])
 
 
+@only(lambda c: not c.has_given_key and c.key.name != "id")
+@each("key", lambda c: [key for key in keys(c) if type(c.table.c[key].type) is sa.Text])
+def test_an_exported_key_is_ignored_unless_it_is_kept(
+    loaded: Loaded, connection: sa.Connection, rows: Rows, write: Write, key: str
+) -> None:
+    name = rows.key.name
+    path = write(lines([feature(rows, **{name: 1}) | {"id": 1}]))
+    assert name in loaded(path).read_only
+    connection.execute(sa.delete(rows.table))
+    connection.commit()
+    assert name not in loaded(path, id_to=key).read_only
+    assert connection.scalars(sa.select(rows.table.c[key])).all() == ["1"]
+
+
 @each("key", keys)
 def test_a_key_that_comes_twice_is_refused(
     loaded: Loaded, connection: sa.Connection, rows: Rows, write: Write, key: str

@@ -40,7 +40,7 @@ def path(rows: Rows, row: dict[str, Any]) -> str:
 
 def attributes(rows: Rows, row: dict[str, Any]) -> dict[str, Any]:
     """The attributes of a row that are shown, as Python values, however its JSON spells them."""
-    shown = {column.name for column in rows.collection.properties}
+    shown = rows.columns.keys() - {rows.key.name}
     hidden = {name: value for name, value in rows.full_body().items() if name not in shown}
     read = rows.collection.create.model_validate(hidden | row)
     return {name: value for name, value in values_of(read).items() if name in shown}
