@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy.sql.visitors import iterate
 
 from geotables.collection import Collection
 from geotables.column_types import text_of
@@ -205,6 +206,17 @@ def test_the_document_has_no_features_with_a_hidden_column(
     parameters = document["paths"][rows.items]["get"]["parameters"]
     assert parameters
     assert all(parameter.get("name") != column.name for parameter in parameters)
+
+
+@HIDDEN
+def test_the_version_of_a_view_s_row_tells_nothing_of_a_hidden_column(
+    collection: Collection, column: sa.Column[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a hash, and of a hidden column with few values a client could try each."""
+    monkeypatch.setitem(collection.table.info, "is_view", True)
+    version = apps.without(collection, column).version
+    hashed = {each.name for each in iterate(version) if isinstance(each, sa.Column)}
+    assert hashed == {shown.name for shown in collection.columns} - {column.name}
 
 
 # Written and not seen
