@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy.orm import DeclarativeBase
 
-from geotables.column_types import RowIn, members
+from geotables.column_types import AsText, RowIn, members
 from geotables.context import Caller, current
 from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
 from geotables.db.statements import Condition, set_apart, together
@@ -46,7 +46,12 @@ class Refused(ValueError):
 
 
 class UnsupportedKey(LookupError):
-    """Raised for a table whose key is not a single column; the message says what to do."""
+    """Raised for a table whose key is not a single column of an ordered type; the message says what to do."""
+
+
+#: The types of a key, and those derived from them that are none.
+_KEY_TYPES = (sa.Integer, sa.Numeric, sa.String, sa.Uuid, sa.Date, sa.DateTime)
+_NO_KEY_TYPES = (AsText, sa.Enum, sa.Float)
 
 
 class Change(NamedTuple):
@@ -151,11 +156,18 @@ class Collection:
         """The primary key.
 
         Raises:
-            UnsupportedKey: The table has none, or one of several columns.
+            UnsupportedKey: The table has none, one of several columns, or one of a type that is no key.
         """
         columns = list(self.table.primary_key)
         if len(columns) == 1:
-            return columns[0]
+            (key,) = columns
+            if isinstance(key.type, _KEY_TYPES) and not isinstance(key.type, _NO_KEY_TYPES):
+                return key
+            raise UnsupportedKey(
+                f"{self.table.fullname}.{key.name}, the primary key, is of the type {key.type!r}, which has no order or no text"
+                " that a URL can hold: state primary_key=True in the model for a column of whole or exact numbers, texts,"
+                " UUIDs, dates or times that is unique and never NULL, and for no other"
+            )
         listed = ", ".join(column.name for column in columns)
         raise UnsupportedKey(
             f"{self.table.fullname} has {f'a primary key of several columns ({listed})' if columns else 'no primary key'},"
