@@ -117,7 +117,7 @@ class Collection:
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
         for column in self.table.columns:
-            # Of a name that the model states, SQLAlchemy makes a subclass of str, which orjson takes for no key.
+            # SQLAlchemy makes it a quoted_name, which orjson refuses as the name of a member.
             column.name = str(column.name)
         self.geometry: GeometryColumn = metadata.geometry_column(self.table, self.annotated())
         self.name = name or str(self.table.name)
