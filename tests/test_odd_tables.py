@@ -19,6 +19,15 @@ TESTS = (
     *("test_odd_tables.py", "geotables/rest/test_rest.py", "geotables/rest/test_pages.py"),
     *("geotables/checks/test_migrations.py", "geotables/checks/test_tables.py"),
     "geotables/features/test_features_edits.py",
+    "geotables/http/test_problems.py",
+    *(
+        f"geotables/core/test_hooks.py::test_{name}"
+        for name in (
+            "where_holds_for_features_however_they_are_found",
+            "a_hidden_row_is_none",
+            "before_write_sees_old_and_new",
+        )
+    ),
 )
 
 #: Of these: coordinates have nothing to do with names and keys.

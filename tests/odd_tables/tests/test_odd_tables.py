@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -184,6 +185,19 @@ def test_a_date_is_a_key(client: TestClient) -> None:
     assert client.get(f"{SURVEYS}/2001-02-29").status_code == 404
     feature = client.get(f"{SURVEYS}/2000-02-29").json()
     assert feature["id"] == feature["properties"]["day"] == "2000-02-29"
+
+
+def test_a_row_is_replaced_whose_key_no_client_could_give(
+    client: TestClient, connection: sa.Connection
+) -> None:
+    shape = "'SRID=3857;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))'"
+    connection.exec_driver_sql(f"INSERT INTO archive.surveys VALUES ('infinity', 'east', {shape})")
+    body = {"crew": "west", "area": AREA}
+    assert client.put("/surveys/infinity", json=body).json()["crew"] == "west"
+    properties = {"crew": "both"}
+    feature = {"type": "Feature", "geometry": AREA, "properties": properties}
+    replaced = client.put(f"{SURVEYS}/infinity", json=feature).json()
+    assert (replaced["id"], replaced["properties"]["crew"]) == ("infinity", "both")
 
 
 def test_a_time_is_a_key_to_the_microsecond(client: TestClient) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy.orm import DeclarativeBase
 
-from geotables.column_types import RowIn, members
+from geotables.column_types import AsText, RowIn, members
 from geotables.context import Caller, current
 from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
 from geotables.db.statements import Condition, set_apart, together
@@ -46,7 +46,12 @@ class Refused(ValueError):
 
 
 class UnsupportedKey(LookupError):
-    """Raised for a table whose key is not a single column; the message says what to do."""
+    """Raised for a table whose key is not a single column of an ordered type; the message says what to do."""
+
+
+#: The types of a key, and those derived from them that are none.
+_KEY_TYPES = (sa.Integer, sa.Numeric, sa.String, sa.Uuid, sa.Date, sa.DateTime)
+_NO_KEY_TYPES = (AsText, sa.Enum, sa.Float)
 
 
 class Change(NamedTuple):
@@ -112,7 +117,7 @@ class Collection:
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
         for column in self.table.columns:
-            # Of a name that the model states, SQLAlchemy makes a subclass of str, which orjson takes for no key.
+            # SQLAlchemy makes it a quoted_name, which orjson refuses as the name of a member.
             column.name = str(column.name)
         self.geometry: GeometryColumn = metadata.geometry_column(self.table, self.annotated())
         self.name = name or str(self.table.name)
@@ -151,11 +156,18 @@ class Collection:
         """The primary key.
 
         Raises:
-            UnsupportedKey: The table has none, or one of several columns.
+            UnsupportedKey: The table has none, one of several columns, or one of a type that is no key.
         """
         columns = list(self.table.primary_key)
         if len(columns) == 1:
-            return columns[0]
+            (key,) = columns
+            if isinstance(key.type, _KEY_TYPES) and not isinstance(key.type, _NO_KEY_TYPES):
+                return key
+            raise UnsupportedKey(
+                f"{self.table.fullname}.{key.name}, the primary key, is of the type {key.type!r}, which has no order or no text"
+                " that a URL can hold: state primary_key=True in the model for a column of whole or exact numbers, texts,"
+                " UUIDs, dates or times that is unique and never NULL, and for no other"
+            )
         listed = ", ".join(column.name for column in columns)
         raise UnsupportedKey(
             f"{self.table.fullname} has {f'a primary key of several columns ({listed})' if columns else 'no primary key'},"
@@ -272,12 +284,13 @@ class Collection:
     @cached_property
     def version(self) -> sa.ColumnElement[str]:
         """The version of a row: PostgreSQL's number of the transaction that wrote it; in a view, which has none, a hash of it."""
+        if self.is_view:
+            # Without the hidden columns: who knows the others could find those from the hash, by trying values.
+            row = sa.func.row(*self.columns, type_=sa.Text())
+            return sa.func.md5(sa.cast(row, sa.Text()), type_=sa.Text())
         # No column of the model: PostgreSQL has it in every table.
         xmin: sa.ColumnClause[Any] = sa.column("xmin")
         xmin.table = self.table
-        if self.is_view:
-            row = sa.func.row(*self.table.columns, type_=sa.Text())
-            return sa.func.md5(sa.cast(row, sa.Text()), type_=sa.Text())
         return sa.cast(xmin, sa.Text())
 
     @cached_property

@@ -73,6 +73,11 @@ def _lacking(collection: Collection) -> Iterator[str]:
         yield f"{name} has no {geometry}, the geometry of {collection.name}"
     elif geometry not in annotated:
         yield f"{name}.{geometry} does not say how it is written: Annotated[BaseGeometry, GeoJSON(…)], or WKT(…)"
+    if collection.is_view and collection.is_writable:
+        yield (
+            f"{collection.name} is a view (is_view), whose rows have no versions that a write could be checked against:"
+            " leave out create=…"
+        )
     for column in metadata.geometry_columns(collection.table):
         if column is not collection.geometry and column.name in returned:
             yield (

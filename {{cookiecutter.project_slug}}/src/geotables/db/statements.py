@@ -12,7 +12,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables import json_numbers
 
-#: How names begin that statements have beside those of columns: no column's does.
+#: Begins the names that statements use beside those of columns; ``check`` refuses a column whose name begins with it.
 OWN = "geotables/"
 
 #: A row as the driver has it.

@@ -11,7 +11,7 @@ from geotables.http.faces import Face, register
 from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
 
-#: What a service conforms to of which every collection is read-only, and any other.
+#: What a service conforms to: one whose collections are all read-only, and any other.
 READING = (*routes.CONFORMANCE, *queryables.CONFORMANCE)
 CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *queryables.CONFORMANCE)
 

@@ -84,7 +84,7 @@ class Items:
         self.wkt = {uri: row_formats.wkt(collection, reference) for uri, reference in references}
         self._queries = queries_of(collection)
         self._id: TypeAdapter[Any] = TypeAdapter(path_id_type(collection))
-        # Of which one value is written in one way.
+        # A number and a UUID are written in one way only, a time in many.
         self._is_plain = isinstance(collection.key.type, sa.Integer | sa.Numeric | sa.Uuid)
 
     def add_to(self, router: APIRouter) -> None:

@@ -783,6 +783,8 @@ class Staging:
             elif self._place is not None:
                 there = parameter(parameter_name, WGS84)
                 values[self._place.name] = sa.func.ST_Transform(there, self._stored_srid)
+                # Without a place of the hook's, a row has that of the file.
+                values[name] = sa.case((there.is_(None), sa.null()), else_=self._geometry)
         same = self._position == sa.bindparam(_POSITION)
         update = sa.update(self._table).where(same).values(values)
         self._connection.execute(
@@ -790,7 +792,7 @@ class Staging:
             [
                 {_POSITION: row[_POSITION], _KIND: row[kind]}
                 | {
-                    parameter_name: ewkb(row[name]) if name == self._geometry.name else row[name]
+                    parameter_name: _ewkb(row[name]) if name == self._geometry.name else row[name]
                     for name, parameter_name in numbered.items()
                 }
                 for row in rows

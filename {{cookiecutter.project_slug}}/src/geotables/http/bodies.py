@@ -88,13 +88,14 @@ class Bodies:
         )
         fields = collection.written
         self._hidden = fields.keys() - collection.shown.keys()
+        #: The key, where clients may give it: it stays what it is.
+        self.given_key = collection.key.name if collection.has_given_key else None
+        unasked = self._hidden | {self.given_key}
         spared = {
             name
             for name, field in self.model.model_fields.items()
-            if field.is_required() and (field.alias or name) in self._hidden
+            if field.is_required() and (field.alias or name) in unasked
         }
-        #: The key, where clients may give it: it stays what it is.
-        self.given_key = collection.key.name if collection.has_given_key else None
         self.replacement = self.model
         if spared and not self.validates_whole:
             optional = {name: changed[name] for name in spared}
@@ -171,8 +172,8 @@ class Bodies:
         return new
 
     def keyed(self, members: Any, id: Any) -> Any:
-        """The members of a row that takes the place of another, whose key it need not give again."""
-        if self.given_key is None or not isinstance(members, dict):
+        """The members of a row that takes the place of another, with its key where validators may ask for that."""
+        if self.given_key is None or not self.validates_whole or not isinstance(members, dict):
             return members
         return {self.given_key: id} | members
 

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 #: The parameters that are no columns.
 ID, PLACE = f"{OWN}id", f"{OWN}place"
 
-#: The version of a row that is being written. It will be the row's xmin, which RETURNING of a partitioned table has not.
+#: The version of a row that is being written: what its xmin will be, unless a hook leaves a savepoint open. RETURNING of a
+#: partitioned table has no xmin.
 VERSION: sa.ColumnElement[str] = sa.literal_column("pg_current_xact_id()::xid::text", sa.Text())
 
 #: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,8 @@ from geoalchemy2 import Geometry
 
 from geotables import checks
 from geotables.checks.ddl import ALEMBIC
-from geotables.collection import Collection
+from geotables.collection import Collection, UnsupportedKey
+from geotables.column_types import AsText
 from geotables.db.database import Database
 from geotables.db.statements import Condition
 from geotables.geometry import metadata
@@ -324,6 +326,16 @@ def test_an_index_of_geoalchemy2s_own_is_named(
 ) -> None:
     monkeypatch.setattr(rows.collection.geometry.type, "spatial_index", True)
     assert names("spatial_index=True", checks.check_models(service))
+
+
+@pytest.mark.parametrize("type", [AsText("mood"), sa.Double(), sa.Boolean()], ids=repr)
+def test_a_key_of_a_type_that_is_none_is_named(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, type: sa.types.TypeEngine[Any]
+) -> None:
+    monkeypatch.setattr(collection.key, "type", type)
+    changed = Collection(collection.model, read=collection.read, example=collection.example)
+    with pytest.raises(UnsupportedKey, match=f"{collection.key.name}, the primary key, is of the"):
+        changed.key  # noqa: B018
 
 
 def test_a_format_that_writes_what_is_no_geometry_is_named(

@@ -7,11 +7,12 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from geotables.checks.models import check_collections
 from geotables.collection import Collection
 from geotables.service import Service
 
 import apps
-from contract import faces
+from contract import faces, writes
 from rows import Rows
 
 
@@ -82,6 +83,17 @@ def test_the_document_has_no_writes(reading: TestClient, rows: Rows) -> None:
     assert not any(name.startswith("New") or name.endswith("Patch") for name in schemas)
     if rows.collection.create is not None:
         assert rows.collection.create.__name__ not in schemas
+
+
+@writes
+def test_a_view_that_clients_would_write_is_named(
+    collection: Collection, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version of its rows is a hash, which no write returns."""
+    fault = f"{collection.name} is a view (is_view), whose rows have no versions"
+    assert not any(fault in problem for problem in check_collections(service))
+    monkeypatch.setitem(collection.table.info, "is_view", True)
+    assert any(fault in problem for problem in check_collections(service))
 
 
 @faces("files")

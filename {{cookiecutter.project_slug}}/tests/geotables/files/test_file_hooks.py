@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,22 @@ def test_before_write_puts_loaded_rows_elsewhere(
     for shape in shapes:
         ours, theirs = (shapely.from_wkb(bytes(wkb)) for wkb in (shape, expected))
         assert shapely.equals_exact(ours, theirs, 1e-6)
+
+
+@only(lambda collection: collection.geometry.nullable)
+def test_before_write_takes_the_place_of_loaded_rows_away(
+    command: Callable[..., Command], rows: Rows, connection: sa.Connection, tmp_path: Path
+) -> None:
+    place, seen = rows.collection.geometry.name, []
+
+    def take_away(_connection: Any, _caller: Any, _old: Any, new: dict[str, Any]) -> None:
+        # Of every other row, so that the statement has both.
+        seen.append(new[place])
+        new[place] = None if len(seen) % 2 else copy(new[place])
+
+    assert command(before_write=take_away)("load", file_of(tmp_path, rows, range(3))) == 0
+    shapes = list(connection.scalars(sa.select(sa.func.ST_AsBinary(rows.collection.geometry))))
+    assert sorted(shape is None for shape in shapes) == [False, True, True]
 
 
 def changeable(collection: Collection) -> dict[str, sa.Column[Any]]:

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Client, ConnectError, Response
 
 from geotables.http import health, lifecycle
+from geotables.identifiers import qualified, quoted
 from geotables.service import Service
 
 from contract import faces
@@ -91,29 +92,34 @@ def test_a_database_that_is_not_migrated(
         connection.exec_driver_sql(change.format(revision))
 
 
+#: The name of a table that is taken away.
+AWAY = "taken_away"
+
+
 @pytest.fixture
-def without(connection: sa.Connection) -> Iterator[Callable[[str], None]]:
+def without(connection: sa.Connection) -> Iterator[Callable[..., None]]:
     """Takes a table away, until the test ends."""
     taken = []
 
-    def without(table: str) -> None:
-        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO taken_away")
-        taken.append(table)
+    def without(name: str, schema: str | None = None) -> None:
+        names = [qualified(sa.Table(each, sa.MetaData(), schema=schema)) for each in (name, AWAY)]
+        connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {AWAY}")
+        taken.append((names[1], quoted(name)))
 
     yield without
-    for table in taken:
-        connection.exec_driver_sql(f"ALTER TABLE taken_away RENAME TO {table}")
+    for away, name in taken:
+        connection.exec_driver_sql(f"ALTER TABLE {away} RENAME TO {name}")
 
 
 def test_a_missing_table_is_named(
-    any_rows: Rows, fresh: TestClient, without: Callable[[str], None]
+    any_rows: Rows, fresh: TestClient, without: Callable[..., None]
 ) -> None:
-    without(any_rows.table.name)
-    not_ready(fresh.get("/health/ready"), f"no table {any_rows.table.name}")
+    without(any_rows.table.name, any_rows.table.schema)
+    not_ready(fresh.get("/health/ready"), f"no table {any_rows.sql}")
 
 
 def test_a_database_that_no_migration_has_seen(
-    service: Service, fresh: TestClient, without: Callable[[str], None]
+    service: Service, fresh: TestClient, without: Callable[..., None]
 ) -> None:
     without(service.migrations.version_table)
     not_ready(fresh.get("/health/ready"), "not been migrated")
@@ -121,9 +127,9 @@ def test_a_database_that_no_migration_has_seen(
 
 @faces("rest", "features", "tiles", "ogc")
 def test_data_of_a_database_that_is_not_migrated(
-    any_rows: Rows, fresh: TestClient, without: Callable[[str], None]
+    any_rows: Rows, fresh: TestClient, without: Callable[..., None]
 ) -> None:
-    without(any_rows.table.name)
+    without(any_rows.table.name, any_rows.table.schema)
     answers = [
         fresh.get(path, params=parameters)
         for path, parameters in (

@@ -79,6 +79,9 @@ def test_paths_are_literal_and_limit_is_looked_up(
 
 @faces("features")
 def test_every_parameter_of_the_items_is_documented(rows: Rows, document: dict[str, Any]) -> None:
+    # Here: the folder of a face that a project has deleted cannot be imported.
+    from geotables.features.items_query import queries_of
+
     parameters = {
         each["name"]: each
         for each in document["paths"][rows.items]["get"]["parameters"]
@@ -88,7 +91,8 @@ def test_every_parameter_of_the_items_is_documented(rows: Rows, document: dict[s
     names |= {"filter", "filter-lang", "filter-crs"}
     if rows.collection.time is not None:
         names.add("datetime")
-    assert parameters.keys() == names | rows.queryable.keys()
+    own = queries_of(rows.collection).parameters.values()
+    assert parameters.keys() == names | {column.name for column in own}
     for each in parameters.values():
         assert (each["in"], each["style"], each["explode"]) == ("query", "form", False)
         assert not each["required"]
@@ -168,7 +172,7 @@ def test_every_write_takes_the_example_that_the_document_has(
             defaults = {
                 parameter["name"]: parameter["schema"]["default"]
                 for parameter in operation.get("parameters", ())
-                if parameter["in"] == "query" and "default" in parameter["schema"]
+                if parameter.get("in") == "query" and "default" in parameter["schema"]
             }
             for media_type, content in operation["requestBody"]["content"].items():
                 response = client.request(

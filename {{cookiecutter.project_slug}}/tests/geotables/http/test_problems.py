@@ -13,12 +13,14 @@ from sqlalchemy.dialects import postgresql
 
 from geotables.collection import Collection
 from geotables.db.database import Database
+from geotables.geometry import samples
 from geotables.http import problems
+from geotables.identifiers import named_in, quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
 from contract import each, faces, writes
-from rows import Rows, refused
+from rows import Rows, as_json, refused
 
 
 def assert_problem(response: Response, status: int) -> None:
@@ -201,7 +203,8 @@ def test_a_value_of_a_unique_column_that_another_row_has(
     rows: Rows, client: TestClient, unique: sa.UniqueConstraint
 ) -> None:
     name = unique.columns[0].name
-    constraint = str(postgresql.dialect().identifier_preparer.format_constraint(unique))
+    preparer = postgresql.dialect(paramstyle="named").identifier_preparer
+    (constraint,) = named_in(preparer.format_constraint(unique))
     first = client.post(rows.path, json=rows.full_body(1)).json()
     response = client.post(rows.path, json=rows.full_body(2) | {name: first[name]})
     assert_problem(response, 409)
@@ -239,7 +242,7 @@ RULES: dict[str, Callable[[Rows], Rule]] = {
     ),
     "a unique index": lambda rows: Rule(
         f"CREATE UNIQUE INDEX a_rule ON {rows.sql} (({rows.key_sql} IS NULL))",
-        "DROP INDEX a_rule",
+        f"DROP INDEX {quoted(rows.table.schema) + '.' if rows.table.schema else ''}a_rule",
         rows.key.name,
         409,
     ),
@@ -309,6 +312,8 @@ def test_a_row_that_a_trigger_refuses(
     rows: Rows, client: TestClient, connection: sa.Connection, using: str, named: str
 ) -> None:
     id = client.post(rows.path, json=rows.body()).json()[rows.key.name]
+    lon, lat = samples.middle(rows.collection.geometry)
+    elsewhere = samples.geometries(rows.collection.geometry, (lon + 1e-3, lat))[0]
     connection.exec_driver_sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$ BEGIN RAISE EXCEPTION 'hidden'{using}; END $$;"
@@ -319,8 +324,8 @@ def test_a_row_that_a_trigger_refuses(
         for response in (
             client.post(rows.path, json=rows.body(2)),
             client.post(rows.items, json=feature(rows, {})),
-            client.put(rows.at(id), json=rows.body(2)),
-            client.patch(rows.item(id), json={"geometry": feature(rows, {})["geometry"]}),
+            client.put(rows.at(id), json=rows.change(2)),
+            client.patch(rows.item(id), json={"geometry": as_json(elsewhere)}),
         ):
             assert_problem(response, 422)
             assert named in response.json()["detail"]
@@ -387,7 +392,7 @@ def test_a_dead_database(
         dead.post(any_rows.path, json=any_rows.body()),
         dead.get(f"{any_rows.path}nearby?lon=0&lat=0&radius=1"),
         *(dead.request(method, any_rows.at(any_rows.no_id)) for method in ("GET", "DELETE")),
-        dead.put(any_rows.at(any_rows.no_id), json=any_rows.body()),
+        dead.put(any_rows.at(any_rows.no_id), json=any_rows.change()),
         dead.patch(any_rows.at(any_rows.no_id), json={}),
     ]
     for response in requests:
