@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import parameters
 from parameters import project
+from parameters.names import sql_name
 
 from . import catalogue, findings, mapping, report, survey
 from .catalogue import Unreadable
@@ -145,7 +146,7 @@ def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Ite
         if options.all:
             schema = catalogue.find_schema(connection, options.all)
             names = [
-                f"{quoted(schema)}.{quoted(each)}"
+                f"{sql_name(schema)}.{sql_name(each)}"
                 for each in catalogue.spatial_relations(connection, schema)
             ]
         for name in names:
@@ -179,11 +180,6 @@ def refuse_contradictions(answers: Mapping[str, str], asked: Mapping[str, str]) 
     if wrong:
         listed = ", ".join(f"{name} is {answers[name]!r}" for name in wrong)
         raise Refused(f"COOKIECUTTER_ARGS: the table is as it is: {listed}; leave it out")
-
-
-def quoted(name: str) -> str:
-    """A name that `catalogue.find` reads as it is."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 #: What a user may say of how a table is served: the rest is as it is.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from parameters import DERIVED, epsg
+from parameters.names import sql_name
 
 from .catalogue import Column, Geometry
 from .rows import CURVES, SURFACES, Rows, outside
@@ -24,7 +25,6 @@ from .statements import (
     create_index,
     geometry_type,
     primary_key,
-    quote,
     repaired,
     view_of,
 )
@@ -122,7 +122,7 @@ def _search_path(survey: Survey) -> Iterator[Finding]:
             "the service calls ST_Transform and others without a schema, and would not find them",
             (
                 Statement(
-                    f"ALTER DATABASE {quote(server.database)} SET search_path = {path}",
+                    f"ALTER DATABASE {sql_name(server.database)} SET search_path = {path}",
                     f"{GRANTING}, for sessions that begin afterwards",
                 ),
             ),
@@ -132,7 +132,7 @@ def _search_path(survey: Survey) -> Iterator[Finding]:
 
 def _cannot_read(survey: Survey) -> Iterator[Finding]:
     relation = survey.relation
-    role, schema = quote(relation.server.role), quote(relation.schema)
+    role, schema = sql_name(relation.server.role), sql_name(relation.schema)
     statements = []
     if "USAGE" in relation.lacking:
         statements.append(Statement(f"GRANT USAGE ON SCHEMA {schema} TO {role}", GRANTING))
@@ -163,7 +163,7 @@ def _no_geometry(survey: Survey) -> Iterator[Finding]:
         geography = relation.geometries[0]
         others = ", ".join(each.sql for each in relation.every if each.name != geography.name)
         limits = geography.declared.partition("(")[2] or "Geometry,4326)"
-        view = f"{quote(relation.schema)}.{quote(f'{relation.name[:50]}_geometry')}"
+        view = f"{sql_name(relation.schema)}.{sql_name(f'{relation.name[:50]}_geometry')}"
         yield Finding(
             "geography",
             f"its column {geography.name} is geography, and there is no geometry",
@@ -490,13 +490,13 @@ def _partial_index(survey: Survey) -> Iterator[Finding]:
     if not found or not found[0].predicate:
         return
     condition = found[0].predicate
-    name = quote(f"{relation.name[:50]}_{column.name[:8]}_all")
+    name = f"{relation.name[:50]}_{column.name[:8]}_all"
     yield Finding(
         "partial-index",
         f"the only GiST index, {found[0].name}, is partial: WHERE {condition}",
         "what searches find has to be in an index: where the service states this condition, lists, tiles and counts are of its rows"
         " alone, and only a key reaches the others. With an index of all rows, adopt it again",
-        create_index(relation, name.strip('"'), column.sql),
+        create_index(relation, name, column.sql),
         listed=(re.escape(found[0].name),),
     )
 
@@ -728,7 +728,7 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
         )
         steps: tuple[Statement, ...] = ()
         if not key.composite:
-            label = quote(key.index)
+            label = sql_name(key.index)
             steps = (
                 Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {label}", BRIEF),
             )
@@ -814,7 +814,7 @@ def _no_privilege(survey: Survey) -> Iterator[Finding]:
     lacking = [each for each in ("INSERT", "UPDATE", "DELETE") if each in relation.lacking]
     if not relation.is_table or blocking(survey) or not (lacking or relation.closed_sequences):
         return
-    role = quote(relation.server.role)
+    role = sql_name(relation.server.role)
     steps = []
     if lacking:
         steps.append(Statement(f"GRANT {', '.join(lacking)} ON {relation.sql} TO {role}", GRANTING))
@@ -841,7 +841,7 @@ def _rules(survey: Survey) -> Iterator[Finding]:
             "a write may be answered as done and change nothing"
             if is_instead
             else "a write changes more than the service sees",
-            (Statement(f"DROP RULE {quote(name)} ON {survey.relation.sql}", BRIEF),),
+            (Statement(f"DROP RULE {sql_name(name)} ON {survey.relation.sql}", BRIEF),),
             listed=(rf"the rule {re.escape(name)} ",),
         )
 
