@@ -574,6 +574,18 @@ def read(connection: Connection, name: str) -> Relation:
     )
 
 
+_LABEL = """
+SELECT e.enumlabel AS label FROM pg_attribute a JOIN pg_enum e ON e.enumtypid = a.atttypid
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s ORDER BY e.enumsortorder LIMIT 1
+"""
+
+
+def first_label(connection: Connection, relation: Relation, column: Column) -> str:
+    """The first label of a column's enum; empty for one of another type."""
+    rows = select(connection, _LABEL, table=relation.sql, column=column.name)
+    return str(rows[0].label) if rows else ""
+
+
 def _is_spatial(row: Any) -> bool:
     return row.base in ("geometry", "geography")
 

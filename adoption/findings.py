@@ -28,26 +28,7 @@ from .statements import (
     repaired,
     view_of,
 )
-from .survey import Survey, repeats
-
-#: What is served as text beside, and what a client can write, by the name in pg_type.
-WRITABLE = frozenset(
-    {
-        *(
-            "int2",
-            "int4",
-            "int8",
-            "float4",
-            "float8",
-            "numeric",
-            "bool",
-            "text",
-            "varchar",
-            "bpchar",
-        ),
-        *("date", "timestamptz", "uuid", "json", "jsonb"),
-    }
-)
+from .survey import WRITABLE, Survey, repeats
 
 #: Longer texts make a page of ten rows slow.
 LONG_TEXT = 1024**2
@@ -933,6 +914,17 @@ def _as_text(survey: Survey) -> Iterator[Finding]:
         )
 
 
+def _copied_values(survey: Survey) -> Iterator[Finding]:
+    """Values of rows that the project will have in its own files."""
+    for name in survey.copied:
+        yield Finding(
+            "copied-value",
+            f"the project's example rows have a value of {name} from this table: {survey.samples[name]!r}",
+            "an example row has to have one, and nothing but the rows says which values the column takes. It is in the table's module"
+            " and in .template.json: put another in its place where the table's values are not for everyone who has the code",
+        )
+
+
 def _long_texts(survey: Survey) -> Iterator[Finding]:
     for name, length in survey.rows.longest.items():
         if length > LONG_TEXT:
@@ -959,7 +951,7 @@ WARNINGS: tuple[Finder, ...] = (
         _read_only,
         _no_privilege,
     ),
-    *(_watched, _several_indexes, _unstated, _as_text, _long_texts),
+    *(_watched, _several_indexes, _unstated, _as_text, _copied_values, _long_texts),
 )
 
 

@@ -333,6 +333,12 @@ TOLD = (
         "tags (text[]), span (int4range)",
     ),
     Case(
+        "copied-value",
+        PLAIN
+        + "CREATE DOMAIN span AS interval; ALTER TABLE t ADD every span NOT NULL DEFAULT '1 day'; ALTER TABLE t ALTER every DROP DEFAULT",
+        "every from this table: '1 day'",
+    ),
+    Case(
         "several-geometries",
         PLAIN + "ALTER TABLE t ADD door geometry(Point, 2193)",
         "geom is served",
@@ -377,6 +383,23 @@ def test_what_has_no_statement_is_told(made: Callable[[str], str], case: Case) -
     finding = found(made(case.sql), **case.options)[case.kind]
     assert finding.refused is case.refused
     assert case.says in finding.what or case.says in finding.why
+
+
+def test_of_the_rows_only_what_nothing_else_says_is_written_down(
+    made: Callable[[str], str],
+) -> None:
+    sql = """
+        CREATE TYPE mood AS ENUM ('good', 'bad');
+        ALTER TABLE t ADD name text NOT NULL DEFAULT 'secret' CHECK (name <> ''), ADD note varchar(99) CHECK (note <> ''),
+            ADD mood mood NOT NULL DEFAULT 'bad', ADD code interval CHECK (code > '0'), ADD "Land Use" text CHECK ("Land Use" <> '');
+        ALTER TABLE t ALTER name DROP DEFAULT, ALTER mood DROP DEFAULT;
+        UPDATE t SET note = 'secret', code = '7 days', "Land Use" = 'secret';
+    """
+    url = made(PLAIN + sql)
+    survey = look(url)
+    assert (survey.samples, survey.copied) == ({"mood": "good"}, ())
+    answers, _ = adoption.answers(url, "work.t")
+    assert not [value for value in answers.values() if "secret" in value or "7 days" in value]
 
 
 VIEW = PLAIN + "CREATE VIEW v AS SELECT id AS number, geom FROM t;"
