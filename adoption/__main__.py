@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import parameters
 from parameters import project
@@ -245,10 +245,11 @@ def add(project: Path, further: Sequence[Adopted]) -> Iterator[Adopted]:
 
 def read_only(url: str) -> str:
     """The URL of sessions that cannot write."""
-    parts = urlsplit(catalogue.driver_url(url))
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    # Without its host, urllib would write the URL of a socket with one slash.
+    place, _, text = catalogue.driver_url(url).partition("?")
+    query = dict(parse_qsl(text, keep_blank_values=True))
     query["options"] = f"{query.get('options', '')} -c default_transaction_read_only=on".strip()
-    return parts._replace(query=urlencode(query, quote_via=quote)).geturl()
+    return f"{place}?{urlencode(query, quote_via=quote)}"
 
 
 def check(project: Path, url: str, served: Sequence[Adopted]) -> bool:
@@ -289,8 +290,10 @@ def check(project: Path, url: str, served: Sequence[Adopted]) -> bool:
 
 def hidden(text: str, url: str) -> str:
     """The text without the password of a URL."""
-    password = urlsplit(catalogue.driver_url(url)).password
-    return text.replace(password, "***") if password else text
+    password = urlsplit(catalogue.driver_url(url)).password or ""
+    for spelling in filter(None, (password, unquote(password))):
+        text = text.replace(spelling, "***")
+    return text
 
 
 def next_steps(project: Path, served: Sequence[Adopted]) -> Iterator[str]:

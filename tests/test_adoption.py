@@ -618,6 +618,8 @@ def test_of_one_that_is_not_there_those_that_are_named(
         "postgresql://ada:s3cret@[127.0.0.1/none",
         "postgresql://ada:s3cret@127.0.0.1:port/none",
         "mysql://ada:s3cret@127.0.0.1/none",
+        "postgresql://ada:@s3cret@127.0.0.1:1/none",
+        "host=127.0.0.1 port=1 user=ada password=s3cret",
     ],
 )
 def test_a_password_is_not_repeated(wrong: str) -> None:
@@ -625,6 +627,14 @@ def test_a_password_is_not_repeated(wrong: str) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("adopt: ")
     assert "s3cret" not in ended.stderr + ended.stdout
+
+
+def test_a_password_is_hidden_in_either_spelling() -> None:
+    from adoption.__main__ import hidden
+
+    url = "postgresql://ada:s%40crets@host/gis"
+    assert hidden("s@crets s%40crets", url) == "*** ***"
+    assert hidden("anything", "postgresql:///gis") == "anything"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -873,6 +883,10 @@ def test_hooks_have_no_database(
         (
             "postgres://h/d?sslmode=require&options=-c%20role%3Dx",
             "postgresql://h/d?sslmode=require&options=-c%20role%3Dx%20-c%20default_transaction_read_only%3Don",
+        ),
+        (
+            "postgresql:///d?host=/run/postgresql",
+            "postgresql:///d?host=%2Frun%2Fpostgresql&options=-c%20default_transaction_read_only%3Don",
         ),
     ],
 )
