@@ -187,11 +187,18 @@ def _key(survey: Survey) -> Iterator[Finding]:
             f"its primary key is of several columns: {', '.join(key.composite)}",
         )
         advice = "A column of its own can be the key, and the columns of now stay unique"
-    elif relation.is_table:
+    elif relation.kind == "table":
         kind, what, advice = (
             "no-key",
             "it has no primary key",
             "Add one, or name a column that tells its rows apart",
+        )
+    elif relation.is_table:
+        kind, what, advice = (
+            "no-key",
+            "it has no primary key",
+            "Of a partitioned table it would have to hold the columns that the partitions are made by: name a column that tells its"
+            " rows apart",
         )
     else:
         kind, what, advice = (
@@ -209,7 +216,7 @@ def _key(survey: Survey) -> Iterator[Finding]:
     for near in key.repeating:
         advice += f". {near.column} does not: {repeats(near)}"
     statements: tuple[Statement, ...] = ()
-    if relation.is_table and not (key.composite and relation.kind == "partitioned table"):
+    if relation.kind == "table":
         best = relation.column(candidates[0]) if candidates else None
         if best is not None and not key.composite:
             statements = primary_key(relation, best)
@@ -708,7 +715,7 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
             else ""
         )
         steps: tuple[Statement, ...] = ()
-        if not key.composite:
+        if not key.composite and relation.kind == "table":
             label = sql_name(key.index)
             steps = (
                 Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {label}", BRIEF),

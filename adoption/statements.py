@@ -124,8 +124,6 @@ def primary_key(relation: Relation, column: Column) -> tuple[Statement, ...]:
     """Make a column the primary key of a live table."""
     label = f"{relation.name[:50]}_pkey"
     name = sql_name(label)
-    if relation.kind == "partitioned table":
-        return (Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY ({column.sql})", REWRITING),)
     steps = [
         Statement(
             f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {relation.sql} ({column.sql})", CONCURRENT

@@ -356,6 +356,7 @@ TOLD = (
         key="id",
     ),
     refused("composite-key", PARTITIONED, "KEY=id"),
+    refused("no-key", PARTITIONED.replace(", PRIMARY KEY (id, day)", ""), "(KEY=id)"),
     refused("no-geometry", "CREATE TABLE t (id serial PRIMARY KEY, name text)", "id, name"),
     refused(
         "no-key",
@@ -383,6 +384,8 @@ def test_what_has_no_statement_is_told(made: Callable[[str], str], case: Case) -
     finding = found(made(case.sql), **case.options)[case.kind]
     assert finding.refused is case.refused
     assert case.says in finding.what or case.says in finding.why
+    if "PARTITION" in case.sql:
+        assert not finding.statements
 
 
 def test_of_the_rows_only_what_nothing_else_says_is_written_down(
