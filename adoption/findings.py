@@ -300,9 +300,7 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
         what = f"its geometries have SRID 0: {rows.of(srids.get(0, 0))}"
     advice = ""
     if target == "<SRID>":
-        advice = (
-            '. COOKIECUTTER_ARGS="srid=2193", with the right number, writes it into the statement'
-        )
+        advice = '. ARGS="srid=2193", with the right number, writes it into the statement'
     yield Finding(
         "srid-0",
         what,
@@ -814,7 +812,7 @@ def _no_privilege(survey: Survey) -> Iterator[Finding]:
         "cannot-write",
         f"the role {relation.server.role} lacks {', '.join([*lacking, *(f'USAGE on {each}' for each in relation.closed_sequences)])}",
         "a service with this role answers writes with an error. Give the service another role, grant these, or adopt it with"
-        ' COOKIECUTTER_ARGS="read_only=yes"',
+        ' ARGS="read_only=yes"',
         tuple(steps),
     )
 
@@ -917,7 +915,7 @@ def _as_text(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "several-geometries",
             f"{survey.column.name} is served, of several geometry columns",
-            f'a collection has one geometry. COOKIECUTTER_ARGS="geometry_column={served[0]}" serves that instead',
+            f'a collection has one geometry. ARGS="geometry_column={served[0]}" serves that instead',
         )
 
 

@@ -846,6 +846,64 @@ def columns_of(attributes: str, own: frozenset[str]) -> list[tuple[Any, ...]]:
 # -- The project ---------------------------------------------------------------------------------
 
 
+def make_package(project: Path) -> None:
+    """A project as far as `adoption` looks for one."""
+    (project / "src/maps").mkdir(parents=True)
+    (project / "src/maps/main.py").touch()
+
+
+def test_of_a_schema_what_the_template_refuses_is_left_out(
+    made: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import cookiecutter.main
+    from cookiecutter.exceptions import FailedHookException
+
+    from adoption import __main__ as command
+
+    def cookiecutter_main(template: str, **options: Any) -> str:
+        if options["extra_context"]["table_name"] == "roads":
+            raise FailedHookException("hook")
+        return str(tmp_path)
+
+    make_package(tmp_path)
+    url = made(PLAIN + "CREATE TABLE roads (LIKE t INCLUDING ALL)")
+    monkeypatch.setattr(cookiecutter.main, "cookiecutter", cookiecutter_main)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setattr(command, "check", lambda project, url, served: True)
+    assert command.main(["--all", "work"]) == 0
+    said = capsys.readouterr().err
+    assert "work.roads was left out, for the reason above." in said
+    assert "serves t. Next" in said
+    assert "python -m maps check --database" in said
+
+
+def test_what_is_typed_after_make_adopt_arrives_to_the_letter(tmp_path: Path) -> None:
+    shown = tmp_path / "python"
+    shown.write_text(
+        f"#!{sys.executable}\nimport os, sys\nprint([os.environ['DATABASE_URL'], *sys.argv[3:]])\n"
+    )
+    shown.chmod(0o755)
+    typed = {
+        "DATABASE_URL": "postgresql://u:pa$w#'\"rd@h/d",
+        "TABLE": 'a.$HOME "x"',
+        "ARGS": "index_predicate=\"status = 'it''s $(PATH)'\"",
+    }
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    make = ["make", "--silent", "adopt", "ENVIRONMENT=", f"PYTHON={shown}"]
+    ended = subprocess.run(
+        [*make, *(f"{name}={value}" for name, value in typed.items())],
+        cwd=TEMPLATE,
+        env=own,
+        capture_output=True,
+        text=True,
+    )
+    options = ["--all", "", "--key", "", "--out", ".", "--arguments", typed["ARGS"]]
+    assert ended.stdout == f"{[typed['DATABASE_URL'], *options, '--', typed['TABLE']]}\n"
+
+
 def test_hooks_have_no_database(
     made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -861,6 +919,7 @@ def test_hooks_have_no_database(
         return str(tmp_path)
 
     url = made(PLAIN)
+    make_package(tmp_path)
     monkeypatch.setattr(cookiecutter.main, "cookiecutter", cookiecutter_main)
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setattr(command, "check", lambda project, url, served: True)
