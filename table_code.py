@@ -614,6 +614,16 @@ class TableCode:
         return sql_name(self.schema)
 
     @property
+    def geometry_sql(self) -> str:
+        """The geometry's column in SQL."""
+        return sql_name(self.geometry)
+
+    @property
+    def key_has_sequence(self) -> bool:
+        """Whether a sequence, which has the names of the table and the key in its own, counts the keys."""
+        return bool(self.relation.key.identity)
+
+    @property
     def sql(self) -> str:
         """The table in SQL."""
         return ".".join(sql_name(name) for name in (self.schema, self.name) if name)
