@@ -57,6 +57,11 @@ def in_words(items: Sequence[str], limit: int = 6) -> str:
     return ", ".join(items[:limit]) + more
 
 
+def word(name: str) -> str:
+    """A pattern of a name that is no part of another."""
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
+
+
 def is_are(count: int) -> str:
     return "is" if count == 1 else "are"
 
@@ -446,8 +451,13 @@ def _no_index(survey: Survey) -> Iterator[Finding]:
         f"{column.name} has no GiST index{has}",
         f"each search in a box, each tile and each extent reads {size} from end to end",
         create_index(relation, survey.index_name, column.sql),
-        listed=(r"add index", rf"has no index {re.escape(survey.index_name)}"),
+        listed=_missing(survey.index_name),
     )
+
+
+def _missing(index: str) -> tuple[str, ...]:
+    """How `check --database` says that an index of the model is missing."""
+    return (re.escape(f"add index Index({index!r}, "), f"has no index {word(index)}, which")
 
 
 def _invalid_indexes(survey: Survey) -> Iterator[Finding]:
@@ -467,7 +477,7 @@ def _invalid_indexes(survey: Survey) -> Iterator[Finding]:
             f"the index {index.name} is not valid: a CREATE INDEX CONCURRENTLY that failed left it",
             "no search uses it, and every write keeps it up",
             (statement,),
-            listed=(re.escape(index.name),),
+            listed=(word(index.name),),
         )
 
 
@@ -483,7 +493,7 @@ def _partial_index(survey: Survey) -> Iterator[Finding]:
         "what searches find has to be in an index: where the service states this condition, lists, tiles and counts are of its rows"
         " alone, and only a key reaches the others. With an index of all rows, adopt it again",
         create_index(relation, name, column.sql),
-        listed=(re.escape(found[0].name),),
+        listed=(word(found[0].name),),
     )
 
 
@@ -503,7 +513,7 @@ def _several_indexes(survey: Survey) -> Iterator[Finding]:
             f"{index.name}{partial} is a GiST index on {survey.column.name} beside {found[0].name}",
             "every write keeps up both, and searches use one",
             (dropped,),
-            listed=(re.escape(index.name),),
+            listed=(word(index.name),),
         )
 
 
@@ -526,7 +536,7 @@ def _no_geography_index(survey: Survey) -> Iterator[Finding]:
             f"({column.sql}::geography)",
             condition,
         ),
-        listed=("add index", rf"has no index {re.escape(name)}"),
+        listed=_missing(name),
     )
 
 
@@ -692,7 +702,7 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
     if checked is not None:
         whole = "all" if checked.complete else "a sample of"
         compared = f": in {whole} {checked.read:,} rows it has no NULL and no value twice"
-    listed = (rf"constraint pk_|PrimaryKey|{re.escape(name)}", "modify nullable")
+    listed = ("constraint pk_|PrimaryKey", f"modify nullable .*{word(name)}")
     if key.how == "view":
         yield Finding(
             "key-of-view",
@@ -887,14 +897,14 @@ def _unstated(survey: Survey) -> Iterator[Finding]:
                 f"{each.name}: {each.definition}",
                 "the database keeps it, and a row that breaks it is refused. The model does not state it, since the other table is"
                 " not the service's: state it once both are",
-                listed=("remove fk", re.escape(each.name)),
+                listed=("remove fk", word(each.name)),
             )
         elif each.kind == "x" or (each.kind == "u" and each.special):
             yield Finding(
                 "unstated-constraint",
                 f"{each.name}: {each.definition}",
                 "the database keeps it; the model does not state it",
-                listed=(re.escape(each.name),),
+                listed=(word(each.name),),
             )
 
 
