@@ -935,8 +935,8 @@ def _copied_values(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "copied-value",
             f"the project's example rows have a value of {name} from this table: {survey.samples[name]!r}",
-            "an example row has to have one, and nothing but the rows says which values the column takes. It is in the table's module"
-            " and in .template.json: put another in its place where the table's values are not for everyone who has the code",
+            "an example row has to have one, and nothing but the rows says which values the column takes. It is in the table's"
+            " module, its tests and .template.json: put another in its place where the table's values are not for everyone who has the code",
         )
 
 
