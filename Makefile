@@ -26,7 +26,7 @@ help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
 	@echo "            PORT=8001 COOKIECUTTER_ARGS=\"geometry_type=POLYGON srid=27700\" change it"
 	@echo "make adopt DATABASE_URL=... TABLE=schema.table  render a service for a table or view that is there; it is read, not changed"
-	@echo "            ALL=schema: every table with geometry; KEY=column: what tells its rows apart; OUT=folder; COOKIECUTTER_ARGS"
+	@echo "            ALL=schema: every table with geometry; KEY=column: what tells its rows apart; OUT=folder; ARGS=\"auth=oidc\": other parameters"
 	@echo "make test   test the template, and prove variants in which every pair of parameter values occurs:"
 	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS, of which"
 	@echo "            most run a share of the contract; each file runs with every value of every parameter"
@@ -58,9 +58,10 @@ $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 demo: $(ENVIRONMENT)
 	$(PYTHON) scripts/demo.py --port $(PORT) $(COOKIECUTTER_ARGS)
 
-# The shell takes them from the environment, where make puts them: no quoting is lost, and no password is printed.
+# They reach the shell as they were typed, in the environment: no $ is expanded, no quoting lost, and no password printed.
 adopt: $(ENVIRONMENT)
-	@$(PYTHON) -m adoption --all "$$ALL" --key "$$KEY" --out "$${OUT:-.}" --arguments "$$COOKIECUTTER_ARGS" -- "$$TABLE"
+	$(foreach name,DATABASE_URL TABLE ALL KEY OUT ARGS,$(if $(filter command line,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+	@$(PYTHON) -m adoption --all "$$ALL" --key "$$KEY" --out "$${OUT:-.}" --arguments "$${ARGS-$$COOKIECUTTER_ARGS}" -- "$$TABLE"
 
 test: $(ENVIRONMENT)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml

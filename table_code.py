@@ -21,7 +21,7 @@ import parameters
 from parameters import epsg, names
 from parameters.attributes import INTEGER_RANGES, MAX_LENGTH, Attribute
 from parameters.columns import Constraint, Index, Requirement
-from parameters.reserved import POSTGRESQL_RESERVED
+from parameters.names import sql_name, sql_spellings
 from python_code import LINE_LENGTH, call, imported, in_turns, listed, literal, python
 
 
@@ -518,12 +518,14 @@ class TableCode:
             yield Index(name, (f"({sql_name(self.geometry)}::geography)",), "gist")
 
     def _is_spatial(self, index: Index) -> bool:
-        return index.method == "gist" and index.elements == (sql_name(self.geometry),)
+        is_whole = len(index.elements) == 1 and index.elements[0] in sql_spellings(self.geometry)
+        return index.method == "gist" and is_whole
 
     def _is_geographic(self, index: Index) -> bool:
-        element = re.sub(r"[\s()]|(?<=::)\w+\.", "", index.elements[0])
-        name = sql_name(self.geometry)
-        return index.method == "gist" and element in (f"{name}::geography", f"geography{name}")
+        column = "|".join(map(re.escape, sql_spellings(self.geometry)))
+        geography = r'(?:(?:\w+|"[^"]+")\.)?geography'
+        cast = rf"\(*(?:{column})\)*::{geography}\)*|\(*{geography}\((?:{column})\)\)*"
+        return index.method == "gist" and re.fullmatch(cast, index.elements[0]) is not None
 
     def _indexes(self, head: str, *, indent: int) -> Iterator[str]:
         """The indexes, for a model or for a revision."""
@@ -535,7 +537,11 @@ class TableCode:
                 elements = (f"({sql_name(self.geometry)}::geography)",)
                 if in_model:
                     yield "        # Searches in metres: on the geometry's own index they would measure degrees."
-            columns = {sql_name(name): literal(name) for name in self.relation.columns}
+            columns = {
+                spelling: literal(name)
+                for name in self.relation.columns
+                for spelling in sql_spellings(name)
+            }
             # Alembic sees PostgreSQL's expressions without the parentheses around a name that is cast.
             plain = (re.sub(r"\((\w+|\"[^\"]+\")\)::", r"\1::", e) for e in elements)
             of = [columns.get(e) or f"sa.text({literal(escaped(e))})" for e in plain]
@@ -606,6 +612,16 @@ class TableCode:
     def schema_sql(self) -> str:
         """Its schema in SQL."""
         return sql_name(self.schema)
+
+    @property
+    def geometry_sql(self) -> str:
+        """The geometry's column in SQL."""
+        return sql_name(self.geometry)
+
+    @property
+    def key_has_sequence(self) -> bool:
+        """Whether a sequence, which has the names of the table and the key in its own, counts the keys."""
+        return bool(self.relation.key.identity)
 
     @property
     def sql(self) -> str:
@@ -706,13 +722,6 @@ THERE = {"schema": "to_regnamespace", "type": "to_regtype", "function": "to_regp
 def sql_text(text: str) -> str:
     """A text in SQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def sql_name(name: str) -> str:
-    """A name as PostgreSQL writes it: in quotes where it needs them."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in POSTGRESQL_RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 #: Where the names come from that the code of a table uses, in the order of the imports.

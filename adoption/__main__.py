@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import parameters
 from parameters import project
+from parameters.names import sql_name
 
 from . import catalogue, findings, mapping, report, survey
 from .catalogue import Unreadable
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         single := [name for name in asked if name in OF_ONE and name not in OF_ALL]
     ):
         raise Refused(
-            f"COOKIECUTTER_ARGS: {', '.join(single)}: not of all tables of a schema alike"
+            f"ARGS: {', '.join(single)} can only be said of one table: with ALL, leave it out"
         )
     adopted = list(read(url, options, asked))
     if not adopted:
@@ -104,8 +105,8 @@ def run(options: argparse.Namespace) -> int:
     if options.answers_json:
         print(json.dumps(adopted[0].answers, ensure_ascii=False))
         return 0
-    folder = render(adopted[0], asked, Path(options.out))
-    served = [adopted[0], *add(folder, adopted[1:])]
+    folder, first, further = render_first(adopted, asked, Path(options.out))
+    served = [first, *add(folder, further)]
     agrees = check(folder, url, served)
     say("\n".join(next_steps(folder, served)))
     return 0 if agrees else 1
@@ -125,12 +126,12 @@ def parsed(arguments: str) -> dict[str, str]:
     try:
         words = shlex.split(arguments)
     except ValueError as error:
-        raise Refused(f"COOKIECUTTER_ARGS={arguments}: {error}") from None
+        raise Refused(f"ARGS={arguments}: {error}") from None
     asked: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in parameters.NAMES:
-            raise Refused(f"COOKIECUTTER_ARGS: {parameters.unknown(name, value)}")
+            raise Refused(f"ARGS: {parameters.unknown(name, value)}")
         asked[name] = value
     return asked
 
@@ -145,7 +146,7 @@ def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Ite
         if options.all:
             schema = catalogue.find_schema(connection, options.all)
             names = [
-                f"{quoted(schema)}.{quoted(each)}"
+                f"{sql_name(schema)}.{sql_name(each)}"
                 for each in catalogue.spatial_relations(connection, schema)
             ]
         for name in names:
@@ -178,12 +179,7 @@ def refuse_contradictions(answers: Mapping[str, str], asked: Mapping[str, str]) 
     wrong = [name for name in asked if answers.get(name, asked[name]) != asked[name]]
     if wrong:
         listed = ", ".join(f"{name} is {answers[name]!r}" for name in wrong)
-        raise Refused(f"COOKIECUTTER_ARGS: the table is as it is: {listed}; leave it out")
-
-
-def quoted(name: str) -> str:
-    """A name that `catalogue.find` reads as it is."""
-    return '"' + name.replace('"', '""') + '"'
+        raise Refused(f"ARGS: the table is as it is: {listed}; leave it out")
 
 
 #: What a user may say of how a table is served: the rest is as it is.
@@ -209,9 +205,13 @@ def render(adopted: Adopted, asked: Mapping[str, str], folder: Path) -> Path:
     """Render the template with the answers; the folder of the project.
 
     Raises:
-        Refused: The template refuses them, or the folder is there.
+        FailedHookException: The template refuses them.
+        Refused: The folder is there.
     """
-    from cookiecutter.exceptions import CookiecutterException  # type: ignore[import-untyped]
+    from cookiecutter.exceptions import (  # type: ignore[import-untyped]
+        CookiecutterException,
+        FailedHookException,
+    )
     from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 
     # It would print a traceback where a hook refuses the parameters, which says itself what is wrong.
@@ -226,8 +226,29 @@ def render(adopted: Adopted, asked: Mapping[str, str], folder: Path) -> Path:
                     str(ROOT), no_input=True, extra_context=context, output_dir=str(folder)
                 )
             )
+    except FailedHookException:
+        raise
     except CookiecutterException as error:
         raise Refused(f"nothing was rendered: {error}") from None
+
+
+def render_first(
+    adopted: Sequence[Adopted], asked: Mapping[str, str], folder: Path
+) -> tuple[Path, Adopted, Sequence[Adopted]]:
+    """Render a project of the first table that the template takes: its folder, that table, and those after it.
+
+    Raises:
+        Refused: It takes none, or the folder is there.
+    """
+    from cookiecutter.exceptions import FailedHookException
+
+    for number, each in enumerate(adopted, 1):
+        try:
+            return render(each, asked, folder), each, adopted[number:]
+        except FailedHookException:
+            # The hook has said what is wrong.
+            say(f"{each.name} was left out, for the reason above.")
+    raise Refused("nothing was rendered")
 
 
 def add(project: Path, further: Sequence[Adopted]) -> Iterator[Adopted]:
@@ -249,15 +270,16 @@ def add(project: Path, further: Sequence[Adopted]) -> Iterator[Adopted]:
 
 def read_only(url: str) -> str:
     """The URL of sessions that cannot write."""
-    parts = urlsplit(catalogue.driver_url(url))
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    # Without its host, urllib would write the URL of a socket with one slash.
+    place, _, text = catalogue.driver_url(url).partition("?")
+    query = dict(parse_qsl(text, keep_blank_values=True))
     query["options"] = f"{query.get('options', '')} -c default_transaction_read_only=on".strip()
-    return parts._replace(query=urlencode(query, quote_via=quote)).geturl()
+    return f"{place}?{urlencode(query, quote_via=quote)}"
 
 
 def check(project: Path, url: str, served: Sequence[Adopted]) -> bool:
     """Have the project compare itself with the database; whether it finds what was said above, and nothing else."""
-    package = next((project / "src").glob("*/main.py")).parent.name
+    package = package_of(project)
     environment = {name: value for name, value in os.environ.items() if name not in URLS}
     environment |= {
         "DATABASE_URL": read_only(url),
@@ -291,10 +313,17 @@ def check(project: Path, url: str, served: Sequence[Adopted]) -> bool:
     return not unsaid
 
 
+def package_of(project: Path) -> str:
+    """The name of a project's package."""
+    return next((project / "src").glob("*/main.py")).parent.name
+
+
 def hidden(text: str, url: str) -> str:
     """The text without the password of a URL."""
-    password = urlsplit(catalogue.driver_url(url)).password
-    return text.replace(password, "***") if password else text
+    password = urlsplit(catalogue.driver_url(url)).password or ""
+    for spelling in filter(None, (password, unquote(password))):
+        text = text.replace(spelling, "***")
+    return text
 
 
 def next_steps(project: Path, served: Sequence[Adopted]) -> Iterator[str]:
@@ -305,7 +334,8 @@ def next_steps(project: Path, served: Sequence[Adopted]) -> Iterator[str]:
     yield f"{name} serves {', '.join(each.answers['table_name'] for each in served)}. Next, with DATABASE_URL set:"
     yield f"  cd {shlex.quote(name)}"
     yield "  make migrate   records that the tables are there, in a version table of its own: its first write, and it changes no table"
-    yield "  make check     compares the project with itself; python -m <package> check --database with the database"
+    yield "  make check     compares the project with itself"
+    yield f"  .venv/bin/python -m {package_of(project)} check --database   compares it with the database"
     yield "  make run       serves it"
     yield "What is misaligned is fixed by the statements above, or by a revision that has them; migrate never does by itself."
 

@@ -27,6 +27,9 @@ KINDS = {
 #: The relations that rows can be changed in as in a table.
 TABLES = ("table", "partitioned table")
 
+#: Why a DATABASE_URL is not read.
+NO_URL = "DATABASE_URL is no URL such as postgresql://user@host/database; in a password, @ / and : are %40 %2F and %3A"
+
 #: A connection of psycopg2, which has no types.
 Connection = Any
 
@@ -240,10 +243,12 @@ def reading(url: str) -> Iterator[Connection]:
     Raises:
         Unreadable: There is no connection to be had.
     """
+    if not driver_url(url).startswith("postgresql://"):
+        raise Unreadable(f"no connection to the database: {NO_URL}")
     try:
         connection = psycopg2.connect(driver_url(url), application_name="adopt")
     except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
-        raise Unreadable(f"no connection to the database: {_first_line(error)}") from None
+        raise Unreadable(f"no connection to the database: {_reason(error, url)}") from None
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:
@@ -262,10 +267,11 @@ def driver_url(url: str) -> str:
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip())
 
 
-def _first_line(error: Exception) -> str:
-    """What libpq says: of a URL that it cannot read, it would repeat the password."""
+def _reason(error: Exception, url: str) -> str:
+    """What libpq says: of a URL that it cannot read, or that has a second @, it would repeat the password."""
     line = str(error).strip().partition("\n")[0]
-    return "it is no URL such as postgresql://user@host/database" if "invalid" in line else line
+    authority = url.partition("//")[2].partition("/")[0]
+    return NO_URL if "invalid" in line or authority.count("@") > 1 else line
 
 
 def select(connection: Connection, sql: str, **values: object) -> list[Any]:
@@ -572,6 +578,18 @@ def read(connection: Connection, name: str) -> Relation:
         closed_sequences=tuple(row.sequences),
         requires=tuple(_requirements(connection, row.oid)),
     )
+
+
+_LABEL = """
+SELECT e.enumlabel AS label FROM pg_attribute a JOIN pg_enum e ON e.enumtypid = a.atttypid
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s ORDER BY e.enumsortorder LIMIT 1
+"""
+
+
+def first_label(connection: Connection, relation: Relation, column: Column) -> str:
+    """The first label of a column's enum; empty for one of another type."""
+    rows = select(connection, _LABEL, table=relation.sql, column=column.name)
+    return str(rows[0].label) if rows else ""
 
 
 def _is_spatial(row: Any) -> bool:

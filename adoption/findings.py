@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from parameters import DERIVED, epsg
+from parameters.names import sql_name
 
 from .catalogue import Column, Geometry
 from .rows import CURVES, SURFACES, Rows, outside
@@ -24,30 +25,10 @@ from .statements import (
     create_index,
     geometry_type,
     primary_key,
-    quote,
     repaired,
     view_of,
 )
-from .survey import Survey, repeats
-
-#: What is served as text beside, and what a client can write, by the name in pg_type.
-WRITABLE = frozenset(
-    {
-        *(
-            "int2",
-            "int4",
-            "int8",
-            "float4",
-            "float8",
-            "numeric",
-            "bool",
-            "text",
-            "varchar",
-            "bpchar",
-        ),
-        *("date", "timestamptz", "uuid", "json", "jsonb"),
-    }
-)
+from .survey import WRITABLE, Survey, repeats
 
 #: Longer texts make a page of ten rows slow.
 LONG_TEXT = 1024**2
@@ -74,6 +55,11 @@ def in_words(items: Sequence[str], limit: int = 6) -> str:
     """Some names in a sentence."""
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
+
+
+def word(name: str) -> str:
+    """A pattern of a name that is no part of another."""
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
 
 
 def is_are(count: int) -> str:
@@ -122,7 +108,7 @@ def _search_path(survey: Survey) -> Iterator[Finding]:
             "the service calls ST_Transform and others without a schema, and would not find them",
             (
                 Statement(
-                    f"ALTER DATABASE {quote(server.database)} SET search_path = {path}",
+                    f"ALTER DATABASE {sql_name(server.database)} SET search_path = {path}",
                     f"{GRANTING}, for sessions that begin afterwards",
                 ),
             ),
@@ -132,7 +118,7 @@ def _search_path(survey: Survey) -> Iterator[Finding]:
 
 def _cannot_read(survey: Survey) -> Iterator[Finding]:
     relation = survey.relation
-    role, schema = quote(relation.server.role), quote(relation.schema)
+    role, schema = sql_name(relation.server.role), sql_name(relation.schema)
     statements = []
     if "USAGE" in relation.lacking:
         statements.append(Statement(f"GRANT USAGE ON SCHEMA {schema} TO {role}", GRANTING))
@@ -163,7 +149,7 @@ def _no_geometry(survey: Survey) -> Iterator[Finding]:
         geography = relation.geometries[0]
         others = ", ".join(each.sql for each in relation.every if each.name != geography.name)
         limits = geography.declared.partition("(")[2] or "Geometry,4326)"
-        view = f"{quote(relation.schema)}.{quote(f'{relation.name[:50]}_geometry')}"
+        view = f"{sql_name(relation.schema)}.{sql_name(f'{relation.name[:50]}_geometry')}"
         yield Finding(
             "geography",
             f"its column {geography.name} is geography, and there is no geometry",
@@ -214,11 +200,18 @@ def _key(survey: Survey) -> Iterator[Finding]:
             f"its primary key is of several columns: {', '.join(key.composite)}",
         )
         advice = "A column of its own can be the key, and the columns of now stay unique"
-    elif relation.is_table:
+    elif relation.kind == "table":
         kind, what, advice = (
             "no-key",
             "it has no primary key",
             "Add one, or name a column that tells its rows apart",
+        )
+    elif relation.is_table:
+        kind, what, advice = (
+            "no-key",
+            "it has no primary key",
+            "Of a partitioned table it would have to hold the columns that the partitions are made by: name a column that tells its"
+            " rows apart",
         )
     else:
         kind, what, advice = (
@@ -236,7 +229,7 @@ def _key(survey: Survey) -> Iterator[Finding]:
     for near in key.repeating:
         advice += f". {near.column} does not: {repeats(near)}"
     statements: tuple[Statement, ...] = ()
-    if relation.is_table and not (key.composite and relation.kind == "partitioned table"):
+    if relation.kind == "table":
         best = relation.column(candidates[0]) if candidates else None
         if best is not None and not key.composite:
             statements = primary_key(relation, best)
@@ -320,9 +313,7 @@ def _refused_crs(survey: Survey) -> Iterator[Finding]:
         what = f"its geometries have SRID 0: {rows.of(srids.get(0, 0))}"
     advice = ""
     if target == "<SRID>":
-        advice = (
-            '. COOKIECUTTER_ARGS="srid=2193", with the right number, writes it into the statement'
-        )
+        advice = '. ARGS="srid=2193", with the right number, writes it into the statement'
     yield Finding(
         "srid-0",
         what,
@@ -468,8 +459,13 @@ def _no_index(survey: Survey) -> Iterator[Finding]:
         f"{column.name} has no GiST index{has}",
         f"each search in a box, each tile and each extent reads {size} from end to end",
         create_index(relation, survey.index_name, column.sql),
-        listed=(r"add index", rf"has no index {re.escape(survey.index_name)}"),
+        listed=_missing(survey.index_name),
     )
+
+
+def _missing(index: str) -> tuple[str, ...]:
+    """How `check --database` says that an index of the model is missing."""
+    return (re.escape(f"add index Index({index!r}, "), f"has no index {word(index)}, which")
 
 
 def _invalid_indexes(survey: Survey) -> Iterator[Finding]:
@@ -489,7 +485,7 @@ def _invalid_indexes(survey: Survey) -> Iterator[Finding]:
             f"the index {index.name} is not valid: a CREATE INDEX CONCURRENTLY that failed left it",
             "no search uses it, and every write keeps it up",
             (statement,),
-            listed=(re.escape(index.name),),
+            listed=(word(index.name),),
         )
 
 
@@ -498,14 +494,14 @@ def _partial_index(survey: Survey) -> Iterator[Finding]:
     if not found or not found[0].predicate:
         return
     condition = found[0].predicate
-    name = quote(f"{relation.name[:50]}_{column.name[:8]}_all")
+    name = f"{relation.name[:50]}_{column.name[:8]}_all"
     yield Finding(
         "partial-index",
         f"the only GiST index, {found[0].name}, is partial: WHERE {condition}",
         "what searches find has to be in an index: where the service states this condition, lists, tiles and counts are of its rows"
         " alone, and only a key reaches the others. With an index of all rows, adopt it again",
-        create_index(relation, name.strip('"'), column.sql),
-        listed=(re.escape(found[0].name),),
+        create_index(relation, name, column.sql),
+        listed=(word(found[0].name),),
     )
 
 
@@ -525,7 +521,7 @@ def _several_indexes(survey: Survey) -> Iterator[Finding]:
             f"{index.name}{partial} is a GiST index on {survey.column.name} beside {found[0].name}",
             "every write keeps up both, and searches use one",
             (dropped,),
-            listed=(re.escape(index.name),),
+            listed=(word(index.name),),
         )
 
 
@@ -548,7 +544,7 @@ def _no_geography_index(survey: Survey) -> Iterator[Finding]:
             f"({column.sql}::geography)",
             condition,
         ),
-        listed=("add index", rf"has no index {re.escape(name)}"),
+        listed=_missing(name),
     )
 
 
@@ -714,7 +710,7 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
     if checked is not None:
         whole = "all" if checked.complete else "a sample of"
         compared = f": in {whole} {checked.read:,} rows it has no NULL and no value twice"
-    listed = (rf"constraint pk_|PrimaryKey|{re.escape(name)}", "modify nullable")
+    listed = ("constraint pk_|PrimaryKey", f"modify nullable .*{word(name)}")
     if key.how == "view":
         yield Finding(
             "key-of-view",
@@ -733,8 +729,8 @@ def _weak_key(survey: Survey) -> Iterator[Finding]:
             f"its primary key is ({', '.join(key.composite)}), and " if key.composite else ""
         )
         steps: tuple[Statement, ...] = ()
-        if not key.composite:
-            label = quote(key.index)
+        if not key.composite and relation.kind == "table":
+            label = sql_name(key.index)
             steps = (
                 Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY USING INDEX {label}", BRIEF),
             )
@@ -830,7 +826,7 @@ def _no_privilege(survey: Survey) -> Iterator[Finding]:
     lacking = [each for each in ("INSERT", "UPDATE", "DELETE") if each in relation.lacking]
     if not is_writable(survey) or not (lacking or relation.closed_sequences):
         return
-    role = quote(relation.server.role)
+    role = sql_name(relation.server.role)
     steps = []
     if lacking:
         steps.append(Statement(f"GRANT {', '.join(lacking)} ON {relation.sql} TO {role}", GRANTING))
@@ -842,7 +838,7 @@ def _no_privilege(survey: Survey) -> Iterator[Finding]:
         "cannot-write",
         f"the role {relation.server.role} lacks {', '.join([*lacking, *(f'USAGE on {each}' for each in relation.closed_sequences)])}",
         "a service with this role answers writes with an error. Give the service another role, grant these, or adopt it with"
-        ' COOKIECUTTER_ARGS="read_only=yes"',
+        ' ARGS="read_only=yes"',
         tuple(steps),
     )
 
@@ -857,7 +853,7 @@ def _rules(survey: Survey) -> Iterator[Finding]:
             "a write may be answered as done and change nothing"
             if is_instead
             else "a write changes more than the service sees",
-            (Statement(f"DROP RULE {quote(name)} ON {survey.relation.sql}", BRIEF),),
+            (Statement(f"DROP RULE {sql_name(name)} ON {survey.relation.sql}", BRIEF),),
             listed=(rf"the rule {re.escape(name)} ",),
         )
 
@@ -917,14 +913,14 @@ def _unstated(survey: Survey) -> Iterator[Finding]:
                 f"{each.name}: {each.definition}",
                 "the database keeps it, and a row that breaks it is refused. The model does not state it, since the other table is"
                 " not the service's: state it once both are",
-                listed=("remove fk", re.escape(each.name)),
+                listed=("remove fk", word(each.name)),
             )
         elif each.kind == "x" or (each.kind == "u" and each.special):
             yield Finding(
                 "unstated-constraint",
                 f"{each.name}: {each.definition}",
                 "the database keeps it; the model does not state it",
-                listed=(re.escape(each.name),),
+                listed=(word(each.name),),
             )
 
 
@@ -945,7 +941,18 @@ def _as_text(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "several-geometries",
             f"{survey.column.name} is served, of several geometry columns",
-            f'a collection has one geometry. COOKIECUTTER_ARGS="geometry_column={served[0]}" serves that instead',
+            f'a collection has one geometry. ARGS="geometry_column={served[0]}" serves that instead',
+        )
+
+
+def _copied_values(survey: Survey) -> Iterator[Finding]:
+    """Values of rows that the project will have in its own files."""
+    for name in survey.copied:
+        yield Finding(
+            "copied-value",
+            f"the project's example rows have a value of {name} from this table: {survey.samples[name]!r}",
+            "an example row has to have one, and nothing but the rows says which values the column takes. It is in the table's"
+            " module, its tests and .template.json: put another in its place where the table's values are not for everyone who has the code",
         )
 
 
@@ -975,7 +982,7 @@ WARNINGS: tuple[Finder, ...] = (
         _read_only,
         _no_privilege,
     ),
-    *(_watched, _several_indexes, _unstated, _as_text, _long_texts),
+    *(_watched, _several_indexes, _unstated, _as_text, _copied_values, _long_texts),
 )
 
 

@@ -3,10 +3,9 @@
 What a statement locks is in PostgreSQL's documentation: chapter 13.3 and the pages of CREATE INDEX, REINDEX and ALTER TABLE.
 """
 
-import re
 from dataclasses import dataclass
 
-from parameters import reserved
+from parameters.names import sql_name
 
 from .catalogue import Column, Relation
 from .survey import Survey
@@ -59,12 +58,6 @@ def geometry_type(kind: str, dimension: int, srid: int | str) -> str:
     return f"geometry({TYPES[kind]}{'Z' if dimension == 3 else ''},{srid})"
 
 
-def quote(name: str) -> str:
-    """A name as SQL has it."""
-    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in reserved.POSTGRESQL_RESERVED
-    return name if plain else '"' + name.replace('"', '""') + '"'
-
-
 def alter_type(
     survey: Survey, kind: str, dimension: int, srid: int | str, using: str = ""
 ) -> Statement:
@@ -80,7 +73,7 @@ def alter_type(
 
 def not_null(relation: Relation, column: str, label: str) -> tuple[Statement, ...]:
     """Make a column NOT NULL without keeping others out while the table is scanned."""
-    table, check = relation.sql, quote(f"{label}_given"[:63])
+    table, check = relation.sql, sql_name(f"{label}_given"[:63])
     return (
         Statement(
             f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
@@ -104,23 +97,25 @@ def create_index(
     if relation.kind != "partitioned table":
         return (
             Statement(
-                f"CREATE INDEX CONCURRENTLY {quote(name)} ON {relation.sql} {index}", CONCURRENT
+                f"CREATE INDEX CONCURRENTLY {sql_name(name)} ON {relation.sql} {index}", CONCURRENT
             ),
         )
     schema = relation.sql.partition(".")[0]
     statements = [
         Statement(
-            f"CREATE INDEX {quote(name)} ON ONLY {relation.sql} {index}",
+            f"CREATE INDEX {sql_name(name)} ON ONLY {relation.sql} {index}",
             "SHARE, for a moment: it is of no rows yet",
         )
     ]
     for number, partition in enumerate(relation.partitions, 1):
-        own = quote(f"{name[:57]}_p{number}")
+        own = sql_name(f"{name[:57]}_p{number}")
         # An index is made in the schema of its table.
         place = partition.partition(".")[0]
         statements += [
             Statement(f"CREATE INDEX CONCURRENTLY {own} ON {partition} {index}", CONCURRENT),
-            Statement(f"ALTER INDEX {schema}.{quote(name)} ATTACH PARTITION {place}.{own}", BRIEF),
+            Statement(
+                f"ALTER INDEX {schema}.{sql_name(name)} ATTACH PARTITION {place}.{own}", BRIEF
+            ),
         ]
     return tuple(statements)
 
@@ -128,9 +123,7 @@ def create_index(
 def primary_key(relation: Relation, column: Column) -> tuple[Statement, ...]:
     """Make a column the primary key of a live table."""
     label = f"{relation.name[:50]}_pkey"
-    name = quote(label)
-    if relation.kind == "partitioned table":
-        return (Statement(f"ALTER TABLE {relation.sql} ADD PRIMARY KEY ({column.sql})", REWRITING),)
+    name = sql_name(label)
     steps = [
         Statement(
             f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {relation.sql} ({column.sql})", CONCURRENT
@@ -149,7 +142,7 @@ def view_of(
     relation, column = survey.relation, survey.column
     columns = [each.sql for each in relation.every if each.name != column.name]
     columns.append(f"({expression})::{geometry_type(kind, dimension, srid)} AS {column.sql}")
-    name = f"{quote(relation.schema)}.{quote(f'{relation.name[:55]}_served')}"
+    name = f"{sql_name(relation.schema)}.{sql_name(f'{relation.name[:55]}_served')}"
     selected = f"SELECT {', '.join(columns)} FROM {relation.sql}"
     return Statement(f"CREATE VIEW {name} AS {selected}", f"{MAKING}. Adopt it instead")
 

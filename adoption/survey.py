@@ -14,6 +14,12 @@ from .rows import KEY_TYPES, Rows, Uniqueness
 #: The value of `primary_key` that is nearest to a key's type.
 PRIMARY_KEYS = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid"}
 
+#: The types that clients can write, by their names in pg_type; columns of others are shown as text.
+WRITABLE = frozenset(
+    {"int2", "int4", "int8", "float4", "float8", "numeric", "bool", "text", "varchar", "bpchar"}
+    | {"date", "timestamptz", "uuid", "json", "jsonb"}
+)
+
 #: Nothing was looked at.
 UNREAD = Rows(0, True, None, 0, (), 0)
 
@@ -66,8 +72,10 @@ class Survey:
     given_srid: str
     rows: Rows
     key: Key
-    #: By column, the text of a value that the table has: of those of which only its constraints know what they take.
+    #: By column, the text of a value that example rows have, where its type does not say what it takes.
     samples: dict[str, str]
+    #: The columns whose sample is a value of a row.
+    copied: tuple[str, ...] = ()
 
     @property
     def column(self) -> Geometry:
@@ -279,6 +287,7 @@ def look_at(
             chosen = _key(connection, relation, key)
         except rows.Failed as error:
             found = dataclasses.replace(found, unknown=str(error))
+    samples, copied = _samples(connection, relation)
     return Survey(
         relation=relation,
         collection=name,
@@ -288,7 +297,8 @@ def look_at(
         given_srid=srid,
         rows=found,
         key=chosen,
-        samples=_samples(connection, relation),
+        samples=samples,
+        copied=copied,
     )
 
 
@@ -307,15 +317,23 @@ def _only_srid(found: Rows) -> int:
     return int(next(iter(srids))) if len(srids) == 1 else 0
 
 
-def _samples(connection: Connection, relation: Relation) -> dict[str, str]:
-    """A value of each column that a CHECK or a domain limits: no rule of a type says what they take."""
+def _samples(connection: Connection, relation: Relation) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Values for example rows, of columns that have to be given one which clients cannot write, and those that are of rows.
+
+    A row's value is taken only where no rule of the type says what the column takes: a CHECK or a domain limits it.
+    """
     limited = {name for each in relation.constraints if each.kind == "c" for name in each.columns}
-    return {
-        column.name: value
-        for column in relation.columns
-        if (column.name in limited or (not column.base and not column.is_filled))
-        and (value := rows.value_of(connection, relation, column))
-    }
+    samples, copied = {}, []
+    for column in relation.columns:
+        is_limited = column.name in limited
+        if column.is_filled or column.base in WRITABLE or (column.base and not is_limited):
+            continue
+        if not is_limited and (label := catalogue.first_label(connection, relation, column)):
+            samples[column.name] = label
+        elif value := rows.value_of(connection, relation, column):
+            samples[column.name] = value
+            copied.append(column.name)
+    return samples, tuple(copied)
 
 
 # -- The key -------------------------------------------------------------------------------------

@@ -79,6 +79,25 @@ def _ascii(text: str) -> str:
     return folded.decode("ascii")
 
 
+def sql_name(name: str) -> str:
+    """A name as SQL writes it: in quotes where it needs them.
+
+    >>> print(sql_name("roads"), sql_name("Land Use"), sql_name("order"))
+    roads "Land Use" "order"
+    """
+    is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name)
+    return name if is_plain and name not in reserved.POSTGRESQL_RESERVED else _in_quotes(name)
+
+
+def sql_spellings(name: str) -> tuple[str, ...]:
+    """A name in all the ways in which PostgreSQL writes it: `position`, say, it puts in quotes that SQL does not need."""
+    return tuple(dict.fromkeys((sql_name(name), _in_quotes(name))))
+
+
+def _in_quotes(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def renamed(example: str, ending: str, joint: str = "_") -> Repair:
     """Names like the one given: cleaned, else with an ending, else the example, else numbered."""
 

@@ -333,6 +333,12 @@ TOLD = (
         "tags (text[]), span (int4range)",
     ),
     Case(
+        "copied-value",
+        PLAIN
+        + "CREATE DOMAIN span AS interval; ALTER TABLE t ADD every span NOT NULL DEFAULT '1 day'; ALTER TABLE t ALTER every DROP DEFAULT",
+        "every from this table: '1 day'",
+    ),
+    Case(
         "several-geometries",
         PLAIN + "ALTER TABLE t ADD door geometry(Point, 2193)",
         "geom is served",
@@ -364,6 +370,7 @@ TOLD = (
         ),
         "its primary key span is interval",
     ),
+    refused("no-key", PARTITIONED.replace(", PRIMARY KEY (id, day)", ""), "(KEY=id)"),
     refused("no-geometry", "CREATE TABLE t (id serial PRIMARY KEY, name text)", "id, name"),
     refused(
         "no-key",
@@ -391,6 +398,25 @@ def test_what_has_no_statement_is_told(made: Callable[[str], str], case: Case) -
     finding = found(made(case.sql), **case.options)[case.kind]
     assert finding.refused is case.refused
     assert case.says in finding.what or case.says in finding.why
+    if "PARTITION" in case.sql:
+        assert not finding.statements
+
+
+def test_of_the_rows_only_what_nothing_else_says_is_written_down(
+    made: Callable[[str], str],
+) -> None:
+    sql = """
+        CREATE TYPE mood AS ENUM ('good', 'bad');
+        ALTER TABLE t ADD name text NOT NULL DEFAULT 'secret' CHECK (name <> ''), ADD note varchar(99) CHECK (note <> ''),
+            ADD mood mood NOT NULL DEFAULT 'bad', ADD code interval CHECK (code > '0'), ADD "Land Use" text CHECK ("Land Use" <> '');
+        ALTER TABLE t ALTER name DROP DEFAULT, ALTER mood DROP DEFAULT;
+        UPDATE t SET note = 'secret', code = '7 days', "Land Use" = 'secret';
+    """
+    url = made(PLAIN + sql)
+    survey = look(url)
+    assert (survey.samples, survey.copied) == ({"mood": "good"}, ())
+    answers, _ = adoption.answers(url, "work.t")
+    assert not [value for value in answers.values() if "secret" in value or "7 days" in value]
 
 
 VIEW = PLAIN + "CREATE VIEW v AS SELECT id AS number, geom FROM t;"
@@ -623,6 +649,8 @@ def test_of_one_that_is_not_there_those_that_are_named(
         "postgresql://ada:s3cret@[127.0.0.1/none",
         "postgresql://ada:s3cret@127.0.0.1:port/none",
         "mysql://ada:s3cret@127.0.0.1/none",
+        "postgresql://ada:@s3cret@127.0.0.1:1/none",
+        "host=127.0.0.1 port=1 user=ada password=s3cret",
     ],
 )
 def test_a_password_is_not_repeated(wrong: str) -> None:
@@ -630,6 +658,14 @@ def test_a_password_is_not_repeated(wrong: str) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("adopt: ")
     assert "s3cret" not in ended.stderr + ended.stdout
+
+
+def test_a_password_is_hidden_in_either_spelling() -> None:
+    from adoption.__main__ import hidden
+
+    url = "postgresql://ada:s%40crets@host/gis"
+    assert hidden("s@crets s%40crets", url) == "*** ***"
+    assert hidden("anything", "postgresql:///gis") == "anything"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -838,6 +874,64 @@ def columns_of(attributes: str, own: frozenset[str]) -> list[tuple[Any, ...]]:
 # -- The project ---------------------------------------------------------------------------------
 
 
+def make_package(project: Path) -> None:
+    """A project as far as `adoption` looks for one."""
+    (project / "src/maps").mkdir(parents=True)
+    (project / "src/maps/main.py").touch()
+
+
+def test_of_a_schema_what_the_template_refuses_is_left_out(
+    made: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import cookiecutter.main
+    from cookiecutter.exceptions import FailedHookException
+
+    from adoption import __main__ as command
+
+    def cookiecutter_main(template: str, **options: Any) -> str:
+        if options["extra_context"]["table_name"] == "roads":
+            raise FailedHookException("hook")
+        return str(tmp_path)
+
+    make_package(tmp_path)
+    url = made(PLAIN + "CREATE TABLE roads (LIKE t INCLUDING ALL)")
+    monkeypatch.setattr(cookiecutter.main, "cookiecutter", cookiecutter_main)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setattr(command, "check", lambda project, url, served: True)
+    assert command.main(["--all", "work"]) == 0
+    said = capsys.readouterr().err
+    assert "work.roads was left out, for the reason above." in said
+    assert "serves t. Next" in said
+    assert "python -m maps check --database" in said
+
+
+def test_what_is_typed_after_make_adopt_arrives_to_the_letter(tmp_path: Path) -> None:
+    shown = tmp_path / "python"
+    shown.write_text(
+        f"#!{sys.executable}\nimport os, sys\nprint([os.environ['DATABASE_URL'], *sys.argv[3:]])\n"
+    )
+    shown.chmod(0o755)
+    typed = {
+        "DATABASE_URL": "postgresql://u:pa$w#'\"rd@h/d",
+        "TABLE": 'a.$HOME "x"',
+        "ARGS": "index_predicate=\"status = 'it''s $(PATH)'\"",
+    }
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    make = ["make", "--silent", "adopt", "ENVIRONMENT=", f"PYTHON={shown}"]
+    ended = subprocess.run(
+        [*make, *(f"{name}={value}" for name, value in typed.items())],
+        cwd=TEMPLATE,
+        env=own,
+        capture_output=True,
+        text=True,
+    )
+    options = ["--all", "", "--key", "", "--out", ".", "--arguments", typed["ARGS"]]
+    assert ended.stdout == f"{[typed['DATABASE_URL'], *options, '--', typed['TABLE']]}\n"
+
+
 def test_hooks_have_no_database(
     made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -853,6 +947,7 @@ def test_hooks_have_no_database(
         return str(tmp_path)
 
     url = made(PLAIN)
+    make_package(tmp_path)
     monkeypatch.setattr(cookiecutter.main, "cookiecutter", cookiecutter_main)
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setattr(command, "check", lambda project, url, served: True)
@@ -878,6 +973,10 @@ def test_hooks_have_no_database(
         (
             "postgres://h/d?sslmode=require&options=-c%20role%3Dx",
             "postgresql://h/d?sslmode=require&options=-c%20role%3Dx%20-c%20default_transaction_read_only%3Don",
+        ),
+        (
+            "postgresql:///d?host=/run/postgresql",
+            "postgresql:///d?host=%2Frun%2Fpostgresql&options=-c%20default_transaction_read_only%3Don",
         ),
     ],
 )

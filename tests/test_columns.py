@@ -22,6 +22,7 @@ from parameters.columns import (
     load_table,
 )
 from parameters.names import column_rule, identifier
+from table_code import TableCode
 
 TABLE = Table(
     name="Land Parcels",
@@ -227,3 +228,19 @@ def test_names_in_python_do_not_clash() -> None:
     assert table.identifiers["Name"] == "name_"
     assert table.identifiers["NAME"] == "column_name"
     assert table.identifiers["GID"] == "gid_"
+
+
+@pytest.mark.parametrize(
+    ("column", "written"),
+    [("position", '"position"'), ("The Geom", '"The Geom"'), ("geom", "geom")],
+)
+def test_indexes_of_a_table_are_known_as_postgresql_writes_them(column: str, written: str) -> None:
+    indexes = (
+        Index("shapes", (written,), "gist"),
+        Index("metres", (f"(({written})::public.geography)",), "gist"),
+    )
+    table = Table(adopted=True, geometry_column=column, indexes=indexes)
+    code = TableCode({**GOOD, "srid": "4326", "_table": dump(table)})
+    created = [index.splitlines()[1].strip() for index in code.revised_indexes]
+    assert created == ['"shapes",', '"metres",']
+    assert f'"{column}"' in code.arguments[0]

@@ -256,6 +256,54 @@ def test_every_section_is_followed(made: Callable[[str], Project]) -> None:
         }
 
 
+#: Projects whose tables are not the usual ones: their documents leave out what is not for them.
+UNUSUAL: dict[str, dict[str, str]] = {
+    "key": {"key_column": "gid", "primary_key": "text", "timestamps": "no"},
+    "schema": {
+        "table_schema": "cadastre",
+        "attributes": "status:str(20)='open' area:numeric(8,2)?",
+    },
+    "read-only": {"read_only": "yes", "key_column": "gid", "output_format": "wkt"},
+    "adopted": {
+        "geometry_column": "the_geom",
+        "timestamps": "no",
+        "_columns": '[{"name": "Land Use", "type": "text"}, {"name": "tags", "type": "text[]", "nullable": true}]',
+        "_table": '{"name": "Land Parcels", "schema": "Cadastre", "adopted": true, "geometry_column": "The Geom",'
+        ' "geometry_nullable": true}',
+    },
+    "view": {
+        "read_only": "yes",
+        "timestamps": "no",
+        "_table": '{"name": "Land Parcels", "kind": "view", "adopted": true}',
+    },
+}
+
+
+@pytest.mark.parametrize("parameters", UNUSUAL.values(), ids=UNUSUAL)
+def test_edits_are_of_the_project_whatever_its_table(
+    bake: Bake, tmp_path: Path, parameters: dict[str, str]
+) -> None:
+    """Each diff of what a project has at first fits, and leaves Python that can be read."""
+    project = bake(**parameters)
+    document = project.files["docs/extending.md"]
+    assert "{" + "{" not in document
+    found = sections(document)
+    assert set(found) <= {*SECTIONS, "Another answer about the table"}
+    for number, (heading, blocks) in enumerate(found.items()):
+        copy = copied(project, tmp_path / f"{number}", "geotables", "tests", "docs")
+        for block in blocks:
+            for part in re.split(r"^(?=--- a/)", block.text, flags=re.MULTILINE):
+                if block.language == "diff" and part.startswith("--- a/src/"):
+                    if heading == "Another table name":
+                        continue
+                    documents.apply(copy.path, part)
+        for file in (copy.path / "src" / project.package).rglob("*.py"):
+            compile(file.read_bytes(), file.name, "exec")
+    # What it links to is there.
+    anchors = {name.lower().replace(" ", "-") for name in found} | {"changing-an-answer"}
+    assert {*re.findall(r"\]\(#(.+?)\)", document)} <= anchors
+
+
 @pytest.mark.parametrize(
     ("reader", "section"),
     [(variant, section) for variant in VARIANTS for section in FOLLOWED[variant]],

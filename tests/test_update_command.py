@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -197,7 +198,7 @@ def test_other_answers_come_into_an_edited_project(
         *("auth=oidc", "output_format=wkt", "deployment=kubernetes", "srid=27700"),
         *("table_name=places", "attributes=name:str(100) state:text='{{ new }}'"),
     )
-    run = versions.update(project, "--answers", *answers)
+    run = versions.update(project, "--arguments", shlex.join(answers))
     assert run.returncode == 0, run.stderr
     templates.git(versions.template, "checkout", "--quiet", "2.0.0")
     (tmp_path / "new").mkdir()
@@ -207,7 +208,7 @@ def test_other_answers_come_into_an_edited_project(
     revision = "migrations/versions/0001_create_{}.py"
     assert {file for file in new | now if new.get(file) != now.get(file)} == {
         # Derived from the table's name where a project is made, and an answer of its own.
-        *(".template.json", "src/facilities_service/tables/places.py"),
+        *(".template.json", "src/facilities_service/tables/places.py", "docs/extending.md"),
         *(SETTINGS, revision.format("places"), revision.format("facilities")),
     }
     assert "idx_facilities_location_gist" in now["src/facilities_service/tables/places.py"].decode()
@@ -218,7 +219,7 @@ def test_other_answers_come_into_an_edited_project(
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        (("auth",), ["make update ARGS="]),
+        (("auth",), ["'auth' is no name=value", "make update ARGS="]),
         (("geometry_typ=POLYGON",), ["no parameter geometry_typ; it has project_name, "]),
         (("auth=ldap",), ["ldap", "api_key"]),
         (("srid=1", "attributes=name:blob"), ["- srid ", "- attributes "]),
@@ -229,11 +230,20 @@ def test_an_answer_that_the_template_refuses(
     versions: Versions, project: Path, answers: tuple[str, ...], says: list[str]
 ) -> None:
     before = contents(project)
-    run = versions.update(project, "--answers", *answers)
+    run = versions.update(project, "--arguments", shlex.join(answers))
     assert run.returncode == 1
     assert all(text in run.stderr for text in says), run.stderr
     assert "replay" not in run.stderr
     assert contents(project) == before
+
+
+def test_an_answer_reaches_the_template_to_the_letter(project: Path) -> None:
+    typed = "index_predicate=\"status = 'it''s $HOME $(PATH)'\""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    make = ["make", "--dry-run", "update", "PYTHON=python", f"ARGS={typed}"]
+    planned = subprocess.run(make, cwd=project, env=own, capture_output=True, text=True)
+    first = planned.stdout.replace("\\\n", " ").splitlines()[0]
+    assert shlex.split(first) == ["python", "tools/update.py", "--arguments", typed]
 
 
 def change_a_file(folder: Path) -> None:

@@ -34,10 +34,11 @@ from update import (
     cookiecutter,
     is_remote,
     manifest,
+    read_answers,
     recorded,
 )
 
-EXAMPLE = "ARGS=\"resource_name=road geometry_type=LINESTRING srid=27700 attributes='name:str(100) lanes:int?'\""
+EXAMPLE = "make table ARGS=\"resource_name=road geometry_type=LINESTRING srid=27700 attributes='name:str(100) lanes:int?'\""
 
 #: Folders of the project that the table has files in: the copy has copies of these, and links to all others.
 CHANGED = ("migrations", "src", "tests")
@@ -118,7 +119,7 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
     Raises:
         Refused: The table, or the template, is not one for this project. The project is as it was.
     """
-    asked = parsed(options.arguments, options.parameters)
+    asked = read_answers(options.arguments, options.parameters, example=EXAMPLE)
     stated = options.found or options.answers or "resource_name" in asked
     if not (stated or (not asked and sys.stdin.isatty())):
         raise Refused(f"say what one row is, resource_name=…: {EXAMPLE}")
@@ -146,24 +147,6 @@ def add_table(project: Path, options: argparse.Namespace) -> None:
     print("Added:", *(f"  {file}" for file in new), sep="\n")
     print(f"  a line in COLLECTIONS of {tables}, and the import")
     print("Next: make migrate, then: make check test", flush=True)
-
-
-def parsed(arguments: str, parameters: Sequence[str]) -> dict[str, str]:
-    """The parameters that were asked for.
-
-    Raises:
-        Refused: One has no value, or a quote is not closed.
-    """
-    try:
-        words = [*shlex.split(arguments), *parameters]
-    except ValueError as error:
-        raise Refused(f"ARGS: {error} in {arguments}") from error
-    for word in words:
-        if not re.match(r"\w+=", word):
-            raise Refused(
-                f"{word!r} is no name=value. A value with spaces is put in quotes: {EXAMPLE}"
-            )
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 # -- The template ---------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ RECORD = ".template.json"
 
 #: Parameters that are not asked for, which a project's files depend on as well.
 PRIVATE = ("_columns", "_table")
+
+EXAMPLE = """make update ARGS="auth=oidc attributes='name:str(100) open:bool=true'\""""
 
 #: Folders that an update replaces as a whole. Beside each, ``.sha256`` has the hashes of its files.
 FOLDERS = ("src/geotables", "tests/geotables")
@@ -72,11 +75,10 @@ def main() -> int:
         help="a file with the project's parameters, if none are recorded: .cruft.json or a replay file of cookiecutter",
     )
     parser.add_argument(
-        "--answers",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="parameters that are to be others than before",
+        "--arguments",
+        default="",
+        metavar="NAME=VALUE…",
+        help="parameters that are to be others than before, in one text, quoted as in a shell",
     )
     options = parser.parse_args()
     try:
@@ -100,7 +102,7 @@ def update(project: Path, options: argparse.Namespace) -> list[str]:
     """
     refuse_uncommitted(project)
     record = recorded(project, options.parameters)
-    changed = read_answers(options.answers)
+    changed = read_answers(options.arguments)
     source = options.template or record["template"]
     if not source:
         raise Refused("the project was made from a folder. Say where the template is: TEMPLATE=…")
@@ -118,7 +120,7 @@ def update(project: Path, options: argparse.Namespace) -> list[str]:
         old = template.render(base, record["parameters"], prefix)
         new = template.render(target, record["parameters"], prefix, changed)
         refuse_another_base(project, old)
-        title = " ".join(filter(None, [options.version, *options.answers]))
+        title = " ".join(filter(None, [options.version, options.arguments]))
         conflicts = merge(project, old, new, title, *([REVISIONS] if changed else []))
         for folder in FOLDERS:
             replace(project, folder, old, new)
@@ -372,15 +374,23 @@ def recorded(project: Path, parameters: Path | None) -> dict[str, Any]:
     return record
 
 
-def read_answers(arguments: list[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE …``."""
-    if wrong := [argument for argument in arguments if not re.match(r"\w+=", argument)]:
+def read_answers(
+    text: str, further: Sequence[str] = (), *, example: str = EXAMPLE
+) -> dict[str, str]:
+    """Read ``NAME=VALUE …``: of a text, quoted as in a shell, and of further words.
+
+    Raises:
+        Refused: One has no value, or a quote is not closed.
+    """
+    try:
+        words = [*shlex.split(text), *further]
+    except ValueError as error:
+        raise Refused(f"ARGS: {error} in {text}. Such as: {example}") from None
+    if wrong := [word for word in words if not re.match(r"\w+=", word)]:
         raise Refused(
-            f"an answer is NAME=VALUE, with quotes around a value with spaces: {', '.join(wrong)} is none.\n"
-            """Such as: make update ARGS="auth=oidc attributes='name:str(100) open:bool=true'\""""
+            f"ARGS: {', '.join(map(repr, wrong))} is no name=value. A value with spaces is put in quotes: {example}"
         )
-    pairs = (argument.partition("=") for argument in arguments)
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 def merge(project: Path, old: Path, new: Path, title: str, *left: str) -> list[str]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +38,10 @@ def command_line(package: str) -> tuple[argparse.ArgumentParser, Any]:
 
     A command sets the default ``run``: a function that takes the options and returns the exit code.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    # The usage names what was typed: the installed command, or the module.
+    called = Path(sys.argv[0])
+    prog = f"python -m {package}" if called.suffix == ".py" else called.stem
+    parser = argparse.ArgumentParser(prog=prog)
     return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 
 

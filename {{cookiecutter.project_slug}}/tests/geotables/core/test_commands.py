@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,13 @@ def no_settings(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.parametrize("arguments", [[], ["check", "--nothing"], ["unknown"]])
 def test_a_command_that_is_none_shows_how_it_is_used(
-    service: Service, main: Main, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    service: Service,
+    main: Main,
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{service.package}/__main__.py"])
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -220,3 +226,19 @@ def test_a_database_without_postgis_is_explained(code: str) -> None:
 
     error = sa.exc.ProgrammingError("CREATE EXTENSION IF NOT EXISTS postgis", {}, Refused())
     assert commands._reason(error) == commands.POSTGIS_MISSING[code]
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("/srv/src/roads/__main__.py", "python -m roads"),
+        ("/srv/.venv/bin/road-service", "road-service"),
+        ("road-service.exe", "road-service"),
+    ],
+)
+def test_the_usage_names_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch, typed: str, shown: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [typed, "--help"])
+    parser, _ = commands.command_line("roads")
+    assert parser.format_usage().startswith(f"usage: {shown} ")
