@@ -453,7 +453,8 @@ def _no_index(survey: Survey) -> Iterator[Finding]:
     if others:
         methods = in_words([f"{each.name} ({each.method})" for each in others])
         has = f"; {methods} {is_are(len(others))} none that boxes in two dimensions use"
-    size = f"{relation.estimate:,} rows" if relation.estimate > 0 else "the table"
+    rows = "row" if relation.estimate == 1 else "rows"
+    size = f"{relation.estimate:,} {rows}" if relation.estimate > 0 else "the table"
     yield Finding(
         "no-index",
         f"{column.name} has no GiST index{has}",
@@ -786,28 +787,27 @@ def _read_only(survey: Survey) -> Iterator[Finding]:
                 ),
             )
             continue
+        # Django and Rails fill in theirs themselves.
+        change = "SET DEFAULT now()" if column.base == "timestamp" else "DROP NOT NULL"
         yield Finding(
             "not-writable",
             f"{column.name} ({column.type}) is NOT NULL and has no default, and clients cannot write that type: it is served read-only",
             "no row could be created. With a default, or without NOT NULL, rows can",
-            (
-                Statement(
-                    f"ALTER TABLE {relation.sql} ALTER COLUMN {column.sql} DROP NOT NULL", BRIEF
-                ),
-            ),
+            (Statement(f"ALTER TABLE {relation.sql} ALTER COLUMN {column.sql} {change}", BRIEF),),
         )
 
 
 def blocking(survey: Survey) -> list[Column | Geometry]:
     """The columns that have to be given a value, and that clients cannot write; a geometry is always given."""
-    key = survey.key.column.name if survey.key.column else ""
+    # What is to be done about a key that will not do is said of the key.
+    key = (survey.key.column.name,) if survey.key.column else survey.key.composite
     return [
         each
         for each in survey.relation.every
         if (
             each.generated
             if each == survey.geometry
-            else not each.is_filled and each.base not in WRITABLE and each.name != key
+            else not each.is_filled and each.base not in WRITABLE and each.name not in key
         )
     ]
 

@@ -15,6 +15,8 @@ def heading(survey: Survey) -> str:
     where = f"{relation.sql}, a {relation.kind} of the database {relation.server.database}"
     if rows is UNREAD or rows.unknown:
         looked = "its rows were not looked at"
+    elif rows.complete and not rows.read:
+        looked = "it has no rows"
     elif rows.complete:
         looked = f"all of its {rows.read:,} {'row' if rows.read == 1 else 'rows'} were looked at"
     else:

@@ -261,8 +261,13 @@ def _outside(
         for group in groups
         if group.extent
         and (
-            any(side < least for side, least in zip(group.extent[:2], crs.extent[:2], strict=True))
-            or any(side > most for side, most in zip(group.extent[2:], crs.extent[2:], strict=True))
+            # Of a coordinate that is not a number, nothing is true.
+            not all(
+                side >= least for side, least in zip(group.extent[:2], crs.extent[:2], strict=True)
+            )
+            or not all(
+                side <= most for side, most in zip(group.extent[2:], crs.extent[2:], strict=True)
+            )
         )
     ]
     if not beyond:

@@ -153,10 +153,12 @@ class Survey:
     def geometry_parameter(self) -> str:
         """What the geometry column is called where a name has to be an identifier."""
         relation = self.relation
-        others = [each.name for each in relation.every]
+        others = {each.name for each in relation.every} - {self.column.name}
+        # Names of which no letter is a Latin one are numbered, and the key's was first.
+        others |= {self.key_column} if self.key.column else set()
         # ck_<collection>_<geometry>_range
         room = names.NAME_BYTES - len(f"ck_{self.collection}__range")
-        return naming.column(self.column.name, {*others} - {self.column.name}, room)
+        return naming.column(self.column.name, others, room)
 
     @property
     def index_name(self) -> str:

@@ -206,6 +206,18 @@ CASES = (
         "1 of 2 rows is outside",
         listed=1,
     ),
+    # Beside what is not a number, a place beyond every other is found as well.
+    Case(
+        "outside",
+        table(
+            "geometry(Point, 2193)",
+            "ST_SetSRID(ST_MakePoint('NaN', 'NaN'), 2193)",
+            "ST_SetSRID(ST_MakePoint(1e9, 1e9), 2193)",
+            "'SRID=2193;POINT(1748000 5427000)'",
+        ),
+        "2 of 3 rows are outside",
+        listed=2,
+    ),
     Case("untyped", many("geometry"), "its type is geometry, and it has 9 POINT"),
     Case(
         "untyped",
@@ -268,6 +280,12 @@ CASES = (
         PLAIN
         + "CREATE TYPE mood AS ENUM ('good', 'bad'); ALTER TABLE t ADD mood mood NOT NULL DEFAULT 'good'; ALTER TABLE t ALTER mood DROP DEFAULT",
         "mood (work.mood) is NOT NULL",
+    ),
+    Case(
+        "not-writable",
+        many("geometry(Point, 2193)", key="id serial PRIMARY KEY, made timestamp(6)")
+        + "UPDATE t SET made = now(); ALTER TABLE t ALTER made SET NOT NULL",
+        "made (timestamp(6) without time zone) is NOT NULL",
     ),
     Case(
         "rule",
@@ -1000,6 +1018,21 @@ def test_the_longest_names_are_shortened_where_others_are_made_of_them(
         geometry,
     )
     assert (answers["table_name"], answers["geometry_column"]) == ("t" * 39, "g" * 14)
+
+
+def test_names_without_a_latin_letter_are_told_apart(made: Callable[[str], str]) -> None:
+    sql = """
+        CREATE TABLE "улицы" ("ид" serial PRIMARY KEY, "имя" text, "геом" geometry(LineString, 3857));
+        CREATE INDEX "улицы_геом" ON "улицы" USING gist ("геом")
+    """
+    answers, kinds = adoption.answers(made(sql), "work.улицы")
+    assert kinds == []
+    assert (answers["key_column"], answers["geometry_column"]) == ("column_1", "column_2")
+
+
+def test_of_a_key_that_will_not_do_only_that_is_said(made: Callable[[str], str]) -> None:
+    sql = many("geometry(Point, 2193)", key="code int4range PRIMARY KEY", number=0)
+    assert set(found(made(sql))) == {"unordered-key", "as-text"}
 
 
 def test_a_collection_may_be_called_otherwise(made: Callable[[str], str]) -> None:
