@@ -24,7 +24,7 @@ from geotables.http.faces import faces_of
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-pytest.register_assert_rewrite("rows", "mvt")
+pytest.register_assert_rewrite("rows", "mvt", "markup")
 from rows import Rows  # noqa: E402
 
 FOLDER = Path(__file__).parent

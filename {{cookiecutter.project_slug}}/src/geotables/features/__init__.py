@@ -7,6 +7,7 @@ from fastapi import FastAPI, params
 from geotables.collection import Collection
 from geotables.features import edits, queryables, routes
 from geotables.features.searches import searches
+from geotables.http import html_pages
 from geotables.http.faces import Face, register
 from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
@@ -36,4 +37,5 @@ def install(
         queryables.add_to(router, collection)
         edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
+    html_pages.install(app)
     register(app, Face("features", CONFORMANCE, searches, feature_schemas, edits.examples))

@@ -91,6 +91,7 @@ class Queries:
 
     Attributes:
         columns: The columns that have a parameter of their own, and that features can be sorted by.
+        time: The column that ``datetime`` asks about.
         filter_references: The CRSs that the geometries of a filter may be in, by their URIs.
         feature: The parameters of one feature.
         items: Those of a page of them: with ``datetime`` where the collection has a time, and with one for each of
@@ -104,6 +105,7 @@ class Queries:
             for column in collection.columns
             if column is not collection.geometry and not isinstance(column.type, JSONB)
         }
+        self.time = collection.time
         # The rows that have a value in each of them.
         self._equal = {
             name: column == sa.bindparam(f"the_{name}", type_=column.type)
