@@ -104,7 +104,7 @@ def features(
     headers: Mapping[str, str],
 ) -> Response:
     """A page of features: a line for each, and the same on a map."""
-    collection, first = record.collection, asked.offset
+    collection = record.collection
     label = html_values.label(collection)
     columns = [collection.key, *collection.properties]
     # The geometry is shown last, and what people call a row first.
@@ -127,10 +127,10 @@ def features(
         hidden=lambda name: _hidden(request, name),
         example=_example(queries, label),
         text=request.query_params.get("filter", ""),
-        summary=_summary(rows, first, counts, has_number=asked.token is None),
+        summary=_summary(rows, asked, counts, is_whole=following is None),
         previous=_previous(request, asked, limit),
         following=_next(request, asked, limit, following),
-        is_first=first == 0 and asked.token is None,
+        is_first=asked.offset == 0 and asked.token is None,
         downloads=[
             (name, query(request, f=format.name, limit=limit))
             for format, name in ((GEOJSON, "GeoJSON"), (CSV, "CSV"), (SEQUENCE, "GeoJSON sequence"))
@@ -227,16 +227,26 @@ def _example(queries: Queries, label: sa.Column[Any] | None) -> str:
 
 
 def _summary(
-    rows: Sequence[Row], first: int, counts: Mapping[str, int], *, has_number: bool
+    rows: Sequence[Row], asked: ItemsQuery, counts: Mapping[str, int], *, is_whole: bool
 ) -> str:
     """Which features the page has, of how many."""
+    first, number = asked.offset, len(rows)
     if not rows:
         return "No items"
-    shown = f"{first + 1:,}–{first + len(rows):,}" if has_number else f"{len(rows):,} items"
     for name, prefix in (("numberMatched", ""), ("numberEstimated", "about ")):
         if name in counts:
+            shown = f"{number:,} items" if asked.token else f"{first + 1:,}–{first + number:,}"
             return f"{shown} of {prefix}{counts[name]:,}"
-    return shown
+    if asked.token:
+        return f"{number:,} items"
+    if is_whole:
+        total = first + number
+        return f"{first + 1:,}–{total:,} of {total:,}" if first else _items_in_words(number)
+    return f"{first + 1:,}–{first + number:,}"
+
+
+def _items_in_words(number: int) -> str:
+    return "1 item" if number == 1 else f"{number:,} items"
 
 
 def _previous(request: Request, asked: ItemsQuery, limit: int) -> str | None:

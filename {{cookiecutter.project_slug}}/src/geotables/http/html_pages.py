@@ -34,6 +34,7 @@ TEMPLATES = Environment(
 )
 TEMPLATES.filters["value"] = html_values.value
 TEMPLATES.filters["short"] = html_values.short
+TEMPLATES.filters["wkt_type"] = html_values.wkt_type
 
 #: A page takes nothing from elsewhere and runs no script but the service's own. MapLibre draws images that it has made itself.
 POLICY = "; ".join(

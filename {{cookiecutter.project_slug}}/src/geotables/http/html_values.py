@@ -212,6 +212,12 @@ def geometry_type(collection: Collection) -> str:
     return f"{kind}{heights} in {collection.crs.name} (EPSG:{collection.crs.srid})"
 
 
+def wkt_type(text: str) -> str:
+    """The type of a geometry that is WKT."""
+    kind = text.partition("(")[0].split()[0]
+    return GEOJSON_TYPES.get(kind, kind.capitalize())
+
+
 def distance(metres: float) -> str:
     """A distance, to a few digits."""
     if metres < 1_000:
