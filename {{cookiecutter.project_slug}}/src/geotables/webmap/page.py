@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
@@ -34,10 +35,21 @@ def install(app: FastAPI, collections: Sequence[Collection]) -> None:
             "webmap/templates/map.html",
             headers=HEADERS,
             title="Map",
-            mapped=html_pages.mapped(request, collections),
+            mapped=[
+                {**known, "columns": _colouring(collection)}
+                for known, collection in zip(
+                    html_pages.mapped(request, collections), collections, strict=True
+                )
+            ],
         )
 
     app.include_router(router)
     app.mount(ASSETS, html_pages.Assets(directory=STATIC), "assets")
     html_pages.install(app)
     register(app, Face("webmap", assets=ASSETS))
+
+
+def _colouring(collection: Collection) -> list[str]:
+    """The columns that a map may colour a collection by: those of few values, or of numbers."""
+    kinds = (sa.String, sa.Boolean, sa.Integer, sa.Numeric, sa.Float, sa.Date)
+    return [column.name for column in collection.properties if isinstance(column.type, kinds)]

@@ -3,8 +3,9 @@
 import { LngLatBounds, Map, NavigationControl, Popup, ScaleControl } from "./maplibre-gl/maplibre-gl.mjs";
 import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
+import { classesOf } from "./classes.js";
 import { described, element, labelOf } from "./popup.js";
-import { KINDS, around, colour, drawn, featureColour, layerId, style, tiles, watch } from "./style.js";
+import { KINDS, around, colour, drawn, featureColour, layerId, recolour, style, tiles, watch } from "./style.js";
 
 // Features of a collection that the list of a box shows, at the most.
 const LIMIT = 500;
@@ -19,8 +20,10 @@ const results = document.querySelector("#results");
 const dialog = document.querySelector("dialog");
 const legend = document.querySelector("#layers");
 
-// Those that the address says are hidden.
-const hidden = new Set((new URLSearchParams(location.hash.slice(1)).get("hidden") ?? "").split(","));
+// What the address says beside the view: the collections that are hidden, and the columns that some are coloured by.
+const told = new URLSearchParams(location.hash.slice(1));
+const hidden = new Set((told.get("hidden") ?? "").split(","));
+const colouredBy = Object.fromEntries((told.get("by") ?? "").split(",").map((part) => part.split(":")));
 
 const collections = await readCollections(JSON.parse(main.dataset.collections));
 const several = collections.length > 1;
@@ -48,6 +51,7 @@ map.addControl(new ScaleControl());
 map.dragRotate.disable();
 map.touchZoomRotate.disableRotation();
 watch(map);
+map.once("idle", () => collections.filter(({ by }) => by).forEach(colourBy));
 map.on("click", ({ point, lngLat }) => show(hit(point), lngLat));
 map.on("mousemove", ({ point }) => {
   map.getCanvas().style.cursor = hit(point).length ? "pointer" : "";
@@ -66,10 +70,10 @@ form.addEventListener("reset", clear);
 // The collections with their addresses, keys and colours. One after the other: each may have to ask for a key.
 async function readCollections(listed) {
   const found = [];
-  for (const [index, { id, path, key, label }] of listed.entries()) {
+  for (const [index, { id, path, key, label, columns }] of listed.entries()) {
     const url = new URL(path, document.baseURI).href;
     try {
-      found.push({ ...await read(url), url, key, label, colour: featureColour(index, listed.length), isShown: !hidden.has(id) });
+      found.push({ ...await read(url), url, key, label, columns, by: colouredBy[id] ?? "", colour: featureColour(index, listed.length), isShown: !hidden.has(id) });
     } catch (error) {
       // The others can still be shown.
       if (index === listed.length - 1 && !found.length) {
@@ -138,30 +142,57 @@ function layers() {
   ];
 }
 
-// A switch that shows and hides a collection, and a link to it.
+// A switch that shows and hides a collection, a link to its table, and a choice of the column that colours it.
 function legendEntry(collection) {
+  const title = collection.title ?? collection.id;
   const box = element("input", { type: "checkbox", checked: collection.isShown });
   box.addEventListener("change", () => {
     collection.isShown = box.checked;
     for (const kind of KINDS) {
       map.setLayoutProperty(layerId(kind, collection.id), "visibility", box.checked ? "visible" : "none");
     }
-    keepHidden();
+    keep();
   });
-  const label = element("label", {}, box, swatch(collection), collection.title ?? collection.id);
-  return element("div", { className: "layer" }, label, element("a", { href: `${collection.url}/items`, textContent: "Table", ariaLabel: `${collection.title}: table` }));
+  const select = element("select", { ariaLabel: `${title}: colour by` }, element("option", { value: "", textContent: "One colour" }));
+  select.append(...collection.columns.map((name) => element("option", { value: name, textContent: `By ${name}`, selected: name === collection.by })));
+  select.addEventListener("change", () => {
+    collection.by = select.value;
+    colourBy(collection);
+    keep();
+  });
+  collection.legend = element("ul", { className: "classes" });
+  return element(
+    "div",
+    { className: "layer" },
+    element("label", {}, box, swatch(collection.colour), title),
+    element("a", { href: `${collection.url}/items`, textContent: "Table", ariaLabel: `${title}: table` }),
+    select,
+    collection.legend,
+  );
 }
 
-// Has the address tell which collections are hidden, beside the view.
-function keepHidden() {
-  const fragment = new URLSearchParams(location.hash.slice(1));
+// Colours a collection by the values that its column has in what the map has loaded.
+function colourBy(collection) {
+  const { id, by } = collection;
+  const features = by ? map.querySourceFeatures(id, { sourceLayer: id }) : [];
+  const values = features.map(({ properties }) => properties[by]).filter((value) => value !== undefined);
+  const classes = classesOf(by, values, colour("muted"));
+  recolour(map, id, classes?.expression ?? collection.colour);
+  collection.legend.replaceChildren(
+    ...(classes?.legend ?? []).map(({ label, tone }) => element("li", {}, swatch(tone), label)),
+  );
+}
+
+// Has the address tell what is shown how, beside the view.
+function keep() {
+  const view = new URLSearchParams(location.hash.slice(1)).get("map");
   const names = collections.filter(({ isShown }) => !isShown).map(({ id }) => id);
-  fragment.delete("hidden");
-  const others = decodeURIComponent(fragment.toString());
-  history.replaceState(null, "", `#${[others, names.length ? `hidden=${names}` : ""].filter(Boolean).join("&")}`);
+  const columns = collections.filter(({ by }) => by).map(({ id, by }) => `${id}:${encodeURIComponent(by)}`);
+  const parts = [view && `map=${view}`, names.length && `hidden=${names}`, columns.length && `by=${columns}`];
+  history.replaceState(null, "", `#${parts.filter(Boolean).join("&")}`);
 }
 
-function swatch({ colour: tone }) {
+function swatch(tone) {
   const dot = element("span", { className: "swatch" });
   dot.style.backgroundColor = tone;
   return dot;
@@ -298,7 +329,7 @@ function list(pages) {
 function entry(feature) {
   const { collection } = feature;
   const button = element("button", { type: "button" });
-  button.append(...(several ? [swatch(collection)] : []), labelOf(feature));
+  button.append(...(several ? [swatch(collection.colour)] : []), labelOf(feature));
   button.addEventListener("click", () => {
     const bounds = boundsOf(feature.geometry);
     map.fitBounds(bounds, { padding: 80, maxZoom: Math.max(map.getZoom(), 10) });

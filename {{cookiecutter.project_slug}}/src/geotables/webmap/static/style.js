@@ -52,15 +52,26 @@ export function tiles({ url, key }) {
   return { type: "vector", url: `${url}/tiles/WebMercatorQuad?f=tilejson`, promoteId: key };
 }
 
-// The layer that draws the points, lines or areas of a source in a colour; what is chosen stands out.
+// The layer that draws the points, lines or areas of a source in a colour.
 export function drawn(kind, source, tone, { sourceLayer, opacity = 1 } = {}) {
-  const feature = ["case", ["boolean", ["feature-state", "chosen"], false], colour("chosen"), tone];
   return {
     id: layerId(kind, source),
     source,
     ...(sourceLayer && { "source-layer": sourceLayer }),
-    ...DRAWING[kind](feature, opacity),
+    ...DRAWING[kind](orChosen(tone), opacity),
   };
+}
+
+// Has the layers of a source drawn in another colour, which may be an expression.
+export function recolour(map, source, tone) {
+  for (const [kind, property] of [["areas", "fill-color"], ["lines", "line-color"], ["points", "circle-color"]]) {
+    map.setPaintProperty(layerId(kind, source), property, orChosen(tone));
+  }
+}
+
+// What is chosen stands out.
+function orChosen(tone) {
+  return ["case", ["boolean", ["feature-state", "chosen"], false], colour("chosen"), tone];
 }
 
 export function layerId(kind, source) {
