@@ -1,5 +1,6 @@
 """Features as pages for people: a table that is sorted, filtered and paged by links and forms, and one feature."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -221,9 +222,10 @@ def _hidden(request: Request, name: str) -> list[tuple[str, str]]:
 
 def _example(queries: Queries, label: sa.Column[Any] | None) -> str:
     """A condition to begin with."""
-    if label is not None:
-        return f"{label.name} LIKE 'A%'"
-    return f"{next(iter(queries.columns))} IS NOT NULL"
+    name = next(iter(queries.columns)) if label is None else label.name
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        name = f'"{name}"'
+    return f"{name} IS NOT NULL" if label is None else f"{name} LIKE 'A%'"
 
 
 def _summary(

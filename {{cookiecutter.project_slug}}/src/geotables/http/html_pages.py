@@ -6,7 +6,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -35,6 +35,7 @@ TEMPLATES = Environment(
 TEMPLATES.filters["value"] = html_values.value
 TEMPLATES.filters["short"] = html_values.short
 TEMPLATES.filters["wkt_type"] = html_values.wkt_type
+TEMPLATES.filters["in_path"] = lambda id: quote(str(id), safe="")
 
 #: A page takes nothing from elsewhere and runs no script but the service's own. MapLibre draws images that it has made itself.
 POLICY = "; ".join(
@@ -173,14 +174,14 @@ def _shared(request: Request) -> dict[str, Any]:
         "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
         "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
         "has_face": lambda name: has_face(app, name),
-        "query": lambda without=(), **given: query(request, without, **given),
+        "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
         "others": (),
     }
 
 
-def query(request: Request, without: Iterable[str] = (), **given: str | int) -> str:
-    """The query of a request with other parameters, as a link from its own page."""
+def query(request: Request, without: Iterable[str] = (), /, **given: str | int) -> str:
+    """The query of a request with other parameters, whatever their names, as a link from its own page."""
     left_out = {*without, *given}
     kept = [each for each in request.query_params.multi_items() if each[0] not in left_out]
     return "?" + urlencode([*kept, *given.items()])

@@ -28,10 +28,16 @@ def find(database: Database, collections: Iterable[Collection]) -> dict[str, Siz
     """The sizes of collections, by their names, found by one statement.
 
     Statistics are of all rows of a table: a collection that leaves some out, or shows callers different ones, has none.
+    Neither has a view, of which the first rows may cost as much as all of them.
     """
-    cheap = tuple(each for each in collections if each.where is None and not each.is_partial)
+    cheap = tuple(filter(_is_cheap, collections))
     rows = database.fetch(_sizes(cheap), {}) if cheap else []
     return {collection.name: _size(*row) for collection, row in zip(cheap, rows, strict=True)}
+
+
+def _is_cheap(collection: Collection) -> bool:
+    is_view = collection.table.info.get("is_view", False)
+    return collection.where is None and not collection.is_partial and not is_view
 
 
 def _size(_number: int, counted: int, estimated: float | None) -> Size:

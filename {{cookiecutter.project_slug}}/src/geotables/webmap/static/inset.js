@@ -53,7 +53,7 @@ async function draw(container) {
   popups(map, layers, collections, own);
   colourSwatches(collections);
   if (own) {
-    pairRows(map);
+    pairRows(map, own.features.map(({ properties }) => properties[collections[0].key]));
   }
   if ("box" in container.dataset) {
     container.append(boxButton(map));
@@ -128,12 +128,13 @@ function colourSwatches(collections) {
 }
 
 // A row of the table under the mouse, or with the focus, stands out on the map, and the other way around.
-function pairRows(map) {
+function pairRows(map, ids) {
   const rows = new globalThis.Map([...document.querySelectorAll("tr[data-id]")].map((row) => [row.dataset.id, row]));
   const mark = (id, chosen) => map.getSource(OWN) && map.setFeatureState({ source: OWN, id }, { chosen });
-  for (const [id, row] of rows) {
+  for (const id of ids) {
+    const row = rows.get(String(id));
     for (const [type, chosen] of [["mouseenter", true], ["mouseleave", false], ["focusin", true], ["focusout", false]]) {
-      row.addEventListener(type, () => mark(/^-?\d{1,15}$/.test(id) ? Number(id) : id, chosen));
+      row?.addEventListener(type, () => mark(id, chosen));
     }
   }
   let marked;

@@ -14,7 +14,7 @@ export function labelOf({ collection, id, properties }) {
 
 export function described(feature) {
   const { collection, id, properties } = feature;
-  const href = `${collection.url}/items/${id}`;
+  const href = `${collection.url}/items/${encodeURIComponent(id)}`;
   const table = element("table");
   for (const [name, value] of Object.entries(properties)) {
     if (value !== null && name !== collection.label && name !== collection.key) {
