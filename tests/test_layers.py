@@ -11,7 +11,7 @@ SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "geotables"
 
 #: From below. The parts of a layer do not import one another.
 LAYERS = (
-    {"crs", "json_numbers"},
+    {"crs", "identifiers", "json_numbers"},
     {"context", "column_types", "settings"},
     {"geometry"},
     {"db"},

@@ -1,7 +1,17 @@
 """Tables of PostGIS as REST resources, OGC API collections, vector tiles and files. README.md lists the public names."""
 
 from geotables.collection import EVERY_ROW, Change, Collection, NewRow, OldRow, Refused
-from geotables.column_types import BigInt, Date, ExactNumber, Json, RowIn, RowOut, Text, Timestamp
+from geotables.column_types import (
+    AsText,
+    BigInt,
+    Date,
+    ExactNumber,
+    Json,
+    RowIn,
+    RowOut,
+    Text,
+    Timestamp,
+)
 from geotables.context import Caller
 from geotables.crs import UnknownCRS
 from geotables.db.migrations import Migrations
@@ -11,6 +21,7 @@ from geotables.geometry import WKT, GeoJSON
 __all__ = [
     "EVERY_ROW",
     "WKT",
+    "AsText",
     "BigInt",
     "Caller",
     "Change",

@@ -3,12 +3,14 @@
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from sqlalchemy.orm import DeclarativeBase
 
+from geotables.column_types import RowIn, members
 from geotables.context import Caller, current
 from geotables.crs import CRS, CRS84, CRS84H, LATLON, MERCATOR, Reference, stored
 from geotables.db.statements import Condition, set_apart, together
@@ -33,8 +35,18 @@ NewRow: TypeAlias = dict[str, Any] | None
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
+def _annotations(field: FieldInfo) -> list[Any]:
+    """What annotates the type of a field, also where the field may be null."""
+    inner = [each for part in get_args(field.annotation) for each in get_args(part)[1:]]
+    return [*field.metadata, *inner]
+
+
 class Refused(ValueError):
     """Raised by ``before_write`` to refuse a row; clients get the message with a 422."""
+
+
+class UnsupportedKey(LookupError):
+    """Raised for a table whose key is not a single column; the message says what to do."""
 
 
 class Change(NamedTuple):
@@ -58,11 +70,13 @@ class Collection:
 
     Attributes:
         model: The mapped class.
-        create: The schema of a row as a client sends it.
+        create: The schema of a row as a client sends it; None: the collection is read-only.
         read: The schema of a row as the service returns it: a column that it does not have is hidden.
-        example: Makes rows that the table takes, by their number: the values of every column in ``create`` but the geometry.
+        example: Makes rows that the table takes, by their number: the values of every column in ``create`` but the geometry. Of a
+            read-only collection, those that an INSERT has to give.
         title: For people.
         description: For people.
+        name: The name of the collection in URLs; the table's, unless it is given.
         readers: Dependencies of the routes that read, beside those of the whole service.
         writers: Dependencies of the routes that write, likewise.
         where: Which rows a caller may see; None: every row.
@@ -76,9 +90,10 @@ class Collection:
         self,
         model: type[DeclarativeBase],
         *,
-        create: type[BaseModel],
+        create: type[BaseModel] | None = None,
         read: type[BaseModel],
         example: Callable[[int], dict[str, Any]],
+        name: str | None = None,
         title: str | None = None,
         description: str | None = None,
         readers: Sequence["Depends"] = (),
@@ -90,13 +105,17 @@ class Collection:
         """State how a table is served.
 
         Raises:
-            LookupError: The table has no geometry column, or several.
+            LookupError: The table has no geometry column, or several and ``read`` does not say which one is served.
         """
         self.model, self.create, self.read, self.example = model, create, read, example
         self.readers, self.writers = list(readers), list(writers)
         self.where, self.before_write, self.after_commit = where, before_write, after_commit
         self.table = cast(sa.Table, model.__table__)
-        self.geometry: GeometryColumn = metadata.geometry_column(self.table)
+        for column in self.table.columns:
+            # Of a name that the model states, SQLAlchemy makes a subclass of str, which orjson takes for no key.
+            column.name = str(column.name)
+        self.geometry: GeometryColumn = metadata.geometry_column(self.table, self.annotated())
+        self.name = name or str(self.table.name)
         self.title = title or self.name.replace("_", " ").capitalize()
         self.description = description or self._description()
         self._rows = Condition(self.indexed_rows)
@@ -104,15 +123,18 @@ class Collection:
     def __repr__(self) -> str:
         return f"<Collection {self.name}>"
 
+    def annotated(self) -> list[str]:
+        """The columns that ``read`` annotates with a format of geometries."""
+        return [
+            name
+            for name, field in members(self.read).items()
+            if any(isinstance(each, GeometryFormat) for each in _annotations(field))
+        ]
+
     def _description(self) -> str:
         if self.is_partial:
             return f"The rows of the table where {self.indexed_rows}."
         return "Every row of the table."
-
-    @property
-    def name(self) -> str:
-        """The name of the table, and of the collection in URLs."""
-        return str(self.table.name)
 
     # Not in __init__: a table's module is imported before a command can report the error.
     @cached_property
@@ -126,14 +148,41 @@ class Collection:
 
     @cached_property
     def key(self) -> sa.Column[Any]:
-        """The primary key."""
-        (key,) = self.table.primary_key
-        return key
+        """The primary key.
+
+        Raises:
+            UnsupportedKey: The table has none, or one of several columns.
+        """
+        columns = list(self.table.primary_key)
+        if len(columns) == 1:
+            return columns[0]
+        listed = ", ".join(column.name for column in columns)
+        raise UnsupportedKey(
+            f"{self.table.fullname} has {f'a primary key of several columns ({listed})' if columns else 'no primary key'},"
+            " and an id is one value: give it a column of its own that is (ALTER TABLE … ADD COLUMN id bigint"
+            " GENERATED ALWAYS AS IDENTITY UNIQUE NOT NULL), or state primary_key=True in the model for the one column"
+            " that is unique and never NULL, and for no other"
+        )
+
+    @cached_property
+    def has_given_key(self) -> bool:
+        """Whether clients may give a new row its key."""
+        return self.key.name in self.written and self.key.name not in self.read_only
+
+    @cached_property
+    def written(self) -> Mapping[str, FieldInfo]:
+        """The fields of ``create``, by the names of the columns; none of a read-only collection."""
+        return {} if self.create is None else members(self.create)
+
+    @cached_property
+    def shown(self) -> Mapping[str, FieldInfo]:
+        """The fields of ``read``, by the names of the columns."""
+        return members(self.read)
 
     @cached_property
     def columns(self) -> list[sa.Column[Any]]:
         """The columns that are shown, in the order of the model."""
-        return [column for column in self.table.columns if column.name in self.read.model_fields]
+        return [column for column in self.table.columns if column.name in self.shown]
 
     @cached_property
     def properties(self) -> list[sa.Column[Any]]:
@@ -144,15 +193,36 @@ class Collection:
             if column is not self.geometry and column is not self.key
         ]
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether clients can write rows at all."""
+        return self.create is not None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether no revision makes the table: it is a view, a materialized view or a foreign table."""
+        return metadata.is_view(self.table)
+
+    @property
+    def input_schema(self) -> type[BaseModel]:
+        """The schema of a row as a client sends it.
+
+        Raises:
+            TypeError: The collection is read-only.
+        """
+        if self.create is None:
+            raise TypeError(f"{self.name} is read-only: it has no schema of what clients send")
+        return self.create
+
     @cached_property
     def read_only(self) -> frozenset[str]:
         """The columns that the database sets; what a client sends for them is ignored."""
-        return frozenset(getattr(self.create, "READ_ONLY", ()))
+        return frozenset(getattr(self.create or RowIn, "READ_ONLY", ()))
 
     @cached_property
     def format(self) -> GeometryFormat:
         """How the REST resource writes the geometry, as the schema ``read`` says."""
-        annotations = self.read.model_fields[self.geometry.name].metadata
+        annotations = _annotations(self.shown[self.geometry.name])
         return next(each for each in annotations if isinstance(each, GeometryFormat))
 
     @cached_property
@@ -198,8 +268,14 @@ class Collection:
 
     @cached_property
     def version(self) -> sa.ColumnElement[str]:
-        """The version of a row: PostgreSQL's number of the transaction that wrote it."""
-        return sa.cast(sa.literal_column(f"{self.name}.xmin"), sa.Text())
+        """The version of a row: PostgreSQL's number of the transaction that wrote it; in a view, which has none, a hash of it."""
+        # No column of the model: PostgreSQL has it in every table.
+        xmin: sa.ColumnClause[Any] = sa.column("xmin")
+        xmin.table = self.table
+        if self.is_view:
+            row = sa.func.row(*self.table.columns, type_=sa.Text())
+            return sa.func.md5(sa.cast(row, sa.Text()), type_=sa.Text())
+        return sa.cast(xmin, sa.Text())
 
     @cached_property
     def time(self) -> sa.Column[datetime.datetime] | None:

@@ -1,13 +1,16 @@
-"""Pydantic types for the columns of a table, and the base of the schemas of its rows."""
+"""Types for the columns of a table, and the base of the schemas of its rows."""
 
 import datetime
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from numbers import Number
 from typing import Annotated, Any, ClassVar
 
 import orjson
+import sqlalchemy as sa
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -17,9 +20,51 @@ from pydantic import (
     Field,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from geotables import json_numbers
+
+
+class AsText(sa.Text):
+    """The SQL type of a column that is read, compared and sorted as text, and never written: an enum, an array, a range, …
+
+    Used as ``mapped_column(AsText("text[]"))``, with any type as PostgreSQL spells it.
+    """
+
+    __visit_name__ = "user_defined"
+
+    def __init__(self, sql_type: str) -> None:
+        """Name the type that the column has in the database."""
+        super().__init__()
+        self.sql_type = sql_type
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type in DDL."""
+        return self.sql_type
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+        """What is selected of a column."""
+        return sa.cast(column, sa.Text())
+
+    class Comparator(sa.Text.Comparator[str]):
+        """Compares the text of a column."""
+
+        def operate(self, op: Any, *other: Any, **options: Any) -> Any:
+            return op(sa.cast(self.expr, sa.Text()), *other, **options)
+
+        def reverse_operate(self, op: Any, other: Any, **options: Any) -> Any:
+            return op(other, sa.cast(self.expr, sa.Text()), **options)
+
+    comparator_factory = Comparator
+
+
+def text_of(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column as clients see it: as text if it is of ``AsText``, or of char(n), which PostgreSQL pads with blanks."""
+    if isinstance(column.type, AsText | sa.CHAR):
+        return sa.cast(column, sa.Text())
+    return column
+
 
 #: PostgreSQL's bigint.
 BigInt = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
@@ -91,4 +136,26 @@ class RowIn(BaseModel):
 class RowOut(BaseModel):
     """A row as the service returns it."""
 
-    model_config = ConfigDict(from_attributes=True)
+    # Of an object of the ORM, a column whose name is no identifier has the attribute's name.
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, serialize_by_alias=True)
+
+
+@cache
+def members(schema: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """The fields of a schema by the names that clients have for them, which are those of the columns.
+
+    A field whose column has a name that is no identifier of Python, such as ``Land Use``, has that name as its alias.
+    """
+    return {field.alias or name: field for name, field in schema.model_fields.items()}
+
+
+@cache
+def member_names(schema: type[BaseModel]) -> Mapping[str, str]:
+    """The names that clients have for the fields of a schema, by the names of the fields."""
+    return {name: field.alias or name for name, field in schema.model_fields.items()}
+
+
+def values_of(row: BaseModel) -> dict[str, Any]:
+    """The values that a row of a schema was given, by the names of the columns."""
+    names = member_names(type(row))
+    return {names[field]: getattr(row, field) for field in row.model_fields_set}

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from geotables.collection import UnsupportedKey
 from geotables.crs import UnknownCRS
 from geotables.service import Service
 from geotables.settings import UnsafeProduction
@@ -55,7 +56,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None)
             print(": ".join(filter(None, [name, each["msg"]])), file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
-    except (FileNotFoundError, UnknownCRS, UnsafeProduction) as error:
+    except (FileNotFoundError, UnknownCRS, UnsafeProduction, UnsupportedKey) as error:
         print(error, file=sys.stderr)
     except Exception as error:
         # Alembic is imported where it is needed: to load and to export need not wait for it.

@@ -73,9 +73,13 @@ def without(collection: Collection, hidden: Column[Any]) -> Collection:
     fields: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in collection.read.model_fields.items()
-        if name != hidden.name
+        if (field.alias or name) != hidden.name
     }
     read = create_model(collection.read.__name__, __base__=BaseModel, **fields)
     return Collection(
-        collection.model, create=collection.create, read=read, example=collection.example
+        collection.model,
+        create=collection.create,
+        read=read,
+        example=collection.example,
+        name=collection.name,
     )

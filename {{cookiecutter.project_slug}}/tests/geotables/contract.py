@@ -19,8 +19,10 @@ from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, BaseTransport, Request, Response
 
 from geotables.collection import Collection
+from geotables.column_types import AsText
 from geotables.db.database import Database
 from geotables.http.faces import faces_of
+from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
@@ -57,6 +59,20 @@ def only(holds: Callable[[Collection], bool]) -> pytest.MarkDecorator:
     return pytest.mark.only.with_args(holds)
 
 
+def is_writable(collection: Collection) -> bool:
+    """Whether clients write rows of a collection."""
+    return collection.is_writable
+
+
+def always_has_a_place(collection: Collection) -> bool:
+    """Whether no row is without a geometry."""
+    return not collection.geometry.nullable
+
+
+#: Run a test, or those of a module (``pytestmark``), for the collections that clients write.
+writes = only(is_writable)
+
+
 def each(
     name: str, values: Callable[[Collection], Iterable[Any]], *, id: Callable[[Any], str] = str
 ) -> pytest.MarkDecorator:
@@ -90,7 +106,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each collection that a test function applies to, with each of its values."""
     marks = list(metafunc.definition.iter_markers())
     if "collection" not in metafunc.fixturenames:
-        if any(mark.name in ("only", "each") for mark in marks):
+        own = metafunc.definition.own_markers
+        if any(mark.name in ("only", "each") for mark in own):
             raise pytest.UsageError(
                 f"{metafunc.definition.nodeid}: only and each need the fixture rows or collection"
             )
@@ -123,12 +140,14 @@ def _named(values: Iterable[Any], id: Callable[[Any], str]) -> list[tuple[str, A
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that apply to no collection, or use a face that the application does not have."""
+    """Deselect the tests that apply to no collection, or use a face or a writable collection that the service does not have."""
     there = _faces(config)
+    has_writable = any(map(is_writable, config.hook.pytest_geotables_service().collections))
     left = [
         item
         for item in items
         if item.get_closest_marker("no_collection")
+        or ("any_collection" in getattr(item, "fixturenames", ()) and not has_writable)
         or {name for mark in item.iter_markers("faces") for name in mark.args} - there
     ]
     if left:
@@ -210,8 +229,11 @@ def rows(collection: Collection) -> Rows:
 
 @pytest.fixture(scope="session")
 def any_collection(service: Service) -> Collection:
-    """The first collection, for what is about the service and needs some table."""
-    return service.collections[0]
+    """The first collection that clients write, for what is about the service and needs some table.
+
+    Where all are read-only, the tests that use it are deselected.
+    """
+    return next(filter(is_writable, service.collections))
 
 
 @pytest.fixture(scope="session")
@@ -286,24 +308,48 @@ def _connections(service: Service, url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def unconstrained_url(own: Database, database_url: str, service: Service) -> str:
-    """The tests' database with other tables in front of the real ones: with their columns and keys, but no other constraint,
-    no foreign key and no trigger.
+def unconstrained_url(server: postgis.Server, service: Service) -> Iterator[str]:
+    """Another database, whose tables have their columns and keys, but no other constraint, no foreign key and no trigger.
 
     Tests that need other values than a collection's ``example`` has, such as the ends of a type, store them there: the real
     tables may have constraints of yours.
     """
-    with own.write() as connection:
-        connection.exec_driver_sql("CREATE SCHEMA unconstrained")
-        for collection in service.collections:
-            name = connection.dialect.identifier_preparer.quote(collection.name)
-            connection.exec_driver_sql(
-                f"CREATE TABLE unconstrained.{name}"
-                f" (LIKE {Rows.of(collection).sql} INCLUDING ALL EXCLUDING CONSTRAINTS)"
-            )
-    path = {"options": "-c search_path=unconstrained,public"}
-    url = sa.make_url(database_url).update_query_dict(path)
-    return url.render_as_string(hide_password=False)
+    with server.database() as url:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("DATABASE_URL", url)
+            service.migrations.upgrade(_settings(service, url).database_url)
+        with _connections(service, url) as own, own.write() as connection:
+            for collection in service.collections:
+                table = Rows.of(collection).sql
+                statements = connection.scalars(_UNCONSTRAIN, {"table": table}).all()
+                changes = (f"ALTER TABLE {table} {change}" for change in _unconstrained(collection))
+                for statement in (*statements, *changes):
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+        yield url
+
+
+#: The statements that take the constraints and the triggers from a table.
+_UNCONSTRAIN = sa.text(
+    """
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', CAST(conrelid AS regclass), conname)
+    FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'f')
+    UNION ALL
+    SELECT format('DROP TRIGGER %I ON %s', tgname, CAST(tgrelid AS regclass))
+    FROM pg_trigger WHERE tgrelid = CAST(:table AS regclass) AND NOT tgisinternal
+    """
+)
+
+
+def _unconstrained(collection: Collection) -> Iterator[str]:
+    """What has the columns of a table take any value."""
+    for column in collection.table.columns:
+        name = quoted(column.name)
+        if column.computed is not None:
+            yield f"ALTER {name} DROP EXPRESSION"
+        if isinstance(column.type, AsText):
+            yield f"ALTER {name} TYPE text USING {name}::text"
+        if column.identity is not None and not column.primary_key:
+            yield f"ALTER {name} SET GENERATED BY DEFAULT"
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import datetime
 import functools
 import json
-import re
 from collections import defaultdict
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
@@ -19,15 +18,13 @@ import sqlalchemy as sa
 from geoalchemy2.shape import from_shape
 from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import geometry
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.geometry import samples
-
-_PREPARER = postgresql.dialect().identifier_preparer
+from geotables.http.ids import in_path
+from geotables.identifiers import named_in, qualified, quoted
 
 
 class Rows:
@@ -62,17 +59,24 @@ class Rows:
     @cached_property
     def sql(self) -> str:
         """The table, in SQL."""
-        return _PREPARER.format_table(self.table)
+        return qualified(self.table)
 
     @cached_property
     def key_sql(self) -> str:
         """The primary key, in SQL."""
-        return _PREPARER.quote(self.key.name)
+        return quoted(self.key.name)
+
+    @cached_property
+    def id_sql(self) -> str:
+        """The same as text."""
+        if isinstance(self.key.type, sa.Date | sa.DateTime):
+            return f"(to_json({self.key_sql}) #>> '{{}}')"
+        return f"CAST({self.key_sql} AS text)"
 
     @cached_property
     def geometry_sql(self) -> str:
         """The geometry column, in SQL."""
-        return _PREPARER.quote(self.collection.geometry.name)
+        return quoted(self.collection.geometry.name)
 
     @cached_property
     def indexed_sql(self) -> str:
@@ -93,25 +97,33 @@ class Rows:
         return {
             name: column
             for name, column in self.columns.items()
-            if not isinstance(column.type, JSONB)
+            if not isinstance(column.type, sa.JSON)
         }
 
     @cached_property
     def writable(self) -> list[sa.Column[Any]]:
-        """The columns that a client writes, without the geometry."""
+        """The columns that a client writes, without the geometry; of a read-only collection, those that SQL inserts."""
         collection = self.collection
+        if collection.create is None:
+            return [column for column in self.table.columns if column.name in collection.example(0)]
         return [
             column
             for column in self.table.columns
             if column is not collection.geometry
-            and column.name in collection.create.model_fields
+            and column.name in collection.written
             and column.name not in collection.read_only
         ]
 
     @cached_property
+    def properties(self) -> list[sa.Column[Any]]:
+        """Those of them that are properties of a feature, whose id is the key."""
+        return [column for column in self.writable if column is not self.key]
+
+    @cached_property
     def unique(self) -> set[str]:
-        """The columns of unique constraints."""
-        return {
+        """The columns of unique constraints, and the key if clients give it."""
+        key = {self.key.name} if self.is_given else set()
+        return key | {
             column.name
             for constraint in self.table.constraints
             if isinstance(constraint, sa.UniqueConstraint)
@@ -128,13 +140,19 @@ class Rows:
         }
 
     @cached_property
+    def required_members(self) -> set[str]:
+        """What a client must give of a row."""
+        geometry = self.collection.geometry
+        return self.required | (set() if geometry.nullable else {geometry.name})
+
+    @cached_property
     def asked(self) -> list[str]:
         """The columns that a partial index asks about, without those that tell rows apart."""
-        condition = re.sub(r"'(?:[^']|'')*'", "''", str(self.collection.indexed_rows))
+        named = set(named_in(str(self.collection.indexed_rows)))
         return [
             column.name
             for column in self.writable
-            if re.search(rf"\b{column.name}\b", condition) and column.name not in self.unique
+            if column.name in named and column.name not in self.unique
         ]
 
     @cached_property
@@ -152,7 +170,43 @@ class Rows:
     @cached_property
     def no_id(self) -> Any:
         """An id that no row has."""
-        return UUID(int=0) if isinstance(self.key.type, sa.Uuid) else 2**62
+        match self.key.type:
+            case sa.Uuid():
+                return UUID(int=0)
+            case sa.Integer():
+                return 2**62
+            case sa.Numeric():
+                return Decimal("-1.25")
+            case sa.Date():
+                return datetime.date(1, 1, 1)
+            case sa.DateTime():
+                return datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
+        return "no row has this"
+
+    @cached_property
+    def is_given(self) -> bool:
+        """Whether clients give the key."""
+        return self.key in self.writable
+
+    # Where rows are.
+
+    def text(self, id: Any) -> str:
+        """An id as text, the same whether SQL, JSON or a tile has written it."""
+        match self.key.type:
+            case sa.Numeric() if not isinstance(id, str):
+                return format(Decimal(str(id)).normalize(), "f")
+            case sa.DateTime() if isinstance(id, datetime.datetime):
+                time, _, fraction = id.astimezone(datetime.UTC).isoformat()[:-6].partition(".")
+                return f"{time}{'.' * bool(fraction)}{fraction.rstrip('0')}+00:00"
+        return str(id)
+
+    def at(self, id: Any) -> str:
+        """The path of a row."""
+        return self.path + in_path(self.text(id))
+
+    def item(self, id: Any) -> str:
+        """The path of the same row as a feature."""
+        return f"{self.items}/{in_path(self.text(id))}"
 
     # What a client sends.
 
@@ -171,6 +225,17 @@ class Rows:
     def full_body(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
         """What a client sends of a row when it leaves nothing out, and the members given."""
         return self._sent(self.collection.example(number) | members)
+
+    def change(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
+        """The body of a row for one that is there, whose key stays."""
+        return self._keyless(self.body(number, **members))
+
+    def full_change(self, number: int = 1, /, **members: Any) -> dict[str, Any]:
+        """The full body of a row for one that is there."""
+        return self._keyless(self.full_body(number, **members))
+
+    def _keyless(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in body.items() if name != self.key.name}
 
     def _sent(self, values: Mapping[str, Any]) -> dict[str, Any]:
         place = {self.collection.geometry.name: self.samples[0]}
@@ -300,6 +365,11 @@ def refused(response: Response, place: str, reason: str = "") -> None:
     assert reason in errors[0]["detail"]
 
 
+def integer_bits(column: sa.Column[Any]) -> int:
+    """The bits of a column's integers, without the sign."""
+    return {sa.BigInteger: 63, sa.SmallInteger: 15}.get(type(column.type), 31)
+
+
 def value(column: sa.Column[Any], number: int = 1) -> Any:
     """A value of a column's type, whatever the constraints of its table: for one that is not constrained."""
     match column.type:
@@ -321,6 +391,6 @@ def value(column: sa.Column[Any], number: int = 1) -> Any:
             return datetime.date(2020, 1, 1) + datetime.timedelta(days=number)
         case sa.Uuid():
             return UUID(int=number)
-        case JSONB():
+        case sa.JSON():
             return {"number": number}
     raise NotImplementedError(f"no sample of the type of {column}")

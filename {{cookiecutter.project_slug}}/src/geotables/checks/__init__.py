@@ -8,6 +8,7 @@ worth knowing, is logged as a warning.
 from collections.abc import Iterator
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateSchema
 
 from geotables.checks import application, database, ddl, manifest, models, plans, rows, schemas
 from geotables.db.database import examine
@@ -43,10 +44,16 @@ def check_ddl(service: Service, engine: sa.Engine) -> Iterator[str]:
             if problems := list(examine(connection)):
                 yield from problems
                 return
-            connection.execute(sa.text("CREATE SCHEMA tried_by_check"))
             path = connection.scalar(sa.text("SHOW search_path"))
+            tried = {
+                schema: f"tried_by_check{number or ''}"
+                for number, schema in enumerate(service.migrations.schemas)
+            }
+            for schema in tried.values():
+                connection.execute(CreateSchema(schema))
             connection.execute(sa.text(f"SET LOCAL search_path TO tried_by_check, {path}"))
-            service.migrations.metadata.create_all(connection, checkfirst=False)
+            connection.execution_options(schema_translate_map=tried)
+            ddl.create_tables(connection, service.migrations.metadata)
             for collection in service.collections:
                 yield from ddl.check_new_rows(connection, collection)
         except sa.exc.DBAPIError as error:
@@ -70,6 +77,7 @@ def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
                 # The others need rows that the table takes.
                 continue
             yield from plans.check_plans(app, connection, collection)
+            plans.check_view(connection, collection)
             yield from rows.check_round_trip(connection, collection)
 
     checks = (

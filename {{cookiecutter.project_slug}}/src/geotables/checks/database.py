@@ -8,12 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex
 
+from geotables.checks.copies import TEMPORARY, hidden, make_temporary
 from geotables.db.migrations import Migrations
 from geotables.geometry import metadata
 from geotables.geometry.metadata import GeometryColumn
+from geotables.identifiers import qualified, quoted
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +50,16 @@ def check_tables(migrations: Migrations, connection: sa.Connection) -> Iterator[
             continue
         for column in metadata.geometry_columns(table):
             yield from _check_stored_column(connection, column)
-            yield from _check_stored_gist_indexes(connection, column)
+            if not metadata.is_view(table):
+                yield from _check_stored_gist_indexes(connection, column)
+        if metadata.is_view(table):
+            yield from _check_view(connection, table)
+            continue
         yield from _check_stored_definitions(connection, table, columns=not drift)
         yield from _check_behaviour(connection, table)
-        for name in connection.scalars(_INVALID_INDEXES, {"table": table.name}):
+        for name in connection.scalars(_INVALID_INDEXES, {"table": qualified(table)}):
             yield (
-                f"{table.name}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
+                f"{table.fullname}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
                 f"DROP INDEX CONCURRENTLY {name}, and build it again"
             )
 
@@ -79,10 +86,14 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
     found = connection.execute(
         sa.text(
             "SELECT type, srid, coord_dimension FROM geometry_columns"
-            " WHERE f_table_name = :table AND f_geometry_column = :column"
+            " WHERE f_table_name = :name AND f_geometry_column = :column"
             " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
         ),
-        {"table": column.table.name, "column": column.name},
+        {
+            "name": column.table.name,
+            "table": qualified(column.table),
+            "column": column.name,
+        },
     ).one_or_none()
     if found is None:
         yield f"{column}: geometry_columns does not list it"
@@ -92,9 +103,66 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
         "SRID": metadata.srid(column),
         "dimension": metadata.dimension(column),
     }
+    if found.srid == 0:
+        yield from _check_untyped(connection, column)
     for (name, ours), theirs in zip(wanted.items(), found, strict=True):
         if ours != theirs:
-            yield f"{column}: its {name} is {ours} in the model and {theirs} in the database"
+            yield (
+                f"{column}: its {name} is {ours} in the model and {theirs} in the database"
+                f" (if the model is right: {_made_right(column)})"
+            )
+
+
+def _check_untyped(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
+    """Count what a column without a type has and the model does not allow: no answer can hold such a row."""
+    name, table = quoted(column.name), qualified(column.table)
+    srid, has_arc = metadata.srid(column), f"ST_HasArc({name})"
+    for condition, what, mend in (
+        (f"ST_SRID({name}) <> {srid}", "of another SRID", f"ST_SetSRID({name}, {srid})"),
+        (has_arc, "a curve", f"ST_CurveToLine({name})"),
+    ):
+        number = connection.scalar(sa.text(f"SELECT count(*) FROM {table} WHERE {condition}"))
+        if number:
+            yield (
+                f"{column}: {number:,} rows have a geometry that is {what}, and every answer with one of them fails:"
+                f" UPDATE {table} SET {name} = {mend} WHERE {condition}"
+            )
+
+
+def _made_right(column: GeometryColumn) -> str:
+    """What has a column store what the model says."""
+    name, table = quoted(column.name), qualified(column.table)
+    kind = f"geometry({column.type.geometry_type},{metadata.srid(column)})"  # type: ignore[attr-defined]
+    if metadata.is_view(column.table):
+        return f"have it select {name}::{kind}"
+    return f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {kind}"
+
+
+def _check_view(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """Compare the columns of a view with those of the model: their names and types, since all of them may be null there."""
+    stored = _columns(connection, qualified(table))
+    with connection.begin_nested() as savepoint:
+        make_temporary(connection, table)
+        meant = _columns(connection, f"{TEMPORARY}.{quoted(table.name)}")
+        savepoint.rollback()
+    for column in table.columns:
+        there, wanted = stored.get(column.name), meant[column.name]
+        if there is None:
+            yield f"{table.fullname}: the database has no column {column.name}, which the model has"
+        elif there != wanted and not isinstance(column.type, Geometry):
+            yield f"{table.fullname}: column {column.name} is `{there}` in the database and `{wanted}` in the model"
+
+
+def _columns(connection: sa.Connection, table: str) -> dict[str, str]:
+    """The types of a table's columns, by their names."""
+    rows = connection.execute(_COLUMNS, {"table": table})
+    return {row.name: row.type for row in rows}
+
+
+_COLUMNS = sa.text(
+    "SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
+    " WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped"
+)
 
 
 def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
@@ -102,7 +170,9 @@ def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn
     ours = {str(index.name) for index in column.table.indexes}
     constraints = column.table.constraints
     ours |= {str(each.name) for each in constraints if isinstance(each, ExcludeConstraint)}
-    found = connection.execute(_GIST_INDEXES, {"table": column.table.name, "column": column.name})
+    found = connection.execute(
+        _GIST_INDEXES, {"table": qualified(column.table), "column": column.name}
+    )
     for name, definition in found:
         if name not in ours:
             yield f"{column}: the database has a GiST index that the model does not have: {definition}"
@@ -135,27 +205,53 @@ def _check_stored_definitions(
     That way PostgreSQL spells both. Alembic does not see a changed predicate, check constraint or precision, a column that is
     generated, nor what is deferrable; the columns that it has found already are left out.
     """
-    stored = _definitions(connection, table.name)
+    stored = _definitions(connection, qualified(table))
     with connection.begin_nested() as savepoint:
-        ddl = str(CreateTable(table, include_foreign_key_constraints=[]).compile(connection))
-        connection.exec_driver_sql(
-            ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1).replace("%", "%%")
-        )
-        for index in table.indexes:
-            connection.execute(CreateIndex(index))
-        meant = _definitions(connection, f"pg_temp.{table.name}")
+        make_temporary(connection, table)
+        with hidden(connection, table):
+            for index in table.indexes:
+                connection.execute(CreateIndex(index))
+        meant = _definitions(connection, f"{TEMPORARY}.{quoted(table.name)}")
         savepoint.rollback()
     names = [name for name in meant | stored if columns or not name.startswith("column ")]
+    partitioned_key = _partitioned_key(connection, table)
     for name in names:
+        if partitioned_key and name.partition(" ")[2] == partitioned_key.name:
+            continue
         there, wanted = stored.get(name), meant.get(name)
         if there is None:
-            yield f"{table.name}: the database has no {name}, which the model has (make revision)"
+            yield f"{table.fullname}: the database has no {name}, which the model has (make revision)"
         elif wanted is None and name.startswith("constraint "):
-            yield f"{table.name}: the model has no {name}, which the database has: `{there}`"
+            yield f"{table.fullname}: the model has no {name}, which the database has: `{there}`"
         elif wanted is not None and there == f"{wanted} NOT VALID":
-            log.warning("%s: %s is not validated yet", table.name, name)
+            log.warning("%s: %s is not validated yet", table.fullname, name)
         elif wanted is not None and there != wanted:
-            yield f"{table.name}: {name} is `{there}` in the database and `{wanted}` in the model"
+            yield f"{table.fullname}: {name} is `{there}` in the database and `{wanted}` in the model"
+
+
+def _partitioned_key(connection: sa.Connection, table: sa.Table) -> Any:
+    """The primary key of a partitioned table that has more columns than the model's: it must have those of the partitions."""
+    found = connection.execute(_PARTITIONED_KEY, {"table": qualified(table)}).one_or_none()
+    keys = [column.name for column in table.primary_key]
+    if found is None or keys == found.columns or not {*keys} <= {*found.columns}:
+        return None
+    log.warning(
+        "%s: its primary key is %s; that %s alone tells its rows apart is for who writes them to see to",
+        *(table.fullname, ", ".join(found.columns), ", ".join(keys)),
+    )
+    return found
+
+
+_PARTITIONED_KEY = sa.text(
+    """
+    SELECT c.conname AS name, array_agg(CAST(a.attname AS text) ORDER BY a.attnum) AS columns
+    FROM pg_constraint c
+    JOIN pg_class r ON r.oid = c.conrelid AND r.relkind = 'p'
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = ANY (c.conkey)
+    WHERE c.conrelid = CAST(:table AS regclass) AND c.contype = 'p'
+    GROUP BY c.oid, c.conname
+    """
+)
 
 
 def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
@@ -192,19 +288,19 @@ _DEFINITIONS = sa.text(
 
 def _check_behaviour(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
     """See what may happen to rows beside what statements say: no model has it."""
-    found = connection.execute(_BEHAVIOUR, {"table": table.name}).one()
+    found = connection.execute(_BEHAVIOUR, {"table": qualified(table)}).one()
     if found.persistence == "u":
-        yield f"{table.name}: it is UNLOGGED, and empty after a crash: ALTER TABLE {table.name} SET LOGGED"
+        yield f"{table.fullname}: it is UNLOGGED, and empty after a crash: ALTER TABLE {qualified(table)} SET LOGGED"
     if found.is_secured:
         log.warning(
             "%s: row-level security is on: what the service sees and writes depends on its role's policies",
-            table.name,
+            table.fullname,
         )
-    for name, is_instead in connection.execute(_RULES, {"table": table.name}):
+    for name, is_instead in connection.execute(_RULES, {"table": qualified(table)}):
         if is_instead:
-            yield f"{table.name}: the rule {name} does something else instead of what the service asks: drop it"
+            yield f"{table.fullname}: the rule {name} does something else instead of what the service asks: drop it"
         else:
-            log.warning("%s: the rule %s does more than the service asks", table.name, name)
+            log.warning("%s: the rule %s does more than the service asks", table.fullname, name)
 
 
 _BEHAVIOUR = sa.text(

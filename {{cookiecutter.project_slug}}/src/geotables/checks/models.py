@@ -1,13 +1,15 @@
 """Whether the models are what geotables can serve."""
 
 import importlib.util
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from geotables.collection import Collection
-from geotables.geometry import GEOJSON_TYPES, GeometryFormat, metadata
+from geotables.collection import Collection, UnsupportedKey
+from geotables.db.statements import OWN
+from geotables.geometry import GEOJSON_TYPES, metadata
 from geotables.geometry.metadata import GeometryColumn
 from geotables.service import Service
 
@@ -28,7 +30,18 @@ def check_collections(service: Service) -> Iterator[str]:
     names = Counter(collection.name for collection in service.collections)
     for name, number in names.items():
         if number > 1:
-            yield f"COLLECTIONS: {number} collections are of the table {name}: each needs one of its own"
+            yield f"COLLECTIONS: {number} collections have the name {name}: each needs one of its own (Collection(…, name=…))"
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            yield f"COLLECTIONS: {name!r} is no name for URLs: Collection(…, name={_snake_case(name)!r})"
+    classes = Counter(
+        schema.__name__
+        for each in service.collections
+        for schema in (each.create, each.read)
+        if schema is not None
+    ) + Counter(each.model.__name__ for each in service.collections)
+    for name, number in classes.items():
+        if number > 1:
+            yield f"COLLECTIONS: {number} classes have the name {name}, and the API's documentation one schema of this name"
     for collection in service.collections:
         if collection.table.metadata is not service.migrations.metadata:
             yield f"COLLECTIONS: {collection.name} is not in the metadata of MIGRATIONS: no revision would make it"
@@ -36,27 +49,47 @@ def check_collections(service: Service) -> Iterator[str]:
             yield f"{file_of(service, collection)}: {problem}"
 
 
+def _snake_case(name: str) -> str:
+    """A name for URLs that is like another."""
+    words = re.findall("[a-z0-9]+", name.lower())
+    return "_".join(words) if words and words[0][0].isalpha() else "_".join(["table", *words])
+
+
 def _lacking(collection: Collection) -> Iterator[str]:
-    returned, name = collection.read.model_fields, collection.read.__name__
-    keys = [column.name for column in collection.table.primary_key]
-    if len(keys) != 1:
-        yield f"{collection.name} has {len(keys)} columns in its primary key, not one"
-    elif keys[0] not in returned:
-        yield f"{name} has no {keys[0]}, the primary key of {collection.name}"
+    returned, name = collection.shown, collection.read.__name__
+    annotated = collection.annotated()
+    try:
+        key = collection.key.name
+    except UnsupportedKey as error:
+        yield str(error)
+    else:
+        if key not in returned:
+            yield f"{name} has no {key}, the primary key of {collection.name}"
+    for column in collection.table.columns:
+        if column.name.startswith(OWN):
+            yield f"{column} has a name that geotables uses itself: no column's begins with {OWN}"
     geometry = collection.geometry.name
     if geometry not in returned:
         yield f"{name} has no {geometry}, the geometry of {collection.name}"
-    elif not any(isinstance(each, GeometryFormat) for each in returned[geometry].metadata):
+    elif geometry not in annotated:
         yield f"{name}.{geometry} does not say how it is written: Annotated[BaseGeometry, GeoJSON(…)], or WKT(…)"
+    for column in metadata.geometry_columns(collection.table):
+        if column is not collection.geometry and column.name in returned:
+            yield (
+                f"{name} has {column.name}, a geometry of {collection.name} that is not served: leave it out,"
+                ' or map it as AsText("geometry(…)"), which shows it as text'
+            )
 
 
 def check_columns(service: Service) -> Iterator[str]:
-    """See that every geometry column has a type, a CRS and indexes, whether it is served or not."""
+    """See that every geometry column has a type and a CRS, and indexes unless another one of its table is served."""
     served = {collection.geometry: collection for collection in service.collections}
+    tables = {collection.table for collection in service.collections}
     for table in service.migrations.metadata.sorted_tables:
         for column in metadata.geometry_columns(table):
             yield from _check_type(column)
-            yield from _check_indexes(column, served.get(column))
+            if column in served or table not in tables:
+                yield from _check_indexes(column, served.get(column))
 
 
 def _check_type(column: GeometryColumn) -> Iterator[str]:
@@ -70,6 +103,9 @@ def _check_indexes(column: GeometryColumn, collection: Collection | None) -> Ite
     names = [str(index.name) for index in metadata.gist_indexes(column)]
     if metadata.has_automatic_index(column):
         names.append("the one that spatial_index=True has GeoAlchemy2 make")
+    if metadata.is_view(column.table) and not names:
+        # The indexes of a view are those of its tables.
+        return
     if len(names) != 1:
         listed = " and ".join(names) or "none"
         yield f"{column}: it has {len(names)} GiST indexes in the model, not one: {listed}"

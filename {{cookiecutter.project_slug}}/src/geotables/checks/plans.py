@@ -1,5 +1,6 @@
 """Whether the searches of the faces can use the indexes that are meant for them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -9,12 +10,15 @@ from fastapi import FastAPI
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
-from geotables.checks.rows import make_copy, new_row
+from geotables.checks.copies import copied, schemas
+from geotables.checks.rows import new_row
 from geotables.collection import Collection
 from geotables.db.statements import Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
-from geotables.sql import row_formats, writes
+from geotables.sql import bbox, row_formats, writes
+
+log = logging.getLogger(__name__)
 
 #: Parameters as PostgreSQL's own statements have them, so that the check can PREPARE what the service sends.
 DIALECT: sa.Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -47,28 +51,65 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
     which index PostgreSQL prefers, if any.
     """
     table = collection.table
-    with connection.begin_nested() as savepoint:
-        make_copy(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY")
+    with copied(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY"):
         row = new_row(collection, 0, samples.geometries(collection.geometry)[0])
         writes.insert_all(connection, row_formats.record(collection), [row])
-        multiply = f"INSERT INTO {table.name} SELECT {table.name}.* FROM {table.name}, generate_series(1, 1000)"
-        connection.execute(sa.text(multiply))
+        number = sa.func.generate_series(1, 1000).table_valued("number")
+        columns = [column for column in table.columns if not _is_generated(column)]
+        rows = sa.select(*columns).select_from(table.join(number, sa.true()))
+        multiply = sa.insert(table).from_select(columns, rows, include_defaults=False)
+        connection.execute(multiply)
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         for search in _searches(app, collection):
             for index in search.indexes:
                 with connection.begin_nested() as alone:
                     connection.execute(CreateIndex(index))
-                    if index.name not in _indexes_used(connection, search.statement, search.values):
+                    if index.name not in _indexes_used(connection, schemas(table), search):
                         yield f"plans: {search.name} of {collection.name} cannot use {index.name}"
                     alone.rollback()
+
+
+def _is_generated(column: sa.Column[Any]) -> bool:
+    """Whether PostgreSQL takes no value for a column."""
+    identity = column.identity
+    return column.computed is not None or bool(identity is not None and identity.always)
+
+
+def check_view(connection: sa.Connection, collection: Collection) -> None:
+    """See whether a search in a box can use an index of the tables that a view reads; without one it reads all of them."""
+    table, rows = collection.table, collection.rows()
+    if not metadata.is_view(table):
+        return
+    box = bbox.within(collection.geometry, samples.small_box(collection.geometry))
+    found = sa.select(collection.key).where(rows.expression, box.expression)
+    search = Search("a box", Statement(found), {**rows.values, **box.values}, [])
+    with connection.begin_nested() as savepoint:
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        used = _indexes_used(connection, {}, search)
+        is_spatial = connection.scalar(_SPATIAL, {"names": [*used]})
         savepoint.rollback()
+    if not is_spatial:
+        log.warning(
+            "%s: a search in a box reads every row of the view: no spatial index of its tables can be used",
+            collection.name,
+        )
+
+
+_SPATIAL = sa.text(
+    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_am m ON m.oid = c.relam"
+    " WHERE c.relname = ANY (:names) AND m.amname IN ('gist', 'spgist', 'brin'))"
+)
 
 
 def _indexes_used(
-    connection: sa.Connection, statement: Statement, values: Mapping[str, Any]
+    connection: sa.Connection, translated: Mapping[str | None, str | None], search: Search
 ) -> set[str]:
-    compiled = statement.query.params(values).compile(dialect=DIALECT)
+    """The indexes that a search uses, in schemas that take the place of others."""
+    compiled = search.statement.query.params(search.values).compile(
+        dialect=DIALECT, schema_translate_map=translated, render_schema_translate=True
+    )
     bound = [compiled.params[name] for name in compiled.positiontup or ()]
     given = f"({', '.join(['%s'] * len(bound))})" if bound else ""
     with closing(connection.connection.cursor()) as cursor:

@@ -1,7 +1,7 @@
 """Whether a table takes the rows of its collection as they are, and gives them back."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from shapely.geometry.base import BaseGeometry
 
+from geotables.checks.copies import TEMPORARY, copied
 from geotables.checks.models import file_of
 from geotables.checks.schemas import TOLERANCE
 from geotables.collection import Collection
+from geotables.column_types import AsText, text_of, values_of
 from geotables.geometry import WKT, GeoJSON, bind, metadata, read, samples
+from geotables.identifiers import qualified, quoted
 from geotables.service import Service
 from geotables.sql import row_formats, writes
 from geotables.sql.writes import Values
@@ -24,12 +27,16 @@ log = logging.getLogger(__name__)
 def new_row(collection: Collection, number: int, geometry: BaseGeometry) -> Values:
     """The values of an example, as the schema of what comes in reads them."""
     values = collection.example(number) | {collection.geometry.name: geometry}
-    return writes.values_of(collection.create.model_validate(values))
+    if collection.create is None:
+        return values
+    return values_of(collection.create.model_validate(values))
 
 
 def are_left_out(collection: Collection) -> bool:
     """Whether no row can be tried: of a column that ``before_write`` sets, only a request has the value."""
-    written = collection.create.model_fields.keys() - collection.read_only
+    if not collection.is_writable:
+        return False
+    written = collection.written.keys() - collection.read_only
     names = [
         column.name
         for column in collection.table.columns
@@ -44,25 +51,20 @@ def are_left_out(collection: Collection) -> bool:
     return False
 
 
-def make_copy(connection: sa.Connection, table: sa.Table, including: str) -> None:
-    """Hide a table behind an empty one, until the transaction is rolled back."""
-    connection.execute(
-        sa.text(f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name} {including})")
-    )
-
-
 def check_examples(
     service: Service, connection: sa.Connection, collection: Collection
 ) -> Iterator[str]:
     """See that a copy of the table, with its constraints and triggers, takes the examples as they are."""
     file, table = file_of(service, collection), collection.table
-    references = connection.execute(_REFERENCES, {"table": table.name}).all()
-    triggers = connection.execute(_TRIGGERS, {"table": table.name}).all()
+    references: Sequence[sa.Row[Any]] = []
+    triggers: Sequence[sa.Row[Any]] = []
+    if collection.is_writable:
+        references = connection.execute(_REFERENCES, {"table": qualified(table)}).all()
+        triggers = connection.execute(_TRIGGERS, {"table": qualified(table)}).all()
     for trigger in triggers:
-        log.warning("%s: the trigger %s may change what is written", table.name, trigger.name)
+        log.warning("%s: the trigger %s may change what is written", table.fullname, trigger.name)
     shapes = samples.geometries(collection.geometry)
-    with connection.begin_nested() as savepoint:
-        make_copy(connection, table, "INCLUDING ALL")
+    with copied(connection, table, "INCLUDING ALL"):
         for trigger in triggers:
             connection.exec_driver_sql(trigger.definition.replace("%", "%%"))
         for number in range(32):
@@ -73,15 +75,16 @@ def check_examples(
                     problems = list(_check_example(connection, collection, row, references))
                 except ValidationError as error:
                     reasons = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors()]
-                    problems = [f"{collection.create.__name__} refuses it: {'; '.join(reasons)}"]
+                    problems = [
+                        f"{collection.input_schema.__name__} refuses it: {'; '.join(reasons)}"
+                    ]
                 except sa.exc.DBAPIError as error:
                     problems = [f"PostgreSQL refuses it: {_reason(error)}"]
                 alone.rollback()
             for problem in problems:
-                yield f"{file}: example({number}) is not as {table.name} stores rows: {problem}"
+                yield f"{file}: example({number}) is not as {table.fullname} stores rows: {problem}"
             if problems:
                 break
-        savepoint.rollback()
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:
@@ -97,28 +100,37 @@ def _check_example(
     row: Values,
     references: Iterable[sa.Row[Any]],
 ) -> Iterator[str]:
-    """Add, change and remove a row. Not by the service's statements, which need the row that they return."""
+    """Add, change and remove a row; of a read-only collection, add one.
+
+    Not by the service's statements, which need the row that they return.
+    """
     table, key, geometry = collection.table, collection.key, collection.geometry
     given = {name: value for name, value in row.items() if name != geometry.name}
-    values = given | {geometry.name: bind(row[geometry.name], metadata.srid(geometry))}
-    same = key == sa.bindparam("_id", type_=key.type)
-    stored = connection.execute(sa.insert(table).values(values).returning(*table.columns)).all()
+    # As literals, whose parameters SQLAlchemy names: it may take two columns' names for one parameter's.
+    values: Values = {name: sa.literal(value, table.c[name].type) for name, value in given.items()}
+    values[geometry.name] = bind(row[geometry.name], metadata.srid(geometry))
+    returned = [text_of(column).label(column.name) for column in table.columns]
+    stored = connection.execute(sa.insert(table).values(values).returning(*returned)).all()
     if not stored:
         yield "a trigger drops it"
         return
     stored_values = stored[0]._mapping
     for name, value in given.items():
-        if stored_values[name] != value:
+        # Of a text, PostgreSQL has its own spelling: 10.0.0.1/32 for 10.0.0.1.
+        if stored_values[name] != value and not isinstance(table.c[name].type, AsText):
             yield f"{name} is {value!r:.100} there, and stored as {stored_values[name]!r:.100}"
+    if not collection.is_writable:
+        return
     for reference in references:
-        count = sa.text(f"SELECT count(*) FROM {table.name} AS one WHERE {reference.condition}")
-        if connection.scalar(count):
+        copy = f"{TEMPORARY}.{quoted(table.name)} AS one"
+        count = f"SELECT count(*) FROM {copy} WHERE {reference.condition}".replace("%", "%%")
+        if connection.exec_driver_sql(count).scalar():
             yield f"it violates {reference.name}: no row has what {reference.column} refers to (a revision may add one)"
     connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
-    id = {"_id": stored_values[key.name]}
-    if connection.execute(sa.update(table).where(same).values(values), id).rowcount != 1:
+    same = key == sa.literal(stored_values[key.name], key.type)
+    if connection.execute(sa.update(table).where(same).values(values)).rowcount != 1:
         yield "a trigger drops its changes"
-    if connection.execute(sa.delete(table).where(same), id).rowcount != 1:
+    if connection.execute(sa.delete(table).where(same)).rowcount != 1:
         yield "a trigger keeps it from being deleted"
 
 
@@ -162,19 +174,18 @@ _TRIGGERS = sa.text(
 
 def check_round_trip(connection: sa.Connection, collection: Collection) -> Iterator[str]:
     """Write and read a row of each geometry type, in a copy of the table that hides the real one."""
-    with connection.begin_nested() as savepoint:
-        make_copy(connection, collection.table, "INCLUDING ALL")
+    with copied(connection, collection.table, "INCLUDING ALL"):
         for number, sample in enumerate(samples.geometries(collection.geometry)):
             yield from _check_row(connection, collection, number, sample)
-        savepoint.rollback()
 
 
 def _check_row(
     connection: sa.Connection, collection: Collection, number: int, sample: BaseGeometry
 ) -> Iterator[str]:
     geometry, row = collection.geometry, new_row(collection, number, sample)
-    (stored,) = writes.insert_all(connection, row_formats.record(collection), [row])
-    id = {"id": stored._mapping[collection.key.name]}
+    ours = row_formats.record(collection)
+    (stored,) = writes.insert_all(connection, ours, [row])
+    id = {"id": ours.key_of(stored)}
     for written in (GeoJSON(geometry), WKT(geometry)):
         record = row_formats.Record(collection, written)
         found = connection.execute(record.by_id.query, id).one()

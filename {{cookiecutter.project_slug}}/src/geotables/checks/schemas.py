@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.checks.models import file_of
 from geotables.collection import Collection
-from geotables.column_types import RowIn
+from geotables.column_types import AsText, RowIn, members
 from geotables.crs import WGS84
 from geotables.geometry import WKT, GeoJSON, GeometryFormat, read, samples
 from geotables.service import Service
@@ -59,6 +58,8 @@ def check_schemas(service: Service, collection: Collection) -> Iterator[str]:
             "%s.%s is hidden: %s does not have it",
             *(collection.name, name, collection.read.__name__),
         )
+    if texts := [column.name for column in collection.columns if isinstance(column.type, AsText)]:
+        log.warning("%s: shown as text and never written: %s", collection.name, ", ".join(texts))
     file = file_of(service, collection)
     for check in (_check_fields, _check_read_only, _check_example_names):
         for problem in check(collection):
@@ -67,7 +68,7 @@ def check_schemas(service: Service, collection: Collection) -> Iterator[str]:
 
 def _hidden(collection: Collection) -> list[str]:
     """The columns that clients are not to see: a team's choice, unless they write them."""
-    known = {*collection.read.model_fields, *collection.create.model_fields}
+    known = {*collection.shown, *collection.written}
     return [column.name for column in collection.table.columns if column.name not in known]
 
 
@@ -78,23 +79,34 @@ def _check_fields(collection: Collection) -> Iterator[str]:
         column
         for column in table.columns
         if column.name not in collection.read_only
+        and not _is_given_by_database(column)
         and (
             column.name not in hidden or (not column.nullable and _is_never_set(collection, column))
         )
     ]
     example = collection.example(0)
-    for schema, columns in ((collection.create, written), (collection.read, shown)):
-        for name in sorted(schema.model_fields.keys() - table.columns.keys()):
-            yield f"{schema.__name__}.{name} is no column of {table.name}"
+    schemas = [(collection.read, shown)]
+    if collection.create is not None:
+        schemas.insert(0, (collection.create, written))
+    for schema, columns in schemas:
+        fields = members(schema)
+        for name in sorted(fields.keys() - table.columns.keys()):
+            yield f"{schema.__name__}.{name} is no column of {table.fullname}"
         for column in columns:
-            if column.name not in schema.model_fields:
-                yield f"{schema.__name__} has no {column.name}, a column of {table.name}"
+            if column.name not in fields:
+                yield f"{schema.__name__} has no {column.name}, a column of {table.fullname}{_hint(column)}"
             elif column is not collection.geometry:
                 value = example.get(column.name)
                 for difference in _differences(
                     column, schema, value, is_taken=schema is collection.create
                 ):
                     yield f"{schema.__name__}.{column.name} {difference}"
+
+
+def _hint(column: sa.Column[Any]) -> str:
+    """How a field is given the name of a column that is no identifier."""
+    is_identifier = column.name.isidentifier() and not column.name.startswith("_")
+    return "" if is_identifier else f" (its field has alias={column.name!r})"
 
 
 def _is_never_set(collection: Collection, column: sa.Column[Any]) -> bool:
@@ -104,9 +116,12 @@ def _is_never_set(collection: Collection, column: sa.Column[Any]) -> bool:
 
 def _check_example_names(collection: Collection) -> Iterator[str]:
     table, given = collection.table, collection.example(0).keys()
+    if collection.create is None:
+        yield from _check_read_only_example(collection)
+        return
     written = {
         name
-        for name in collection.create.model_fields.keys() & table.columns.keys()
+        for name in collection.written.keys() & table.columns.keys()
         if name not in collection.read_only and name != collection.geometry.name
     }
     for name in sorted(written - given):
@@ -115,27 +130,52 @@ def _check_example_names(collection: Collection) -> Iterator[str]:
         yield f"example() has {name}, which is no column that clients write"
 
 
+def _check_read_only_example(collection: Collection) -> Iterator[str]:
+    """See that the example of a read-only collection has what an INSERT has to give, and no more than the table takes."""
+    columns, given = collection.table.columns, collection.example(0).keys()
+    for column in columns:
+        is_needed = not column.nullable and column.server_default is None
+        if is_needed and column is not collection.geometry and column.name not in given:
+            yield f"example() has no {column.name}, without which there is no row: give it a value"
+    for name in sorted(given - columns.keys()):
+        yield f"example() has {name}, which is no column of {collection.table.name}"
+
+
 def _check_read_only(collection: Collection) -> Iterator[str]:
+    if collection.create is None:
+        return
     table, listed = collection.table, f"{collection.create.__name__}.READ_ONLY"
     # The list of RowIn itself is for any table.
     if collection.read_only != RowIn.READ_ONLY:
         for name in sorted(collection.read_only.difference(table.columns.keys())):
-            yield f"{listed} has {name}, which is no column of {table.name}"
+            yield f"{listed} has {name}, which is no column of {table.fullname}"
     for column in table.columns:
         sets_itself = column.onupdate is not None or column.server_onupdate is not None
         if column.name == "updated_at" and not sets_itself:
             yield "updated_at has no onupdate, and would stay the time when the row was added"
         elif sets_itself and column.name not in collection.read_only:
             yield f"{listed} has no {column.name}, which sets itself (onupdate in the model)"
-        if column.name in collection.read_only and _is_never_set(collection, column):
+        elif column.name not in collection.read_only and _is_given_by_database(column):
+            yield f"{listed} has no {column.name}, which no client writes ({_kind(column)})"
+        is_set = column.nullable or not _is_never_set(collection, column)
+        if column.name in collection.read_only and not is_set:
             yield f"{column.name} has no server_default, and clients may not give it ({listed})"
+
+
+def _is_given_by_database(column: sa.Column[Any]) -> bool:
+    is_numbered = column.identity is not None and not column.primary_key
+    return is_numbered or isinstance(column.type, AsText)
+
+
+def _kind(column: sa.Column[Any]) -> str:
+    return "shown as text" if isinstance(column.type, AsText) else "an identity column"
 
 
 def _differences(
     column: sa.Column[Any], schema: type[BaseModel], example: Any, *, is_taken: bool
 ) -> Iterator[str]:
     """What a field of a schema says otherwise than its column in the model."""
-    field = schema.model_fields[column.name]
+    field = members(schema)[column.name]
     kind: Any = field.annotation
     if field.metadata:
         kind = Annotated[(kind, *field.metadata)]
@@ -149,7 +189,7 @@ def _differences(
         return True
 
     # In JSON null is a value.
-    is_json = isinstance(column.type, JSONB)
+    is_json = isinstance(column.type, sa.JSON)
     if column.nullable and not takes(None):
         yield "refuses null, which the column takes"
     if not column.nullable and takes(None) and not is_json:
@@ -210,7 +250,7 @@ def _different_default(
         return
     text = default
     try:
-        if isinstance(column.type, JSONB):
+        if isinstance(column.type, sa.JSON):
             default = json.loads(text)
         default = adapter.validate_python(default)
     except ValidationError:

@@ -4,13 +4,14 @@ import importlib.util
 import io
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from geotables.db.database import examine
+from geotables.geometry.metadata import is_view
 
 # Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to
 # serve need not wait for it.
@@ -159,8 +160,22 @@ class Migrations:
         return [
             table.fullname
             for table in self.metadata.sorted_tables
-            if table.name in made and not inspector.has_table(table.name, schema=table.schema)
+            if (table.schema, table.name) in made
+            and not inspector.has_table(table.name, schema=table.schema)
         ]
+
+    @property
+    def schemas(self) -> list[str | None]:
+        """The schemas of the models' tables; None, which comes first, is the default one."""
+        return [
+            None,
+            *sorted({each.schema for each in self.metadata.tables.values() if each.schema}),
+        ]
+
+    @property
+    def _modelled(self) -> set[tuple[str | None, str]]:
+        """The tables of the models."""
+        return {(table.schema, table.name) for table in self.metadata.sorted_tables}
 
     def sql(self) -> str:
         """The SQL of all revisions."""
@@ -196,8 +211,8 @@ class Migrations:
         recorded = set(connection.scalars(sa.text(f"SELECT version_num FROM {quoted}")))
         script = self._scripts()
         ours = tuple(recorded & set(self.revisions()))
-        made = tables_made(script.iterate_revisions(ours, "base")) or {*self.metadata.tables}
-        if ours and any(inspector.has_table(name, schema=schema) for name in made):
+        made = tables_made(script.iterate_revisions(ours, "base")) or self._modelled
+        if ours and any(inspector.has_table(name, schema=own or schema) for own, name in made):
             log.warning(
                 "%s takes over revision %s of %s", self.version_table, ", ".join(ours), quoted
             )
@@ -210,21 +225,40 @@ class Migrations:
         A table is this project's if a model has it or a revision makes it. Others are left alone, such as those of QGIS, of
         extensions, and of other services, and so are the partitions of a table.
         """
-        from geoalchemy2 import alembic_helpers
+        from geotables.db.comparison import render_item, tables_made
 
-        from geotables.db.comparison import tables_made
+        default = connection.dialect.default_schema_name
+        ours = self._modelled | tables_made(self._scripts().walk_revisions())
+        for schema, name in connection.execute(_PARTITIONS):
+            ours.discard((None if schema == default else schema, name))
+        views = {
+            (table.schema, table.name) for table in self.metadata.sorted_tables if is_view(table)
+        }
+        ours -= views
+        schemas = {schema for schema, _ in ours}
 
-        made = tables_made(self._scripts().walk_revisions())
-        ours = {table.name for table in self.metadata.sorted_tables} | made
-        ours -= set(connection.scalars(_PARTITIONS))
+        def is_ours(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+            if kind == "schema":
+                return name in schemas
+            return kind != "table" or (parents["schema_name"], name) in ours
+
+        def is_compared(item: Any, name: str | None, kind: str, *_: Any) -> bool:
+            # What no revision makes has no differences.
+            return kind != "table" or (item.schema, name) not in views
+
         return {
             "version_table": self.version_table,
             # Where CREATE TABLE puts the project's tables, too, whatever else the search path has.
-            "version_table_schema": connection.dialect.default_schema_name,
+            "version_table_schema": default,
             "compare_server_default": True,
-            "include_name": lambda name, kind, _parents: kind != "table" or name in ours,
-            "render_item": alembic_helpers.render_item,
+            "include_schemas": True,
+            "include_name": is_ours,
+            "include_object": is_compared,
+            "render_item": render_item,
         }
 
 
-_PARTITIONS = sa.text("SELECT relname FROM pg_class WHERE relispartition")
+_PARTITIONS = sa.text(
+    "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+    " WHERE relispartition"
+)

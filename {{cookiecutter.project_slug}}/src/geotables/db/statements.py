@@ -12,6 +12,9 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables import json_numbers
 
+#: How names begin that statements have beside those of columns: no column's does.
+OWN = "geotables/"
+
 #: A row as the driver has it.
 Row: TypeAlias = tuple[Any, ...]
 

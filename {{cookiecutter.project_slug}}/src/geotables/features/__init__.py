@@ -12,6 +12,8 @@ from geotables.http.faces import Face, register
 from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
 
+#: What a service conforms to of which every collection is read-only, and any other.
+READING = (*routes.CONFORMANCE, *queryables.CONFORMANCE)
 CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *queryables.CONFORMANCE)
 
 
@@ -30,12 +32,16 @@ def install(
         readers: Dependencies of every route.
         writers: Dependencies of the routes that write, besides.
     """
+    writable = [collection for collection in collections if collection.is_writable]
     for collection in collections:
         router = CollectionRouter(f"/collections/{collection.name}/", tags=["Features"])
         items = routes.Items(collection)
         items.add_to(router)
         queryables.add_to(router, collection)
-        edits.Edits(items).add_to(router, [*writers, *collection.writers])
+        if collection.is_writable:
+            edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
     html_pages.install(app)
-    register(app, Face("features", CONFORMANCE, searches, feature_schemas, edits.examples))
+    # What conforms is the service, whose clients look at OPTIONS of a collection before they edit it.
+    conformance = CONFORMANCE if writable else READING
+    register(app, Face("features", conformance, searches, feature_schemas, edits.examples))

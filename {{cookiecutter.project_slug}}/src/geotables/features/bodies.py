@@ -9,12 +9,13 @@ import numpy as np
 import shapely
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
 from starlette.exceptions import HTTPException
 
 from geotables import geometry
 from geotables.collection import Collection
+from geotables.column_types import member_names
 from geotables.crs import MERCATOR, WGS84, Reference, lonlat_of_mercator
 from geotables.geometry import arrays
 from geotables.http.bodies import JSON, bodies_of, parsed_stored, refused
@@ -42,7 +43,11 @@ class FeatureBodies:
         self.collection = collection
         self.rows = bodies_of(collection)
         self._geometry = collection.geometry.name
-        placed: Any = {self._geometry: (Any, ...)}
+        placed: Any = {
+            field: (Annotated[Any, Field(alias=name)], ...)
+            for field, name in member_names(self.rows.model).items()
+            if name == self._geometry
+        }
         # The model of a row whose geometry has been looked at together with many others.
         self._placed_row: type[BaseModel] = create_model(
             "PlacedRow", __base__=self.rows.model, **placed
@@ -76,7 +81,7 @@ class FeatureBodies:
         return references[uri]
 
     def row_of(
-        self, feature: Any, crs: Reference, *place: str | int, replaces: bool = False
+        self, feature: Any, crs: Reference, *place: str | int, replaces: Any = None
     ) -> BaseModel:
         """The row that a feature is to become.
 
@@ -84,7 +89,7 @@ class FeatureBodies:
             feature: GeoJSON, as a client sent it.
             crs: The CRS of its coordinates.
             place: Where it is in the body.
-            replaces: Whether it takes the place of another feature.
+            replaces: The id of the feature whose place it takes, if it does.
 
         Raises:
             RequestValidationError: It is no feature, or one that the table cannot store.
@@ -94,8 +99,19 @@ class FeatureBodies:
             shape = self._shape(feature.get("geometry"), crs)
         except ValueError as error:
             raise refused(str(error), *place, "geometry") from error
-        model = self.rows.replacement if replaces else self.rows.model
-        return self._validated(model, members, shape, *place)
+        if replaces is None:
+            return self._validated(self.rows.model, members, shape, *place)
+        members = self.rows.keyed(members, replaces)
+        new = self._validated(self.rows.replacement, members, shape, *place)
+        self._check_key(new, replaces)
+        return new
+
+    def _check_key(self, new: BaseModel, id: Any) -> None:
+        try:
+            self.rows.check_key(new, id)
+        except RequestValidationError as error:
+            errors = [self._in_feature(each, 0) for each in error.errors()]
+            raise RequestValidationError(errors) from error
 
     def rows_of(
         self, features: Sequence[Any], crs: Reference, *place: str | int
@@ -124,7 +140,7 @@ class FeatureBodies:
         return rows
 
     def change_of(
-        self, patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference, id: Any
     ) -> tuple[BaseModel, frozenset[str] | None]:
         """The new values of the members that a patch of a feature changes, and their names; None if it changes none.
 
@@ -132,6 +148,7 @@ class FeatureBodies:
             patch: The feature's members.
             stored: The feature as the service has written it, in the CRS of the patch where that has a geometry.
             crs: The CRS of the patch.
+            id: The id of the feature.
 
         Raises:
             RequestValidationError: It is no patch of a feature, or the table cannot store it.
@@ -139,12 +156,13 @@ class FeatureBodies:
         if patch.get("type", "Feature") != "Feature":
             raise refused("not a patch of a GeoJSON object of the type Feature")
         for name in patch:
-            if name in self.rows.model.model_fields and name not in FEATURE_MEMBERS:
+            if name in self.collection.written and name not in FEATURE_MEMBERS:
                 inner = "geometry" if name == self._geometry else f"properties.{name}"
                 raise refused(f"a feature has this as {inner}", name)
         members = dict(self.rows.patch_of(patch.get("properties", {}), "properties"))
         if self._geometry in members:
             raise refused("the geometry is no property", "properties", self._geometry)
+        members |= self._key_of(patch, members)
         shape = stored["geometry"]
         if "geometry" in patch:
             try:
@@ -154,7 +172,7 @@ class FeatureBodies:
                 raise refused(str(error), "geometry") from error
         row = stored["properties"] | {self._geometry: stored["geometry"]}
         try:
-            new, names = self.rows.change(members, row)
+            new, names = self.rows.change(members, row, id)
         except RequestValidationError as error:
             errors = [self._in_feature(each, 0) for each in error.errors()]
             raise RequestValidationError(errors) from error
@@ -174,15 +192,27 @@ class FeatureBodies:
         self.rows.check_number(properties, *place, "properties")
         if self._geometry in properties:
             raise refused("the geometry is no property", *place, "properties", self._geometry)
-        return {
+        members = {
             name: value for name, value in properties.items() if not self._is_unset(name, value)
         }
+        return members | self._key_of(feature, members, *place)
+
+    def _key_of(
+        self, feature: Mapping[str, Any], properties: Mapping[str, Any], *place: str | int
+    ) -> dict[str, Any]:
+        """The key that a feature gives its row, as its id or as a property, where clients give keys."""
+        key, id = self.rows.given_key, feature.get("id")
+        if key is None or id is None:
+            return {}
+        if properties.get(key, id) != id:
+            raise refused(f"the id of the feature is another: {id}", *place, "properties", key)
+        return {key: id}
 
     def _validated(
         self,
         model: type[BaseModel],
         members: dict[str, Any],
-        shape: BaseGeometry,
+        shape: BaseGeometry | None,
         *place: str | int,
     ) -> BaseModel:
         """A row of the properties and the geometry of a feature."""
@@ -192,15 +222,18 @@ class FeatureBodies:
             errors = [self._in_feature(each, len(place)) for each in located(error, "body", *place)]
             raise RequestValidationError(errors) from error
 
-    def _shape(self, shape: Any, crs: Reference) -> BaseGeometry:
-        """The geometry of a feature, x before y in the CRS of the table or in WGS 84.
+    def _shape(self, shape: Any, crs: Reference) -> BaseGeometry | None:
+        """The geometry of a feature, x before y in the CRS of the table or in WGS 84; None where it may have none.
 
         Raises:
             ValueError: It is no GeoJSON geometry.
         """
+        if shape is None and self.collection.geometry.nullable:
+            return None
         if not isinstance(shape, dict):
             raise ValueError("not a GeoJSON geometry, which every feature of this collection has")
-        return self._placed(geometry.read(shape, default_srid=WGS84), crs)
+        placed: BaseGeometry = self._placed(geometry.read(shape, default_srid=WGS84), crs)
+        return placed
 
     def _shapes(self, features: Sequence[Any], crs: Reference) -> arrays.Geometries:
         """The geometries of all the features at once; None where there is none, or where it is malformed."""
@@ -231,7 +264,11 @@ class FeatureBodies:
     def _in_feature(self, error: Mapping[str, Any], depth: int) -> dict[str, Any]:
         """An error of a row, at its place in the feature."""
         body, member = error["loc"][: depth + 1], error["loc"][depth + 1 :]
-        inner = ("geometry",) if member[:1] == (self._geometry,) else ("properties", *member)
+        inner = ("properties", *member)
+        if member[:1] == (self._geometry,):
+            inner = ("geometry",)
+        elif member[:1] == (self.rows.given_key,):
+            inner = ("id",)
         return {**error, "loc": (*body, *inner)}
 
 

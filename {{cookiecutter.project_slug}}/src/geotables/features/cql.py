@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from shapely.geometry.base import BaseGeometry
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import MERCATOR, WGS84, WORLD, Bounds, lonlat_of_mercator
 from geotables.geometry import bind, boxes, read
 from geotables.geometry.metadata import GeometryColumn
@@ -355,7 +356,11 @@ class _Filter(NamedTuple):
         columns = {column.name: column for column in self.collection.columns}
         if name not in columns:
             raise FilterError(f"there is no property {name!r:.60}; there are {', '.join(columns)}")
-        return columns[name]
+        column = columns[name]
+        if isinstance(column.type, sa.REAL):
+            # By the digits that clients see: as a double, 0.1 is no number of single precision.
+            return sa.cast(sa.cast(column, sa.Text()), sa.Numeric())
+        return text_of(column)
 
     def operation(self, op: str, args: list[Any]) -> Expression:
         match op, args:

@@ -15,6 +15,7 @@ from geotables.features.routes import Items, described, missing
 from geotables.http import etags, formats, openapi
 from geotables.http.bodies import documented, refused
 from geotables.http.formats import GEOJSON
+from geotables.http.ids import in_path
 from geotables.http.json_schemas import feature_example, name_of
 from geotables.http.openapi import answers, reference
 from geotables.http.parameters import database_of
@@ -38,7 +39,9 @@ REFUSED = (
 
 
 def examples(collection: Collection) -> dict[str, Any]:
-    """A feature for the bodies of a collection's routes."""
+    """A feature for the bodies of a collection's routes; none of a read-only collection."""
+    if not collection.is_writable:
+        return {}
     items, feature = f"/collections/{collection.name}/items", feature_example(collection)
     return {items: feature, f"{items}/{{id}}": feature}
 
@@ -117,7 +120,8 @@ class Edits:
             row = writes.insert(database_of(request), record, new)
             created = record.encode_one(row)
             headers = described(row, GEOJSON, default)
-            headers["Location"] = formats.url(request, f"{self._items.items}/{created['id']}")
+            own = f"{self._items.items}/{in_path(record.id_of(row))}"
+            headers["Location"] = formats.url(request, own)
             return formats.json_response(created, GEOJSON.media_type, HTTPStatus.CREATED, headers)
         features = body.get("features")
         if not isinstance(features, list):
@@ -132,12 +136,13 @@ class Edits:
     def replace_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
         before = self._items.geojson[crs.uri]
-        new = self._bodies.row_of(body, crs, replaces=True)
+        key = self._items.known(id)
+        new = self._bodies.row_of(body, crs, replaces=key)
         with writes.transaction(database_of(request), self._collection) as writing:
-            key = self._lock(writing, request, id)
+            self._lock(writing, request, key)
             stored = writing.connection.execute(before.by_id.query, {"id": key}).one()
             shape = before.encode_one(stored)["geometry"]
-            names = self._bodies.rows.replaced(new, body["geometry"], shape)
+            names = self._bodies.rows.replaced(new, body.get("geometry"), shape)
             row = writing.update(self._record, key, new, names)
         return self._changed(row)
 
@@ -147,32 +152,33 @@ class Edits:
             raise refused("a patch of a feature is an object")
         # A patch of the geometry applies to it in the CRS of the request.
         before = self._items.geojson[crs.uri] if "geometry" in body else self._record
+        key = self._items.known(id)
         with writes.transaction(database_of(request), self._collection) as writing:
-            key = self._lock(writing, request, id)
+            self._lock(writing, request, key)
             row = writing.connection.execute(before.by_id.query, {"id": key}).one()
-            new, names = self._bodies.change_of(body, before.encode_one(row), crs)
+            new, names = self._bodies.change_of(body, before.encode_one(row), crs, key)
             if names is not None:
                 row = writing.update(self._record, key, new, names)
         return self._changed(row)
 
     def delete_feature(self, request: Request, id: str) -> Response:
         """Remove a feature."""
+        key = self._items.known(id)
         with writes.transaction(database_of(request), self._collection) as writing:
-            writing.delete(self._lock(writing, request, id))
+            self._lock(writing, request, key)
+            writing.delete(key)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _lock(self, writing: Writing, request: Request, id: str) -> Any:
-        """Keep others from changing a feature until the transaction ends; its id as the column has it.
+    def _lock(self, writing: Writing, request: Request, key: Any) -> None:
+        """Keep others from changing a feature until the transaction ends.
 
         Raises:
             HTTPException: There is none, or it is not as the client knows it (If-Match).
         """
-        key = self._items.known(id)
         version = writing.lock(key)
         etags.check(request, version)
         if version is None:
-            raise missing(id)
-        return key
+            raise missing(key)
 
     def _changed(self, row: sa.Row[Any]) -> Response:
         headers = described(row, GEOJSON, self._collection.default_crs)

@@ -19,7 +19,6 @@ from pydantic import (
     create_model,
 )
 from pydantic_core import PydanticCustomError
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import json_numbers
 from geotables.collection import Collection
@@ -90,12 +89,13 @@ class Queries:
     """The query parameters of a collection's features.
 
     Attributes:
-        columns: The columns that have a parameter of their own, and that features can be sorted by.
+        columns: The columns that features can be sorted by.
+        parameters: Those of them that have a parameter of their own, by its field: all whose name is not that of another.
         time: The column that ``datetime`` asks about.
         filter_references: The CRSs that the geometries of a filter may be in, by their URIs.
         feature: The parameters of one feature.
         items: Those of a page of them: with ``datetime`` where the collection has a time, and with one for each of
-            ``columns``, whose value the features must have.
+            ``parameters``, whose value the features must have.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -103,13 +103,22 @@ class Queries:
         self.columns = {
             column.name: column
             for column in collection.columns
-            if column is not collection.geometry and not isinstance(column.type, JSONB)
+            if column is not collection.geometry and not isinstance(column.type, sa.JSON)
+        }
+        taken = {
+            "datetime",
+            *(field.alias or name for name, field in ItemsQuery.model_fields.items()),
+        }
+        taken |= {name.replace("_", "-") for name in taken}
+        self.parameters = {
+            f"column_{number}": column
+            for number, column in enumerate(self.columns.values())
+            if column.name not in taken
         }
         self.time = collection.time
         # The rows that have a value in each of them.
         self._equal = {
-            name: column == sa.bindparam(f"the_{name}", type_=column.type)
-            for name, column in self.columns.items()
+            field: column == _given(field, column) for field, column in self.parameters.items()
         }
         # Filters are in the CRS of the table or in WGS 84.
         self.filter_references = {
@@ -130,9 +139,9 @@ class Queries:
             if condition is not None:
                 wanted.append(condition)
         wanted += [
-            Condition(self._equal[name], {f"the_{name}": getattr(query, name)})
-            for name in self.columns
-            if name in query.model_fields_set
+            Condition(self._equal[field], {field: getattr(query, field)})
+            for field in self.parameters
+            if field in query.model_fields_set
         ]
         return wanted
 
@@ -180,9 +189,10 @@ class Queries:
                     description=f"An instant or an interval, of {time.name}; an end may be open (..).",
                 ),
             )
-        for name, column in self.columns.items():
-            description = f"The value of {name}."
-            fields[name] = (_type(column), Field(default=None, description=description))
+        for name, column in self.parameters.items():
+            described = f"The value of {column.name}."
+            field = Field(default=None, alias=column.name, description=described)
+            fields[name] = (_type(column), field)
         return create_model("ItemsQuery", __base__=ItemsQuery, **fields)
 
     def _crs(self) -> tuple[Any, Any]:
@@ -263,6 +273,13 @@ def _type(column: sa.Column[Any]) -> Any:
         case sa.Numeric():
             return Annotated[Decimal, AfterValidator(_short)]
     return column.type.python_type
+
+
+def _given(name: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """The value that a client gives for a column."""
+    value: sa.BindParameter[Any] = sa.bindparam(name, type_=column.type)
+    # As a double, 0.1 is no number of single precision.
+    return sa.cast(value, column.type) if isinstance(column.type, sa.REAL) else value
 
 
 def _short(number: Decimal) -> Decimal:

@@ -57,18 +57,18 @@ def feature(
 ) -> Response:
     """One feature: its properties, where it is, and what is near."""
     collection = record.collection
-    id, geometry, *values = row[: len(record.columns)]
+    id, (_, geometry, *values) = record.id_of(row), row[: len(record.columns)]
     label = html_values.label(collection)
     properties = list(zip(collection.properties, values, strict=True))
     name = next((value for column, value in properties if column is label and value), None)
-    near = _near(request, collection, label, id) if geometry else []
+    near = _near(request, record, label, row) if geometry else []
     return html_pages.respond(
         request,
         "features/templates/item.html",
         headers=headers,
         title=str(name or f"{collection.title} {id}"),
         crumbs=[*_parents(request, collection), Crumb("Items", _items(collection))],
-        last_crumb=str(id),
+        last_crumb=id,
         collection=collection,
         id=id,
         properties=properties,
@@ -83,10 +83,10 @@ def feature(
 
 
 def _near(
-    request: Request, collection: Collection, label: sa.Column[Any] | None, id: Any
-) -> list[tuple[Any, str, str]]:
+    request: Request, record: Feature, label: sa.Column[Any] | None, row: Row
+) -> list[tuple[str, str, str]]:
     """The ids of the nearest features, what people call them, and how far they are."""
-    found = neighbours.find(database_of(request), collection, label, id, NEIGHBOURS)
+    found = neighbours.find(database_of(request), record, label, row, NEIGHBOURS)
     return [
         (near.id, str(near.label or near.id), html_values.distance(near.distance)) for near in found
     ]
@@ -110,8 +110,8 @@ def features(
     columns = [collection.key, *collection.properties]
     # The geometry is shown last, and what people call a row first.
     lines = [
-        (id, geometry, list(zip(collection.properties, values, strict=False)))
-        for id, geometry, *values in (row[: len(record.columns)] for row in rows)
+        (record.id_of(row), row[1], list(zip(collection.properties, row[2:], strict=False)))
+        for row in rows
     ]
     return html_pages.respond(
         request,
@@ -150,7 +150,7 @@ def queryables(request: Request, collection: Collection) -> Response:
     for column in collection.columns:
         is_shape = column is collection.geometry
         type = html_values.geometry_type(collection) if is_shape else html_values.type_of(column)
-        parameter = "bbox" if is_shape else column.name if column.name in queries.columns else ""
+        parameter = "bbox" if is_shape else column.name if _has_parameter(column, queries) else ""
         properties.append((column.name, type, parameter))
     return html_pages.respond(
         request,
@@ -194,7 +194,7 @@ def _asked(column: sa.Column[Any], queries: Queries) -> tuple[str, str]:
     """The parameter that asks about a column, and how."""
     if column is queries.time:
         return "datetime", "interval"
-    if column.name not in queries.columns or isinstance(column.type, sa.DateTime):
+    if not _has_parameter(column, queries) or isinstance(column.type, sa.DateTime):
         return "", ""
     match column.type:
         case sa.Boolean():
@@ -204,6 +204,11 @@ def _asked(column: sa.Column[Any], queries: Queries) -> tuple[str, str]:
         case sa.Date():
             return column.name, "date"
     return column.name, "text"
+
+
+def _has_parameter(column: sa.Column[Any], queries: Queries) -> bool:
+    """Whether a parameter of its own asks about a column."""
+    return any(each is column for each in queries.parameters.values())
 
 
 def _filters(request: Request) -> list[tuple[str, str, str]]:

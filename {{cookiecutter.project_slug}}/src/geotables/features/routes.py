@@ -6,7 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
@@ -20,13 +22,13 @@ from geotables.features import cql, pages, sequences
 from geotables.features.items_query import ItemsQuery, queries_of
 from geotables.http import etags, formats, openapi
 from geotables.http.formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
+from geotables.http.ids import id_convertor, in_path, path_id_type
 from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
 from geotables.http.parameters import (
     clamped,
     database_of,
     documented,
-    id_type,
     parsed,
     settings_of,
 )
@@ -72,14 +74,18 @@ class Items:
         self.collection = collection
         self._parent = f"/collections/{collection.name}"
         self.items = f"{self._parent}/items"
-        self.item = self.items + "/{id}"
+        # Clients ask for the methods of made-up ids, whatever the type of the key: any text is one, as far as a slash.
+        is_text = id_convertor(collection) == "text_id"
+        self.item = self.items + ("/{id:text_id}" if is_text else "/{id}")
         references = collection.references.items()
         self.geojson = {
             uri: row_formats.geojson(collection, reference) for uri, reference in references
         }
         self.wkt = {uri: row_formats.wkt(collection, reference) for uri, reference in references}
         self._queries = queries_of(collection)
-        self._id: TypeAdapter[Any] = TypeAdapter(id_type(collection))
+        self._id: TypeAdapter[Any] = TypeAdapter(path_id_type(collection))
+        # Of which one value is written in one way.
+        self._is_plain = isinstance(collection.key.type, sa.Integer | sa.Numeric | sa.Uuid)
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes that read features to a router."""
@@ -190,7 +196,9 @@ class Items:
         except ValidationError:
             raise missing(id) from None
         # One feature has one URL: "1.0" and "01" are not found.
-        if str(value) != id.lower():
+        if self._is_plain and str(value) != id.lower():
+            raise missing(id)
+        if isinstance(value, str) and in_path(value) != quote(id, safe=""):
             raise missing(id)
         return value
 
@@ -224,7 +232,7 @@ class Items:
             return {name: connection.execute(count, rows.values).scalar_one()}
 
 
-def missing(id: str) -> HTTPException:
+def missing(id: Any) -> HTTPException:
     """The error of an id that no row has."""
     return HTTPException(HTTPStatus.NOT_FOUND, f"there is no feature {id}")
 
@@ -245,9 +253,8 @@ def _following(
     if len(rows) <= limit:
         return None
     order: Order = query.sortby
-    id, *rest = rows[limit - 1]
-    before = len(record.columns) - 1
-    token = order.token([*rest[before : before + len(order.columns)], str(id)])
+    last, before = rows[limit - 1], len(record.columns)
+    token = order.token([*last[before : before + len(order.columns)], record.id_of(last)])
     return f"{formats.address(request, without={'offset', 'token'})}token={token}"
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import orjson
+
 from geotables.collection import Collection
 from geotables.db.statements import Condition
 from geotables.features import cql
@@ -14,7 +16,8 @@ def searches(collection: Collection) -> Iterator[Search]:
     """Each kind of spatial query, its values, and the index that is meant for it."""
     column = collection.geometry
     box = samples.small_box(column)
-    inside = cql.compile_filter(collection, f"S_WITHIN({column.name}, BBOX{(*box,)})", "cql2-text")
+    within = {"op": "s_within", "args": [{"property": column.name}, {"bbox": [*box]}]}
+    inside = cql.compile_filter(collection, orjson.dumps(within).decode(), "cql2-json")
     record = row_formats.geojson(collection, collection.default_crs)
     yield from page_searches("a page in a box", record, bbox.within(column, box))
     yield from page_searches("a filtered page", record, Condition(inside))

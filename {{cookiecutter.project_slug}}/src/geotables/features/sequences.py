@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -24,8 +23,9 @@ def csv_response(
     """A line for each feature; the geometry is WKT."""
     properties = record.collection.properties
     lines = [names(record)]
-    for id, geometry, *values in rows:
-        lines.append([id, geometry, *map(plain, properties, values)])
+    for row in rows:
+        _, geometry, *values = row
+        lines.append([record.key_of(row), geometry, *map(plain, properties, values)])
     text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
     return Response(text, headers=headers, media_type=CSV.media_type)
 
@@ -76,6 +76,6 @@ def plain(column: sa.Column[Any], value: Any) -> Any:
     """A value as plain text: a time or an infinite number without JSON's quotes, true and false as in JSON."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and not isinstance(column.type, sa.String | JSONB):
+    if isinstance(value, str) and not isinstance(column.type, sa.String | sa.JSON):
         return value.strip('"')
     return value

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
 from geotables.geometry import GEOJSON_TYPES
 from geotables.sql.stream import DIGITS, chunks, exact_feature, sequence
@@ -42,6 +42,16 @@ class Rows(NamedTuple):
         """What a query over the table selects of them."""
         chosen = query.where(self.condition.expression)
         return chunks(self.connection, chosen, self.condition)
+
+    def have_no_place(self) -> bool:
+        """Whether one of them has no geometry, or an empty one."""
+        place = self.collection.geometry
+        if not place.nullable:
+            return False
+        unplaced = sa.or_(place.is_(None), sa.func.ST_IsEmpty(place))
+        wanted = sa.select(sa.literal(1)).where(self.condition.expression, unplaced)
+        query = wanted.select_from(self.collection.table).limit(1)
+        return self.connection.scalar(query, self.condition.values) is not None
 
     def refuse(
         self, column: sa.Column[Any], condition: sa.ColumnElement[bool], reason: str, kind: str
@@ -146,19 +156,24 @@ def _for_csv(
         return sa.func.ST_AsText(column, DIGITS).label(column.name)
     if for_spreadsheets and isinstance(column.type, sa.String):
         # https://owasp.org/www-community/attacks/CSV_Injection
-        is_formula = column.op("~")(sa.literal("^[-=+@\t\r]"))
-        return sa.case((is_formula, sa.literal("'") + column), else_=column).label(column.name)
-    return column
+        text = text_of(column)
+        is_formula = text.op("~")(sa.literal("^[-=+@\t\r]"))
+        return sa.case((is_formula, sa.literal("'") + text), else_=text).label(column.name)
+    return text_of(column).label(column.name)
 
 
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
-    _copy_written(rows, "FlatGeobuf", "fgb", file)
+    options = {}
+    if rows.have_no_place():
+        # Its index takes no feature without a geometry.
+        options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
+    _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
 
 
 def _write_geopackage(rows: Rows, file: BinaryIO) -> None:
-    names = {column.name for column in rows.collection.columns}
+    names = {column.name.lower() for column in rows.collection.columns}
     # GDAL's own key; a column may have its name.
     key = next(name for name in ("fid", "ogc_fid", "gdal_fid") if name not in names)
     _copy_written(rows, "GPKG", "gpkg", file, layer_options={"FID": key})
@@ -180,7 +195,7 @@ def _write_shapefile(rows: Rows, path: Path | None) -> None:
     if rows.collection.geometry_type in ("GEOMETRY", "GEOMETRYCOLLECTION"):
         raise ExportError("a Shapefile has geometries of one type only: export GeoPackage")
     for column in rows.collection.columns:
-        if isinstance(column.type, sa.String | JSONB):
+        if isinstance(column.type, sa.String | sa.JSON):
             size = sa.func.octet_length(sa.cast(column, sa.Text()))
             rows.refuse(column, size > 254, "is longer than 254 bytes", "a Shapefile")
         if isinstance(column.type, sa.BigInteger):

@@ -35,15 +35,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables import geometry, json_numbers
 from geotables.collection import BeforeWrite, Change, Collection, Refused
+from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
-from geotables.db.statements import Condition, json_text
+from geotables.db.statements import OWN, Condition, json_text
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
+from geotables.identifiers import qualified, quoted
 from geotables.sql.stream import chunks
 from geotables.sql.writes import differs, own
 
@@ -138,10 +139,10 @@ class Attribute:
     ) -> None:
         self.column = column
         self.name = column.name
-        known = collection.create.model_fields[column.name]
+        known = collection.written[column.name]
         rule: Any = Annotated[known.annotation, Field(), *known.metadata]
         self._is_text = isinstance(column.type, sa.String)
-        if json_as_text and isinstance(column.type, JSONB):
+        if json_as_text and isinstance(column.type, sa.JSON):
             rule = Annotated[rule, BeforeValidator(_from_json)] | None
         elif isinstance(column.type, sa.Date | sa.DateTime):
             read_time = _as_python_time if collection.has_hooks else _as_time
@@ -162,7 +163,9 @@ class Attribute:
         """
         if empty == "default":
             values = [LEFT_OUT if value in (None, "") else value for value in values]
-        elif not self._is_text and (self._json_as_text or not isinstance(self.column.type, JSONB)):
+        elif not self._is_text and (
+            self._json_as_text or not isinstance(self.column.type, sa.JSON)
+        ):
             values = [None if value == "" else value for value in values]
         elif self._is_text and empty is not None:
             wanted, other = ("", None) if empty == "text" else (None, "")
@@ -239,7 +242,7 @@ def _text_writer(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str]:
     match kind:
         case sa.String():
             return _escaped
-        case JSONB():
+        case sa.JSON():
             return lambda value: _escaped(json_text(value))
         case sa.Uuid():
             return attrgetter("hex")
@@ -261,7 +264,7 @@ def attributes(collection: Collection) -> dict[str, sa.Column[Any]]:
         column.name: column
         for column in collection.table.columns
         if column is not collection.geometry
-        if column.name in collection.create.model_fields
+        if column.name in collection.written
     }
 
 
@@ -318,8 +321,8 @@ def load(
             f"nothing was loaded: each of the {loading.result.refused:,} features is refused"
         )
     with _interruptible():
-        table = connection.dialect.identifier_preparer.format_table(collection.table)
-        connection.execute(sa.text(f"ANALYZE {table}"))
+        # The driver takes a percent sign for a parameter.
+        connection.exec_driver_sql(f"ANALYZE {qualified(collection.table)}".replace("%", "%%"))
     return loading.result
 
 
@@ -330,6 +333,8 @@ def announce(collection: Collection, result: Result) -> None:
 
 
 def _check_options(collection: Collection, options: Options) -> None:
+    if not collection.is_writable:
+        raise LoadError(f"{collection.name} is read-only: nothing can be loaded into it")
     known = attributes(collection)
     for name in filter(None, [*options.renamed.values(), options.id_to]):
         if name not in known:
@@ -348,7 +353,7 @@ def _unique_attributes(collection: Collection) -> list[str]:
     keys = [
         [column.name for column in constraint.columns]
         for constraint in collection.table.constraints
-        if isinstance(constraint, sa.UniqueConstraint)
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
     ]
     return [name for name in attributes(collection) if [name] in keys]
 
@@ -514,6 +519,12 @@ class _Loading:
                 taken.add(own)
             ids = batch.ids if has_ids else [each.get(own) for each in batch.properties]
             columns[id_to] = [LEFT_OUT if each is None else each for each in ids]
+        elif has_ids and self._collection.has_given_key:
+            # They are the keys, as ``export`` wrote them.
+            columns.setdefault(
+                self._collection.key.name,
+                [LEFT_OUT if each is None else each for each in batch.ids],
+            )
         elif has_ids:
             self.result.has_ids = True
         read_only = self._collection.read_only
@@ -581,24 +592,23 @@ class Staging:
         self._attributes = list(attributes(collection))
         #: The columns that may have values, without the geometry: a hook may set any.
         self._values = self._attributes
-        # Names with a space: no table or column of the service has one.
         self._position = sa.Column(
-            "staged position",
+            f"{OWN}position",
             sa.BigInteger(),
             # What a hook changes or refuses is found by it.
             primary_key=collection.before_write is not None,
             autoincrement=False,
         )
-        self._kind = sa.Column("staged kind", sa.Integer())
+        self._kind = sa.Column(f"{OWN}kind", sa.Integer())
         self._geometry = sa.Column(collection.geometry.name, self._geometry_type(srid))
         #: What a hook has put in the place of the geometry, in the CRS of the table.
         self._place: sa.Column[Any] | None = None
         if collection.before_write is not None:
-            self._place = sa.Column("staged place", self._geometry_type(self._stored_srid))
+            self._place = sa.Column(f"{OWN}place", self._geometry_type(self._stored_srid))
             columns = (each.name for each in collection.table.c if each is not collection.geometry)
             self._values = [*dict.fromkeys([*self._attributes, *columns])]
         self._table = sa.Table(
-            "staged rows",
+            f"{OWN}rows",
             sa.MetaData(),
             self._position,
             self._kind,
@@ -652,10 +662,13 @@ class Staging:
             *(self._table.c[name] for name in self._attributes),
         )
 
-    def _refusal(self, position: int, reason: str, wkb: bytes, values: Sequence[Any]) -> Refusal:
+    def _refusal(
+        self, position: int, reason: str, wkb: bytes | None, values: Sequence[Any]
+    ) -> Refusal:
         pairs = zip(self._attributes, values, strict=True)
         properties = {name: value for name, value in pairs if value is not None}
-        return Refusal(position, reason, shapely.from_wkb(bytes(wkb)), properties)
+        shape = None if wkb is None else shapely.from_wkb(bytes(wkb))
+        return Refusal(position, reason, shape, properties)
 
     def _refused(self, key: str | None) -> sa.Subquery | None:
         """The positions of the rows that the table would refuse, each with the reason."""
@@ -675,7 +688,9 @@ class Staging:
             extent = sa.func.ST_MakeEnvelope(*crs.extent, crs.srid)
             outside = sa.literal(f"a place outside of {crs}").label("reason")
             found.append(
-                sa.select(position, outside).where(placed.bool_op("@")(extent).is_not(True))
+                sa.select(position, outside).where(
+                    self._geometry.is_not(None), placed.bool_op("@")(extent).is_not(True)
+                )
             )
         if not found:
             return None
@@ -687,7 +702,7 @@ class Staging:
         """Keep others from changing the rows that are to be replaced, which the hooks are shown."""
         self._connection.execute(self._replaced(key, self._collection.key).with_for_update())
 
-    def _replaced(self, key: str, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    def _replaced(self, key: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """The rows of the table that have the key of one of these."""
         staged = sa.select(self._table.c[key])
         return sa.select(*columns).where(self._collection.table.c[key].in_(staged))
@@ -701,7 +716,9 @@ class Staging:
             for position, kind, shape, *values in page:
                 staged = dict(zip(self._values, values, strict=False))
                 given = {name: staged[name] for name in kinds[kind]}
-                given[place] = geometry.read(shape, default_srid=self._stored_srid)
+                given[place] = None
+                if shape is not None:
+                    given[place] = geometry.read(shape, default_srid=self._stored_srid)
                 old = self._row(values[len(staged) :])
                 # Of a row that is there a feature may leave things out.
                 whole = (old or {}) | given
@@ -724,7 +741,7 @@ class Staging:
                         {_POSITION: position, self._kind.name: number} | changed
                     )
             for names_changed, rows in changes.items():
-                self._change(place in names_changed, rows)
+                self._change(names_changed, rows)
             yield from self._given_up(refused)
 
     def _shown(self, key: str | None) -> sa.Select[Any]:
@@ -733,13 +750,15 @@ class Staging:
             self._position,
             self._kind,
             in_srid(self._geometry, self._stored_srid),
-            *(self._table.c[name] for name in self._values),
+            *(text_of(self._table.c[name]) for name in self._values),
         ]
         if key is None:
             return sa.select(*staged).order_by(self._position)
         table = self._collection.table
         same = table.c[key] == self._table.c[key]
-        query = sa.select(*staged, *table.columns).join_from(self._table, table, same, isouter=True)
+        query = sa.select(*staged, *map(text_of, table.columns)).join_from(
+            self._table, table, same, isouter=True
+        )
         return query.order_by(self._position)
 
     def _row(self, values: Sequence[Any]) -> dict[str, Any] | None:
@@ -752,18 +771,31 @@ class Staging:
             row[self._geometry.name] = geometry.read(shape, default_srid=self._stored_srid)
         return row
 
-    def _change(self, has_place: bool, rows: list[dict[str, Any]]) -> None:
+    def _change(self, names: Sequence[str], rows: list[dict[str, Any]]) -> None:
         """Give rows the values that a hook has set."""
-        update = sa.update(self._table).where(self._position == sa.bindparam(_POSITION))
-        if has_place and self._place is not None:
-            placed = sa.func.ST_Transform(parameter(_PLACE, WGS84), self._stored_srid)
-            update = update.values({self._place.name: placed})
-            rows = [
-                {name: value for name, value in row.items() if name != self._geometry.name}
-                | {_PLACE: ewkb(row[self._geometry.name])}
+        # The parameters are numbered: SQLAlchemy may take two columns' names for one parameter's.
+        numbered = {name: f"{OWN}{number}" for number, name in enumerate(names)}
+        kind = self._kind.name
+        values: dict[str, Any] = {kind: sa.bindparam(_KIND)}
+        for name, parameter_name in numbered.items():
+            if name != self._geometry.name:
+                values[name] = sa.bindparam(parameter_name, type_=self._table.c[name].type)
+            elif self._place is not None:
+                there = parameter(parameter_name, WGS84)
+                values[self._place.name] = sa.func.ST_Transform(there, self._stored_srid)
+        same = self._position == sa.bindparam(_POSITION)
+        update = sa.update(self._table).where(same).values(values)
+        self._connection.execute(
+            update,
+            [
+                {_POSITION: row[_POSITION], _KIND: row[kind]}
+                | {
+                    parameter_name: ewkb(row[name]) if name == self._geometry.name else row[name]
+                    for name, parameter_name in numbered.items()
+                }
                 for row in rows
-            ]
-        self._connection.execute(update, rows)
+            ],
+        )
 
     def _given_up(self, refused: Mapping[int, str]) -> Iterator[Refusal]:
         """Give up rows for these reasons, by their positions."""
@@ -778,7 +810,7 @@ class Staging:
         """Put the rows into the table; how many they are."""
         old: dict[Any, dict[str, Any]] = {}
         if key is not None and self._collection.after_commit is not None:
-            query = self._replaced(key, *self._collection.table.columns)
+            query = self._replaced(key, *map(text_of, self._collection.table.columns))
             for values in self._connection.execute(query):
                 if row := self._row(values):
                     old[row[self._collection.key.name]] = row
@@ -805,7 +837,8 @@ class Staging:
         with _refusing(self._connection, collection):
             if collection.after_commit is None:
                 return self._connection.execute(insert).rowcount
-            written = self._connection.execute(insert.returning(*collection.table.columns)).all()
+            returned = map(text_of, collection.table.columns)
+            written = self._connection.execute(insert.returning(*returned)).all()
         for values in written:
             new = self._row(values)
             if new is not None:
@@ -813,8 +846,12 @@ class Staging:
         return len(written)
 
 
-#: The parameters that are no columns; no column has a name that begins like this.
-_POSITION, _PLACE = "_position", "_place"
+def _ewkb(shape: Any) -> bytes | None:
+    return None if shape is None else ewkb(shape)
+
+
+#: The parameters that are no columns.
+_POSITION, _KIND = f"{OWN}at", f"{OWN}of"
 
 
 _KNOWN_SRID = sa.text("SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = :srid)")
@@ -854,8 +891,7 @@ def _copy(
     texts: Iterator[bytes],
 ) -> int:
     """Have PostgreSQL read rows as they are made; how many they are."""
-    preparer = connection.dialect.identifier_preparer
-    name, listed = preparer.format_table(table), ", ".join(map(preparer.quote, columns))
+    name, listed = qualified(table), ", ".join(map(quoted, columns))
     stream = _Stream(texts)
     driver: Any = connection.connection
     with _refusing(connection, collection), driver.cursor() as cursor:
@@ -908,7 +944,7 @@ def _twice(connection: sa.Connection, collection: Collection, diagnostics: Any) 
     """Whether a value that must be unique is in the table, or several times in the file; None if that is unknown."""
     for constraint in collection.table.constraints:
         if (
-            isinstance(constraint, sa.UniqueConstraint)
+            isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
             and constraint.name == diagnostics.constraint_name
             and len(constraint.columns) == 1
         ):

@@ -502,7 +502,13 @@ class Layer:
         for name in self._times:
             values[name] = [text if text is None else _with_offset(text) for text in values[name]]
         if self._table is None:
-            geometries, unread = _from_wkb(columns.column(geometry_name).to_pylist())
+            try:
+                shapes = columns.column(geometry_name).to_pylist()
+            except SystemError as error:
+                # GDAL's reader of FlatGeobuf gives such a feature a negative length.
+                reason = "it has features without a geometry, which GDAL cannot read: make a GeoPackage of it"
+                raise SourceError(f"{self.path}: {reason} (ogr2ogr)") from error
+            geometries, unread = _from_wkb(shapes)
         else:
             geometries, unread = self._table.geometries(values, self.srid)
         first = self.progress + 1

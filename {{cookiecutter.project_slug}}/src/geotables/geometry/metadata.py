@@ -1,11 +1,12 @@
 """What the metadata of a table says about its geometry, so that no other module repeats the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
 
 from geotables.crs import CRS, UnknownCRS, facts
+from geotables.identifiers import quoted
 
 #: A column of a geometry type, which GeoAlchemy2 loads as WKB.
 GeometryColumn = sa.Column[WKBElement]
@@ -16,16 +17,30 @@ def geometry_columns(table: sa.Table) -> list[GeometryColumn]:
     return [column for column in table.columns if isinstance(column.type, Geometry)]
 
 
-def geometry_column(table: sa.Table) -> GeometryColumn:
-    """The one geometry column of a table.
+def geometry_column(table: sa.Table, annotated: Sequence[str] = ()) -> GeometryColumn:
+    """The geometry column of a table that is served: the only one, or the one of several that a schema annotates.
 
     Raises:
-        LookupError: The table has no geometry column, or several.
+        LookupError: The table has no geometry column, or several of which none, or more than one, is annotated.
     """
-    found = geometry_columns(table)
-    if len(found) != 1:
-        raise LookupError(f"{table.name} has {len(found)} geometry columns, not one")
-    return found[0]
+    columns = geometry_columns(table)
+    served = [column for column in columns if column.name in annotated]
+    if len(columns) == 1:
+        return columns[0]
+    if len(served) == 1:
+        return served[0]
+    names = ", ".join(column.name for column in columns)
+    if not columns:
+        raise LookupError(f"{table.fullname} has 0 geometry columns, not one")
+    raise LookupError(
+        f"{table.fullname} has {len(columns)} geometry columns, {names}: annotate the one that is served in the schema"
+        " of what is read with GeoJSON(…) or WKT(…), and no other"
+    )
+
+
+def is_view(table: sa.Table) -> bool:
+    """Whether no revision makes a table: it is a view, a materialized view or a foreign table."""
+    return bool(table.info.get("is_view"))
 
 
 def geometry_type(column: GeometryColumn) -> str:
@@ -78,8 +93,9 @@ def gist_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
 def geography_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
     """The GiST indexes whose key is the column as geography, which search in metres."""
     for index in column.table.indexes:
-        keys = [str(key).replace(" ", "") for key in index.expressions]
-        if keys in ([f"({column.name}::geography)"], [f"geography({column.name})"]):
+        keys = [str(key) for key in index.expressions]
+        name = quoted(column.name)
+        if keys in ([f"({name}::geography)"], [f"({name} :: geography)"], [f"geography({name})"]):
             yield index
 
 

@@ -12,12 +12,13 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError, create_model
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from geotables import geometry, json_numbers
 from geotables.collection import Collection
+from geotables.column_types import member_names, members, values_of
+from geotables.http.ids import is_same
 from geotables.http.merge_patch import merge
 from geotables.http.openapi import headers
 from geotables.http.parameters import located
@@ -74,11 +75,10 @@ class Bodies:
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
-        self.model = collection.create
-        fields = self.model.model_fields
+        self.model = collection.input_schema
         changed: Any = {
-            name: (Annotated[field.annotation, Field(), *field.metadata], None)
-            for name, field in fields.items()
+            name: (Annotated[field.annotation, Field(alias=field.alias), *field.metadata], None)
+            for name, field in self.model.model_fields.items()
         }
         # The same of a change: what is left out stays as it is.
         self._changed: type[BaseModel] = create_model("ChangedRow", __base__=self.model, **changed)
@@ -86,14 +86,21 @@ class Bodies:
             validator.info.mode != "before"
             for validator in self.model.__pydantic_decorators__.model_validators.values()
         )
-        self._hidden = fields.keys() - collection.read.model_fields.keys()
-        spared = {name for name in self._hidden if fields[name].is_required()}
+        fields = collection.written
+        self._hidden = fields.keys() - collection.shown.keys()
+        spared = {
+            name
+            for name, field in self.model.model_fields.items()
+            if field.is_required() and (field.alias or name) in self._hidden
+        }
+        #: The key, where clients may give it: it stays what it is.
+        self.given_key = collection.key.name if collection.has_given_key else None
         self.replacement = self.model
         if spared and not self.validates_whole:
             optional = {name: changed[name] for name in spared}
             self.replacement = create_model("ReplacementRow", __base__=self.model, **optional)
         self.has_exact_numbers = any(
-            isinstance(column.type, sa.Integer | sa.Numeric | JSONB)
+            isinstance(column.type, sa.Integer | sa.Numeric | sa.JSON)
             for column in collection.table.columns
             if column.name in fields
         )
@@ -140,21 +147,47 @@ class Bodies:
             raise refused("null, where a JSON object is expected")
         return members
 
-    def row(self, members: Any, *, replaces: bool = False) -> BaseModel:
+    def row(self, members: Any, *, replaces: Any = None) -> BaseModel:
         """The row that a JSON object is to become.
 
         Args:
             members: The object.
-            replaces: Whether it takes the place of another row.
+            replaces: The id of the row whose place it takes, if it does.
 
         Raises:
             RequestValidationError: It is no object, or one that the table cannot store.
         """
         self.check_number(members)
+        if replaces is None:
+            model = self.model
+        else:
+            model, members = self.replacement, self.keyed(members, replaces)
         try:
-            return (self.replacement if replaces else self.model).model_validate(members)
+            new = model.model_validate(members)
         except ValidationError as error:
             raise RequestValidationError(located(error, "body")) from error
+        if replaces is not None:
+            self.check_key(new, replaces)
+        return new
+
+    def keyed(self, members: Any, id: Any) -> Any:
+        """The members of a row that takes the place of another, whose key it need not give again."""
+        if self.given_key is None or not isinstance(members, dict):
+            return members
+        return {self.given_key: id} | members
+
+    def check_key(self, new: BaseModel, id: Any) -> None:
+        """Refuse another key for a row.
+
+        Raises:
+            RequestValidationError: The new values have one.
+        """
+        if self.given_key is not None:
+            values = values_of(new)
+            if self.given_key in values and not is_same(
+                self.collection, values[self.given_key], id
+            ):
+                raise refused(f"the key of a row stays, and this one is {id}", self.given_key)
 
     def patch_of(self, body: Any, *place: str | int) -> dict[str, Any]:
         """The members that a JSON merge patch changes.
@@ -168,7 +201,7 @@ class Bodies:
         return body
 
     def change(
-        self, patch: Mapping[str, Any], stored: Mapping[str, Any]
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any], id: Any
     ) -> tuple[BaseModel, frozenset[str] | None]:
         """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; None if it names none.
 
@@ -179,42 +212,43 @@ class Bodies:
             patch: The members; null takes one back to its default.
             stored: The row as the service has written it, whose geometry and JSON a patch may reach into. A hidden column
                 is not in it: the patch replaces its JSON, and validators of the whole row see its default.
+            id: The id of the row.
 
         Raises:
             RequestValidationError: The table cannot store one, or needs one that is taken away.
         """
-        fields, place = self.model.model_fields, self.collection.geometry.name
-        required = {name for name in fields if fields[name].is_required()}
+        fields, place = members(self.model), self.collection.geometry.name
+        required = {name for name in fields if fields[name].is_required()} | {self.given_key}
         errors: list[dict[str, Any]] = [
             {"loc": ("body", name), "msg": "Field required", "type": "missing"}
             for name, value in patch.items()
             if value is None and name in required and not self.validates_whole
         ]
-        members = {name: value for name, value in patch.items() if value is not None}
-        if isinstance(members.get(place), dict):
-            members[place] = merge(parsed_stored(stored[place]), members[place])
+        given = {name: value for name, value in patch.items() if value is not None}
+        if isinstance(given.get(place), dict):
+            given[place] = merge(parsed_stored(stored[place]), given[place])
         try:
             if self.validates_whole:
                 kept = fields.keys() & stored.keys() - patch.keys()
-                new = self.model.model_validate(
-                    {name: parsed_stored(stored[name]) for name in kept} | members
-                )
+                whole = {name: parsed_stored(stored[name]) for name in kept} | given
+                new = self.model.model_validate(self.keyed(whole, id))
             else:
-                new = self._changed.model_validate(members)
+                new = self._changed.model_validate(given)
         except ValidationError as error:
             raise RequestValidationError([*errors, *located(error, "body")]) from error
         if errors:
             raise RequestValidationError(errors)
+        self.check_key(new, id)
         columns = self.collection.table.columns
-        for name, value in members.items():
+        for field, name in member_names(self.model).items():
             # Merged after it is validated: what is stored need not be what a client may send.
-            if name in fields and isinstance(columns[name].type, JSONB) and isinstance(value, dict):
-                setattr(new, name, merge(parsed_stored(stored.get(name)), value))
+            if isinstance(given.get(name), dict) and isinstance(columns[name].type, sa.JSON):
+                setattr(new, field, merge(parsed_stored(stored.get(name)), given[name]))
         # Members that the service sets itself change nothing, nor does a null for what no row has.
-        names = frozenset(fields.keys() & patch.keys())
+        names = frozenset(fields.keys() & patch.keys()) - {self.given_key}
         if not names:
             return new, None
-        shape = members.get(place)
+        shape = given.get(place)
         if shape is None or isinstance(shape, BaseGeometry):
             # A geometry of a feature may be in another CRS than the stored one: the face that read it compares them.
             return new, names
@@ -228,8 +262,8 @@ class Bodies:
             given: Its geometry, which can be stored.
             stored: The geometry of the row as the service has written it, in the CRS of ``given``.
         """
-        kept = self._hidden - new.model_fields_set
-        return self.changed(self.model.model_fields.keys() - kept, given, stored)
+        kept = self._hidden - values_of(new).keys() | {self.given_key}
+        return self.changed(self.collection.written.keys() - kept, given, stored)
 
     def changed(self, names: Set[str], given: Any, stored: Any) -> frozenset[str]:
         """The members of these that change: without the geometry, if it comes back as it is stored."""

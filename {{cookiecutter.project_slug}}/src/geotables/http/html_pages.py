@@ -6,7 +6,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,6 +20,7 @@ from geotables.context import current
 from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import FORMAT, HTML, Format
+from geotables.http.ids import in_path
 
 #: The files that every page loads.
 STATIC = Path(__file__).with_name("static")
@@ -35,7 +36,7 @@ TEMPLATES = Environment(
 TEMPLATES.filters["value"] = html_values.value
 TEMPLATES.filters["short"] = html_values.short
 TEMPLATES.filters["wkt_type"] = html_values.wkt_type
-TEMPLATES.filters["in_path"] = lambda id: quote(str(id), safe="")
+TEMPLATES.filters["in_path"] = in_path
 
 #: A page takes nothing from elsewhere and runs no script but the service's own. MapLibre draws images that it has made itself.
 POLICY = "; ".join(

@@ -36,7 +36,8 @@ def value(value: Any, column: sa.Column[Any], longest: int = LONGEST) -> Markup:
         return NONE
     match column.type:
         case _ if column.primary_key or column.foreign_keys:
-            return Markup('<span class="id">{}</span>').format(value)
+            plain = value if isinstance(column.type, sa.String) else str(value).strip('"')
+            return Markup('<span class="id">{}</span>').format(plain)
         case sa.DateTime():
             return _moment(str(value).strip('"'))
         case sa.Date():

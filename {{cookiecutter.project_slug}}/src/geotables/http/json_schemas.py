@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 import shapely
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import AsText
 from geotables.geometry import GEOJSON_TYPES, GeoJSON, samples
+from geotables.http import openapi30
 
 #: How the OpenAPI document refers to a schema by its name.
 REFERENCE = "#/components/schemas/{model}"
@@ -55,6 +56,8 @@ PATCH: dict[str, Any] = {
 def of_column(column: sa.Column[Any]) -> dict[str, Any]:
     """JSON Schema of a column's values."""
     match column.type:
+        case AsText():
+            return {"type": "string", "readOnly": True}
         case sa.String(length=int(length)):
             return {"type": "string", "maxLength": length}
         case sa.String():
@@ -71,7 +74,7 @@ def of_column(column: sa.Column[Any]) -> dict[str, Any]:
             return {"type": "string", "format": "date"}
         case sa.Uuid():
             return {"type": "string", "format": "uuid"}
-        case JSONB():
+        case sa.JSON():
             return {}
     raise NotImplementedError(f"JSON Schema has no type for {column}")
 
@@ -105,16 +108,22 @@ def feature(collection: Collection) -> dict[str, Any]:
     return _geojson(
         "Feature",
         id=of_column(collection.key),
-        geometry=GeoJSON(collection.geometry).schema(),
+        geometry=_geometry(collection),
         properties={"type": "object", "required": list(properties), "properties": properties},
     )
+
+
+def _geometry(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of a feature's geometry."""
+    schema = GeoJSON(collection.geometry).schema()
+    return openapi30.nullable(schema) if collection.geometry.nullable else schema
 
 
 def new_feature(collection: Collection) -> dict[str, Any]:
     """JSON Schema of a feature as a client sends it: what has a default, or may be null, may be left out."""
     properties, required = {}, []
     for column in collection.table.columns:
-        if column.name not in collection.create.model_fields or column is collection.geometry:
+        if column.name not in collection.written or column is collection.geometry:
             continue
         properties[column.name] = of_column(column)
         if isinstance(column.type, sa.Numeric):
@@ -125,11 +134,21 @@ def new_feature(collection: Collection) -> dict[str, Any]:
         else:
             required.append(column.name)
     members = {"type": "object", "properties": properties}
-    return _geojson(
+    key = collection.key.name
+    id = properties.pop(key, None)
+    is_id_required = key in required
+    if is_id_required:
+        required.remove(key)
+    schema = _geojson(
         "Feature",
-        geometry=GeoJSON(collection.geometry).schema(),
+        geometry=_geometry(collection),
         properties=members | ({"required": required} if required else {}),
     )
+    if id is not None:
+        schema["properties"]["id"] = id
+    if is_id_required:
+        schema["required"].append("id")
+    return schema
 
 
 def row_example(collection: Collection) -> dict[str, Any]:
@@ -144,7 +163,9 @@ def feature_example(collection: Collection) -> dict[str, Any]:
     """The same row as a feature."""
     properties = row_example(collection)
     geometry = properties.pop(collection.geometry.name)
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+    key = collection.key.name
+    id = {"id": properties.pop(key)} if key in properties else {}
+    return {"type": "Feature", **id, "geometry": geometry, "properties": properties}
 
 
 def collection_of(feature: str, **members: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +196,9 @@ def name_of(collection: Collection, schema: str) -> str:
 
 
 def row_schemas(collection: Collection) -> dict[str, Any]:
-    """The schema of a row as a client sends it, by its name, and those that it refers to."""
+    """The schema of a row as a client sends it, by its name, and those that it refers to; none of a read-only collection."""
+    if collection.create is None:
+        return {}
     schema = collection.create.model_json_schema(ref_template=REFERENCE)
     return {**schema.pop("$defs", {}), collection.create.__name__: schema}
 
@@ -186,7 +209,7 @@ def feature_schemas(collection: Collection) -> dict[str, Any]:
         name_of(collection, schema)
         for schema in ("Feature", "FeatureCollection", "NewFeature", "NewFeatureCollection")
     )
-    return {
+    schemas = {
         one: feature(collection),
         many: collection_of(
             one,
@@ -196,6 +219,10 @@ def feature_schemas(collection: Collection) -> dict[str, Any]:
             numberMatched={"type": "integer", "minimum": 0},
             numberEstimated={"type": "integer", "minimum": 0},
         ),
+    }
+    if not collection.is_writable:
+        return schemas
+    return schemas | {
         new: new_feature(collection),
         new_many: collection_of(new),
         "FeaturePatch": PATCH,

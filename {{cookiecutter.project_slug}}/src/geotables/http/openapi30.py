@@ -52,5 +52,13 @@ def _without_null(rewritten: dict[str, Any]) -> dict[str, Any]:
         return rewritten
     others = [part for part in rewritten.pop("anyOf") if part != NULL]
     if len(others) == 1 and "$ref" not in others[0]:
-        return {**others[0], **rewritten, "nullable": True}
+        return nullable({**others[0], **rewritten})
     return rewritten | {"anyOf": others, "nullable": True}
+
+
+def nullable(original: dict[str, Any]) -> dict[str, Any]:
+    """A schema that null fits, too: of alternatives, the first, since ``nullable`` says nothing without a type."""
+    if "oneOf" in original:
+        first, *others = original["oneOf"]
+        return original | {"oneOf": [nullable(first), *others]}
+    return original | {"nullable": True}

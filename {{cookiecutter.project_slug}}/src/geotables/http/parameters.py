@@ -3,16 +3,12 @@
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
-from uuid import UUID
 
 from fastapi import Request
 from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Uuid
-from starlette.convertors import StringConvertor, UUIDConvertor, register_url_convertor
 
 from geotables.collection import Collection
-from geotables.column_types import BigInt
 from geotables.context import current
 from geotables.crs import WORLD, Bounds
 from geotables.db.database import Database
@@ -21,35 +17,6 @@ from geotables.settings import ServiceSettings
 from geotables.sql.extent import Extents
 
 Query = TypeVar("Query", bound=BaseModel)
-
-# What looks like an id in a path. Other words are left to other routes, wherever those are declared.
-
-
-class IntegerIdConvertor(StringConvertor):
-    """The id of a table whose key is a number."""
-
-    regex = "-?[0-9]+"
-
-
-class UuidIdConvertor(StringConvertor):
-    """The id of a table whose key is a UUID, in either case and with or without hyphens."""
-
-    regex = UUIDConvertor.regex
-
-
-register_url_convertor("integer_id", IntegerIdConvertor())
-register_url_convertor("uuid_id", UuidIdConvertor())
-
-
-def id_convertor(collection: Collection) -> str:
-    """The name of the convertor for ids of a collection, as in ``/{id:uuid_id}``."""
-    return "uuid_id" if isinstance(collection.key.type, Uuid) else "integer_id"
-
-
-def id_type(collection: Collection) -> Any:
-    """The type of an id, for Pydantic."""
-    return UUID if isinstance(collection.key.type, Uuid) else BigInt
-
 
 # Functions, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
 

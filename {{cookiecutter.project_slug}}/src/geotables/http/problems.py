@@ -22,6 +22,7 @@ from geotables.collection import Collection, Refused
 from geotables.context import ClientGone, current
 from geotables.geometry import metadata
 from geotables.http import formats, html_pages, methods
+from geotables.identifiers import named_in
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,11 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
 
 #: PostGIS has one code (XX000) for all that it cannot do; these are about a geometry.
 GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
+
+#: Those that no geometry of a client leads to, since it is read before it comes to PostGIS.
+STORED_GEOMETRY = re.compile(
+    r"(?i)unknown \(0\) SRID|mixed SRID|(geometry|type) (type )?not supported"
+)
 
 
 #: What logs and metrics have, as nginx does, of a request whose client left before it was answered.
@@ -203,6 +209,9 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
         broken = _broken_rule(request, error.orig)
         named = "; ".join(f"{kind}: {broken[kind]}" for kind in broken)
         return problem(status, f"{detail} ({named})" if named else detail, **broken)
+    if sqlstate in ("XX000", "22023") and STORED_GEOMETRY.search(str(error.orig)):
+        log.error("refused by PostGIS: %s", str(error.orig).strip())
+        return _unservable(request, error.orig)
     if sqlstate == "XX000" and GEOMETRY_ERROR.match(str(error.orig)):
         log.warning("refused by PostGIS: %s", str(error.orig).strip())
         detail = "PostGIS cannot work with this geometry"
@@ -222,6 +231,17 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
     )
 
 
+def _unservable(request: Request, error: Any) -> Response:
+    """The problem of a row whose geometry is not what the model says, as a column without a type may hold it."""
+    table = _table(request, error)
+    whose = "a table" if table is None else table.name
+    detail = (
+        f"{whose} has a row whose geometry cannot be served: it is a curve, a collection of collections, or of another"
+        " SRID than the others (whoever runs the service: check --database counts them)"
+    )
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
 def _of_a_row(request: Request, error: Any, detail: str) -> str:
     """Why a row that a client writes is refused: it may be for an index's condition, which divides or casts."""
     table = _table(request, error)
@@ -235,11 +255,14 @@ def _table(request: Request, error: Any) -> Table | None:
     """The table that an error is about: the one that PostgreSQL names, else that of the collection in the path."""
     collections: list[Collection] = getattr(request.app.state, "collections", [])
     if name := error.diag.table_name:
-        for every in {collection.table.metadata for collection in collections}:
-            for table in every.tables.values():
-                if table.name == name:
-                    return table
-        return None
+        tables = [
+            table
+            for every in {collection.table.metadata for collection in collections}
+            for table in every.tables.values()
+            if table.name == name and table.schema in (error.diag.schema_name, None)
+        ]
+        # One of a schema that the model says, before one of the default schema.
+        return max(tables, key=lambda table: table.schema is not None, default=None)
     path = getattr(request.scope.get("route"), "path_format", "").split("/")
     return next((collection.table for collection in collections if collection.name in path), None)
 
@@ -257,9 +280,9 @@ def _broken_rule(request: Request, error: Any) -> dict[str, Any]:
         checks = [each for each in table.constraints if isinstance(each, CheckConstraint)]
         about = next((str(each.sqltext) for each in checks if each.name == constraint), "")
     if table is not None:
-        code = re.sub(r"'(?:[^']|'')*'", "''", about)
-        names = [column.name for column in table.columns]
-        about = ", ".join(name for name in names if re.search(rf"\b{name}\b", code)) or about
+        named = {about, *named_in(about)}
+        names = [column.name for column in table.columns if column.name in named]
+        about = ", ".join(names) or about
     return {kind: text for kind, text in (("constraint", constraint), ("column", about)) if text}
 
 

@@ -17,11 +17,14 @@ from shapely import Point
 from geotables.collection import Collection
 from geotables.crs import WGS84, WORLD, Bounds
 from geotables.db.database import Database
-from geotables.db.statements import Row, Statement
+from geotables.db.statements import OWN, Row, Statement
 from geotables.geometry import ewkb, in_srid, parameter
 from geotables.sql.bbox import candidates
 from geotables.sql.queries import select
 from geotables.sql.row_formats import RowFormat
+
+#: The column of the rows found that has their distance.
+DISTANCE = f"{OWN}distance"
 
 #: Metres by which ST_DWithin may find two places farther apart than ST_Distance does.
 SLACK = 1.0
@@ -95,12 +98,10 @@ def _nearest_by_geography(record: RowFormat, visible: sa.ColumnElement[bool]) ->
     there = sa.func.geography(collection.geometry)
     point = in_srid(parameter("place", WGS84), collection.crs.srid)
     here = sa.func.geography(point)
-    distance: sa.Label[float] = sa.func.ST_Distance(there, here, type_=sa.Double()).label(
-        "distance"
-    )
+    distance: sa.Label[float] = sa.func.ST_Distance(there, here, type_=sa.Double()).label(DISTANCE)
     nearness = collection.geometry.op("<->")(point)
     first = rows.with_only_columns(distance).order_by(nearness).limit(limit).subquery()
-    reach = sa.select(sa.func.max(first.c.distance) + SLACK).scalar_subquery()
+    reach = sa.select(sa.func.max(first.c[DISTANCE]) + SLACK).scalar_subquery()
     return Statement(
         rows.add_columns(distance)
         .where(sa.func.ST_DWithin(there, here, sa.func.least(radius, reach)))
@@ -118,7 +119,7 @@ def _farthest(collection: Collection, visible: sa.ColumnElement[bool]) -> Statem
     limit = sa.bindparam("limit", type_=sa.Integer())
     nearest = sa.select(_distance(collection)).where(visible).order_by(nearness).limit(limit)
     first = nearest.subquery()
-    return Statement(sa.select(sa.func.max(first.c.distance)), needs_work_mem=True)
+    return Statement(sa.select(sa.func.max(first.c[DISTANCE])), needs_work_mem=True)
 
 
 @lru_cache(maxsize=64)
@@ -140,7 +141,7 @@ def _distance(collection: Collection) -> sa.Label[float]:
     """Metres on the spheroid of WGS 84 between a row and a place."""
     there = sa.func.geography(in_srid(collection.geometry, WGS84))
     here = sa.func.geography(parameter("place", WGS84))
-    return sa.func.ST_Distance(there, here, type_=sa.Double()).label("distance")
+    return sa.func.ST_Distance(there, here, type_=sa.Double()).label(DISTANCE)
 
 
 def around(place: Point, radius: float) -> Bounds:

@@ -55,8 +55,12 @@ class QueryRow:
         place = self._place
         try:
             coordinates = list(place.model_validate(parameters).model_dump().values())
+            # A column may have such a name, too.
+            columns = self._bodies.collection.written
             members = {
-                name: value for name, value in parameters.items() if name not in place.model_fields
+                name: value
+                for name, value in parameters.items()
+                if name in columns or name not in place.model_fields
             }
             members[self._geometry] = {"type": "Point", "coordinates": coordinates}
             return self._bodies.model.model_validate(members)

@@ -1,6 +1,7 @@
 """The routes of the plain REST resource: rows as flat JSON objects."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -17,9 +18,10 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
-from geotables.http.bodies import JSON, bodies_of, documented
+from geotables.http.bodies import JSON, Bodies, bodies_of, documented
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
+from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
 from geotables.http.openapi import reference, refusals
 from geotables.http.parameters import (
     BBox,
@@ -28,8 +30,6 @@ from geotables.http.parameters import (
     Longitude,
     clamped,
     database_of,
-    id_convertor,
-    id_type,
     settings_of,
 )
 from geotables.http.problems import too_large
@@ -89,25 +89,21 @@ class Resource:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._record = row_formats.record(collection)
-        self._bodies = bodies_of(collection)
         self._path = f"/{collection.name}"
-        self._key = collection.key.name
         self._geometry = collection.geometry.name
-        self._query_row = QueryRow(collection) if collection.geometry_type == "POINT" else None
+        self._one_path = "/{id:" + id_convertor(collection) + "}"
+        self._distance = distance_name(collection)
+        takes_query = collection.is_writable and collection.geometry_type == "POINT"
+        self._query_row = QueryRow(collection) if takes_query else None
+
+    @cached_property
+    def _bodies(self) -> Bodies:
+        return bodies_of(self._collection)
 
     def router(self, writers: Sequence[Depends]) -> APIRouter:
-        """The routes, those that write with dependencies of their own."""
+        """The routes, those that write with dependencies of their own; a read-only collection has none of these."""
         collection, name = self._collection, self._collection.name
-        one_path = "/{id:" + id_convertor(collection) + "}"
-        id, body = id_type(collection), self._bodies.row_body
         row, page, neighbours = _models(collection)
-        new = reference(self._bodies.model.__name__)
-        taken: dict[str, Any] = documented(new, [JSON])
-        add = "Add a row."
-        if self._query_row:
-            taken = documented(new, [JSON], required=False)
-            taken["parameters"] = self._query_row.documented
-            add = "Add a row, of a JSON body or of query parameters."
         listed, near = (
             "Rows in the order of their ids",
             "Rows within a radius of a place, nearest first",
@@ -116,6 +112,36 @@ class Resource:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
         router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
+        router.get(
+            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
+        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
+        router.get(
+            "/nearby",
+            response_model=neighbours,
+            description=f"{near}.",
+            operation_id=f"read_nearby_{name}",
+        )(self.read_nearby)
+        router.get(
+            self._one_path,
+            response_model=row,
+            responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
+            operation_id=f"read_{name}",
+        )(typed(self.read, id=path_id_type(collection)))
+        if collection.is_writable:
+            self._add_writes(router, writers)
+        return router
+
+    def _add_writes(self, router: APIRouter, writers: Sequence[Depends]) -> None:
+        collection, name, one_path = self._collection, self._collection.name, self._one_path
+        id, body = path_id_type(collection), self._bodies.row_body
+        row = collection.read
+        new = reference(self._bodies.model.__name__)
+        taken: dict[str, Any] = documented(new, [JSON])
+        add = "Add a row."
+        if self._query_row:
+            taken = documented(new, [JSON], required=False)
+            taken["parameters"] = self._query_row.documented
+            add = "Add a row, of a JSON body or of query parameters."
         router.post(
             "/",
             status_code=HTTPStatus.CREATED,
@@ -128,21 +154,6 @@ class Resource:
             operation_id=f"create_{name}",
             dependencies=writers,
         )(typed(self.create, body=body))
-        router.get(
-            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
-        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
-        router.get(
-            "/nearby",
-            response_model=neighbours,
-            description=f"{near}.",
-            operation_id=f"read_nearby_{name}",
-        )(self.read_nearby)
-        router.get(
-            one_path,
-            response_model=row,
-            responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
-            operation_id=f"read_{name}",
-        )(typed(self.read, id=id))
         router.put(
             one_path,
             response_model=row,
@@ -166,7 +177,6 @@ class Resource:
             operation_id=f"delete_{name}",
             dependencies=writers,
         )(typed(self.delete, id=id))
-        return router
 
     def create(self, request: Request, body: Any) -> Response:
         """Add a row."""
@@ -176,7 +186,7 @@ class Resource:
             new = self._bodies.row(body)
         row = writes.insert(database_of(request), self._record, new)
         created = self._record.encode_one(row)
-        location = url(request, f"{self._path}/{created[self._key]}")
+        location = url(request, f"{self._path}/{in_path(self._record.id_of(row))}")
         return _json(created, HTTPStatus.CREATED, _tagged(row) | {"Location": location})
 
     def read_page(self, request: Request, query: PageQuery) -> Response:
@@ -196,7 +206,8 @@ class Resource:
         )
         items, following = self._record.encode(rows[:limit]), None
         if len(rows) > limit:
-            following = str(request.url.include_query_params(after=items[-1][self._key]))
+            last = self._record.id_of(rows[limit - 1])
+            following = str(request.url.include_query_params(after=last))
         return _json({"items": items, "next": following})
 
     def read_nearby(self, request: Request, query: Annotated[NearbyQuery, Query()]) -> Response:
@@ -209,7 +220,7 @@ class Resource:
         rows = nearby.search(database_of(request), self._record, place, query.radius, limit)
         items = self._record.encode(rows)
         for item, row in zip(items, rows, strict=True):
-            item["distance"] = row[-1]
+            item[self._distance] = row[-1]
         return _json({"items": items})
 
     def read(self, request: Request, id: Any) -> Response:
@@ -224,10 +235,10 @@ class Resource:
 
     def replace(self, request: Request, id: Any, body: Any) -> Response:
         """Put another row in the place of one: what is left out goes back to its default."""
-        new = self._bodies.row(body, replaces=True)
+        new = self._bodies.row(body, replaces=id)
         with writes.transaction(database_of(request), self._collection) as writing:
             stored = self._record.encode_one(self._locked(request, writing, id))
-            names = self._bodies.replaced(new, body[self._geometry], stored[self._geometry])
+            names = self._bodies.replaced(new, body.get(self._geometry), stored[self._geometry])
             row = writing.update(self._record, id, new, names)
         return _json(self._record.encode_one(row), headers=_tagged(row))
 
@@ -236,7 +247,7 @@ class Resource:
         patch = self._bodies.patch_of(body)
         with writes.transaction(database_of(request), self._collection) as writing:
             row = self._locked(request, writing, id)
-            new, names = self._bodies.change(patch, self._record.encode_one(row))
+            new, names = self._bodies.change(patch, self._record.encode_one(row), id)
             if names is not None:
                 row = writing.update(self._record, id, new, names)
         return _json(self._record.encode_one(row), headers=_tagged(row))
@@ -274,7 +285,9 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
     name, row = collection.model.__name__, collection.read
     following = Field(description="The URL of the next page; null on the last.")
     page: Any = {"items": (list[row], ...), "next": (str | None, following)}  # type: ignore[valid-type]
-    distance: Any = {"distance": (float, Field(description="Metres on the spheroid."))}
+    metres = Field(description="Metres on the spheroid.", alias=distance_name(collection))
+    # The name of the field is none that a column's field has.
+    distance: Any = {f"distance_of_{name.lower()}": (float, metres)}
     neighbour = create_model(
         f"{name}Neighbour",
         __base__=row,
@@ -289,6 +302,11 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
     )
 
 
+def distance_name(collection: Collection) -> str:
+    """The member that has a row's distance; a column may have its name."""
+    return "distance" if "distance" not in collection.shown else "distance_in_metres"
+
+
 def searches(collection: Collection) -> Iterator[Search]:
     """The spatial queries of a collection: a page of the rows in a box, and the nearest rows."""
     record, geometry = row_formats.record(collection), collection.geometry
@@ -301,7 +319,9 @@ def searches(collection: Collection) -> Iterator[Search]:
 
 
 def examples(collection: Collection) -> dict[str, Any]:
-    """A row for the bodies of a collection's routes."""
+    """A row for the bodies of a collection's routes; none of a read-only collection."""
+    if not collection.is_writable:
+        return {}
     row = json_schemas.row_example(collection)
     return {f"/{collection.name}/": row, f"/{collection.name}/{{id}}": row}
 

@@ -14,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.db.statements import Condition
 
 
@@ -26,6 +27,12 @@ class Key(NamedTuple):
 
     column: sa.Column[Any]
     descending: bool = False
+
+    @property
+    def value(self) -> sa.ColumnElement[Any]:
+        """What is compared: of a column that is shown as text, its text."""
+        # Blanks make no difference to char(n), which has an index as it is.
+        return self.column if isinstance(self.column.type, sa.CHAR) else text_of(self.column)
 
 
 class Order:
@@ -45,8 +52,8 @@ class Order:
     def by(self) -> list[sa.ColumnElement[Any]]:
         """What to ORDER BY."""
         return [
-            column.desc().nulls_last() if descending else column.asc()
-            for column, descending in self.keys
+            key.value.desc().nulls_last() if key.descending else key.value.asc()
+            for key in self.keys
         ]
 
     def after(self, values: Sequence[str | None]) -> Condition:
@@ -61,18 +68,16 @@ class Order:
         """The rows that follow one of which these sort values are NULL."""
         following: list[sa.ColumnElement[bool]] = []
         same: list[sa.ColumnElement[bool]] = []
-        for (column, descending), name, is_null in zip(
-            self.keys, self._names(), unset, strict=True
-        ):
+        for key, name, is_null in zip(self.keys, self._names(), unset, strict=True):
             if is_null:
-                same.append(column.is_(None))
+                same.append(key.column.is_(None))
                 continue
-            value = sa.cast(sa.bindparam(name, type_=sa.Text()), column.type)
-            beyond = column < value if descending else column > value
-            if column.nullable:
-                beyond |= column.is_(None)
+            value = sa.cast(sa.bindparam(name, type_=sa.Text()), key.value.type)
+            beyond = key.value < value if key.descending else key.value > value
+            if key.column.nullable:
+                beyond |= key.column.is_(None)
             following.append(sa.and_(*same, beyond))
-            same.append(column == value)
+            same.append(key.value == value)
         return sa.or_(*following)
 
     def token(self, values: Sequence[str | None]) -> str:

@@ -126,7 +126,7 @@ class Pages:
     def sorted_few(self) -> Statement:
         """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
         found = self._first(sa.select(self._table).where(self._wanted, self._after))
-        columns = (_of(found, column) for column in self._columns)
+        columns = (self._of(found, column) for column in self._columns)
         rows = sa.select(*columns, sa.func.count().over()).order_by(found.c[self._key.name])
         return Statement(_cut(rows), single_process=True)
 
@@ -141,8 +141,8 @@ class Pages:
     def walked_ids(self) -> Statement:
         """The page, as far as the first ``size`` rows in the order of their ids hold it."""
         first = self._first(sa.select(self._table).where(self._after).order_by(self._key))
-        columns = (_of(first, column) for column in self._columns)
-        rows = sa.select(*columns).where(_of(first, self._wanted))
+        columns = (self._of(first, column) for column in self._columns)
+        rows = sa.select(*columns).where(self._of(first, self._wanted))
         return Statement(_cut(rows.order_by(first.c[self._key.name])), single_process=True)
 
     @cached_property
@@ -158,6 +158,19 @@ class Pages:
         limit = sa.bindparam("size", type_=sa.BigInteger())
         return rows.limit(limit).subquery(self._table.name)
 
+    def _of(self, rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """An expression about the table as one about some of its rows, which have its name."""
+
+        def replace(element: Any, **_: Any) -> Any:
+            # A condition of the project may ask another table, whose columns stay what they are.
+            table = element.table if isinstance(element, sa.Column) else None
+            if getattr(table, "fullname", None) != self._table.fullname:
+                return None
+            return rows.c.get(element.name)
+
+        replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
+        return replaced
+
 
 #: To build and to compile the statements takes longer than to send them.
 _pages = lru_cache(maxsize=256)(Pages)
@@ -166,16 +179,3 @@ _pages = lru_cache(maxsize=256)(Pages)
 def _cut(rows: sa.Select[Any]) -> sa.Select[Any]:
     limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("limit", "offset"))
     return rows.limit(limit).offset(offset)
-
-
-def _of(rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """An expression about the table as one about some of its rows, which have its name."""
-
-    def replace(element: Any, **_: Any) -> Any:
-        # A condition of the project may ask another table, whose columns stay what they are.
-        if not isinstance(element, sa.Column) or getattr(element.table, "name", None) != rows.name:
-            return None
-        return rows.c.get(element.name)
-
-    replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
-    return replaced

@@ -12,6 +12,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import Reference
 from geotables.db.statements import Statement
 from geotables.geometry import GeometryFormat, in_srid
@@ -40,6 +41,7 @@ class RowFormat(ABC):
             self._names.append(column.name)
             self._is_json.append(is_json)
             self.columns.append(value.label(column.name))
+        self._key = self._names.index(collection.key.name)
         #: The row with an id, and its version at the end.
         self.by_id = self._by_id(sa.true())
         self._of_the_visible = lru_cache(maxsize=16)(self._by_id)
@@ -47,6 +49,15 @@ class RowFormat(ABC):
     def _by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
         one: sa.Select[Any] = sa.select(*self.columns, self.collection.version)
         return Statement(one.where(self.collection.key == sa.bindparam("id"), visible))
+
+    def key_of(self, row: Sequence[Any]) -> Any:
+        """The key of a row, for statements about it."""
+        key = row[self._key]
+        return key.strip('"') if self._is_json[self._key] else key
+
+    def id_of(self, row: Sequence[Any]) -> str:
+        """The same as text, which PostgreSQL reads as the very same key."""
+        return str(self.key_of(row))
 
     def visible_by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
         """The same, of the rows that a caller may see."""
@@ -139,6 +150,9 @@ def _written(column: sa.Column[Any]) -> tuple[sa.ColumnElement[Any], bool]:
 
     PostgreSQL writes what Python or orjson has no values for: infinite times, exact numbers, NaN.
     """
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | JSONB):
+    if isinstance(column.type, sa.JSON) and not isinstance(column.type, JSONB):
+        # As it was written, with spaces and perhaps line breaks, which a sequence of one row to a line cannot have.
+        return sa.func.translate(sa.cast(column, sa.Text()), "\n\r", "  ", type_=sa.Text()), True
+    if isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric | sa.Float | sa.JSON):
         return sa.cast(sa.func.to_json(column), sa.Text()), True
-    return column, False
+    return text_of(column), False

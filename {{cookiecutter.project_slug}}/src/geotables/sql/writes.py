@@ -17,17 +17,21 @@ from pydantic import BaseModel
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from geotables.collection import Change, Collection
+from geotables.column_types import text_of, values_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.database import Database
-from geotables.db.statements import Row, Statement
+from geotables.db.statements import OWN, Row, Statement
 from geotables.geometry import ewkb, metadata, parameter, read
 from geotables.sql.row_formats import RowFormat
 
 log = logging.getLogger(__name__)
 
-#: The parameters that are no columns; no column has a name that begins like this.
-ID, PLACE = "_id", "_place"
+#: The parameters that are no columns.
+ID, PLACE = f"{OWN}id", f"{OWN}place"
+
+#: The version of a row that is being written. It will be the row's xmin, which RETURNING of a partitioned table has not.
+VERSION: sa.ColumnElement[str] = sa.literal_column("pg_current_xact_id()::xid::text", sa.Text())
 
 #: Values of a row by the names of the columns; the geometry is Shapely's, its SRID set.
 Values = dict[str, Any]
@@ -44,8 +48,9 @@ def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
         with transaction(database, collection) as writing:
             (written,) = writing.insert(record, [new])
         return tuple(written)
-    values = _parameters(collection, values_of(new))
-    (row,) = database.change(_insert_one(record, frozenset(values)), values)
+    values = values_of(new)
+    statement = _insert_one(record, frozenset(values))
+    (row,) = database.change(statement, _parameters(collection, values))
     return row
 
 
@@ -81,7 +86,7 @@ class Writing:
             self._ask(None, each)
         rows = insert_all(self.connection, record, values)
         for row in rows if self._has_hooks else ():
-            self._changes.append(Change(None, self._stored(_id_of(record, row))))
+            self._changes.append(Change(None, self._stored(record.key_of(row))))
         return rows
 
     def update(
@@ -104,10 +109,9 @@ class Writing:
             }
             given = {name: asked[name] for name in asked if name in given or name in changed}
             left_out -= changed
-        has_place = collection.geometry.name in given
         if not (given or left_out or _has_onupdate(collection)):
             return self.connection.execute(record.by_id.query, {"id": id}).one()
-        statement = _update(record, frozenset(left_out), has_place=has_place)
+        statement = _update(record, frozenset(given), frozenset(left_out))
         row = self.connection.execute(statement, _parameters(collection, given) | {ID: id}).one()
         if old is not None:
             self._changes.append(Change(old, self._stored(id)))
@@ -169,31 +173,30 @@ def insert_all(
     connection: sa.Connection, record: RowFormat, news: Sequence[Values]
 ) -> list[sa.Row[Any]]:
     """Add rows in the transaction of a connection, without asking the hooks; they are returned in the order given."""
-    collection = record.collection
-    values = [_parameters(collection, new) for new in news]
+    collection, name = record.collection, record.collection.key.name
     new_ids = _new_ids(collection)
-    if new_ids is not None:
+    if new_ids is not None and len(news) > 1 and any(name not in new for new in news):
         # PostgreSQL returns them in any order: their ids, made before, tell them apart.
         ids = connection.scalars(new_ids, {"number": len(news)}).all()
-        name = collection.key.name
-        values = [{name: id} | each for each, id in zip(values, ids, strict=True)]
+        news = [{name: id} | new for new, id in zip(news, ids, strict=True)]
+    if isinstance(collection.key.type, sa.CHAR):
+        # As it comes back: padded with spaces.
+        length = collection.key.type.length or 1
+        news = [new | {name: new[name].ljust(length)} if name in new else new for new in news]
     alike: dict[frozenset[str], list[int]] = defaultdict(list)
-    for number, each in enumerate(values):
-        alike[frozenset(each)].append(number)
+    for number, new in enumerate(news):
+        alike[frozenset(new)].append(number)
     rows: dict[int, sa.Row[Any]] = {}
-    for numbers in alike.values():
-        found = connection.execute(_insert_many(record), [values[number] for number in numbers])
+    place = collection.geometry.name
+    for names, numbers in alike.items():
+        # By the names of the columns: SQLAlchemy takes a parameter that is stated for a key to be the same in every row.
+        values = [dict(news[number]) for number in numbers]
+        for each in values if place in names else ():
+            shape = each.pop(place)
+            each[PLACE] = None if shape is None else ewkb(shape)
+        found = connection.execute(_insert_many(record, has_place=place in names), values)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]
-
-
-def values_of(new: BaseModel) -> Values:
-    """The values that a row of a schema was given."""
-    return {name: getattr(new, name) for name in new.model_fields_set}
-
-
-def _id_of(record: RowFormat, row: sa.Row[Any]) -> Any:
-    return row._mapping[record.collection.key.name]
 
 
 @cache
@@ -224,7 +227,8 @@ def _delete(collection: Collection) -> sa.Delete:
 
 @cache
 def _whole(collection: Collection) -> sa.Select[Any]:
-    return sa.select(collection.table).where(_same(collection))
+    columns = (text_of(column).label(column.name) for column in collection.table.columns)
+    return sa.select(*columns).where(_same(collection))
 
 
 @cache
@@ -239,42 +243,64 @@ def _new_ids(collection: Collection) -> sa.Select[Any] | None:
 
 @lru_cache(maxsize=256)
 def _insert_one(record: RowFormat, names: frozenset[str]) -> Statement:
-    """A row with the columns that have parameters of these names."""
-    collection, table = record.collection, record.collection.table
-    values: dict[str, Any] = {collection.geometry.name: _placed(collection)}
-    values |= {name: sa.bindparam(name, type_=table.c[name].type) for name in names - {PLACE}}
-    new = sa.insert(table).values(values)
-    return Statement(new.returning(*record.columns, collection.version))
+    """A row with values for these columns."""
+    collection = record.collection
+    new = sa.insert(collection.table).values(_bound(collection, names))
+    return Statement(new.returning(*record.columns, VERSION))
 
 
 @cache
-def _insert_many(record: RowFormat) -> ReturningInsert[Any]:
+def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
     """Rows with the columns that there are parameters for, returned in their order.
 
     SQLAlchemy restores the order, by ids that are given or that grow. Drawing ids from the sequence beforehand would take a
     right that an INSERT does not need.
     """
     collection = record.collection
-    rows = sa.insert(collection.table).values({collection.geometry.name: _placed(collection)})
-    return rows.returning(*record.columns, collection.version, sort_by_parameter_order=True)
+    new = sa.insert(collection.table)
+    if has_place:
+        new = new.values({collection.geometry.name: _placed(collection)})
+    return new.returning(*record.columns, VERSION, sort_by_parameter_order=True)
 
 
 @lru_cache(maxsize=256)
 def _update(
-    record: RowFormat, left_out: frozenset[str], *, has_place: bool
+    record: RowFormat, names: frozenset[str], left_out: frozenset[str]
 ) -> ReturningUpdate[Any]:
-    """A change of the columns that there are parameters for, and of those left out."""
+    """A change of some columns to values, and of those left out to their defaults."""
     collection = record.collection
-    values: dict[str, Any] = {name: sa.literal_column("DEFAULT") for name in left_out}
-    if has_place:
-        values[collection.geometry.name] = _placed(collection)
+    values = _bound(collection, names)
+    values |= {name: sa.literal_column("DEFAULT") for name in left_out}
     statement = sa.update(collection.table).where(_same(collection)).values(values)
-    return statement.returning(*record.columns, collection.version)
+    return statement.returning(*record.columns, VERSION)
+
+
+@cache
+def _names(collection: Collection) -> dict[str, str]:
+    """The names of the parameters, by those of the columns: SQLAlchemy may take two columns' names for one parameter's."""
+    columns = enumerate(collection.table.columns)
+    names = {column.name: f"{OWN}{number}" for number, column in columns}
+    return names | {collection.geometry.name: PLACE}
+
+
+def _bound(collection: Collection, names: frozenset[str]) -> dict[str, Any]:
+    """A parameter for each of some columns."""
+    columns, parameters = collection.table.columns, _names(collection)
+    bound: dict[str, Any] = {
+        # In the order of the table, so that the text of the statement is the same in every process.
+        column.name: sa.bindparam(parameters[column.name], type_=column.type)
+        for column in columns
+        if column.name in names
+    }
+    if collection.geometry.name in bound:
+        bound[collection.geometry.name] = _placed(collection)
+    return bound
 
 
 def _parameters(collection: Collection, values: Mapping[str, Any]) -> Values:
     """The values of a row, by the names of the parameters."""
-    parameters = dict(values)
-    if collection.geometry.name in parameters:
-        parameters[PLACE] = ewkb(parameters.pop(collection.geometry.name))
+    names = _names(collection)
+    parameters = {names[name]: value for name, value in values.items()}
+    if (place := parameters.get(PLACE)) is not None:
+        parameters[PLACE] = ewkb(place)
     return parameters

@@ -5,12 +5,12 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.column_types import AsText, text_of
 from geotables.crs import MERCATOR, RADIUS, WORLD, Bounds
 from geotables.db.database import Database
-from geotables.db.statements import Statement
+from geotables.db.statements import OWN, Statement
 from geotables.geometry import in_srid
 from geotables.sql import bbox
 
@@ -27,9 +27,8 @@ EXTENT = 4096
 #: How far beyond its edges a tile shows features, in the same units: without it, outlines would follow the edges.
 BUFFER = 64
 
-#: Names that no column of the table can have: of the subquery of the features, and of its column with their ids.
-FEATURES = "the features"
-FEATURE_ID = "feature id"
+#: The subquery of the features, and its column with their ids.
+FEATURES, FEATURE_ID = f"{OWN}features", f"{OWN}id"
 
 #: The dimension of points, lines and areas. A column of another type may mix them, a feature of a tile may not.
 DIMENSIONS = {
@@ -159,9 +158,13 @@ def _statement(
 
 def _largest_first(collection: Collection) -> list[sa.ColumnElement[Any]]:
     # Has nothing to do with where the rows lie.
-    is_uuid = isinstance(collection.key.type, sa.Uuid)
-    shuffle = sa.func.uuid_hash_extended if is_uuid else sa.func.hashint8extended
-    shuffled: sa.ColumnElement[Any] = shuffle(collection.key, 0)
+    match collection.key.type:
+        case sa.Uuid():
+            shuffled = sa.func.uuid_hash_extended(collection.key, 0)
+        case sa.Integer():
+            shuffled = sa.func.hashint8extended(collection.key, 0)
+        case _:
+            shuffled = sa.func.hashtextextended(sa.cast(collection.key, sa.Text()), 0)
     if collection.geometry_type == "POINT":
         return [shuffled]
     size = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(collection.geometry))
@@ -187,7 +190,7 @@ def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
         features = features.join(parts, sa.true())
     columns = [
         # As plain text: SQLAlchemy would shorten a name of more than 57 letters.
-        _property(column).label(str(column.name))
+        _property(column, is_key=column.name == key.name).label(str(column.name))
         for column in found.columns
         if column.name != geometry_name
     ]
@@ -223,17 +226,20 @@ def _values(name: str, column: str, values: Any) -> sa.TableValuedAlias:
     return sa.func.unnest(array).table_valued(column, name=name).render_derived()
 
 
-def _property(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def _property(column: sa.ColumnElement[Any], *, is_key: bool) -> sa.ColumnElement[Any]:
     """A column as tiles can have it: a text, a number or a boolean.
 
     Without the casts an exact number would become a text, a time would have PostgreSQL's own spelling, and the members
     of a JSON object would become properties.
     """
     match column.type:
+        case sa.Numeric() if is_key:
+            # It leads to the feature, and a double may be another number.
+            return sa.cast(column, sa.Text())
         case sa.Numeric():
             return sa.cast(column, sa.Double())
         case sa.Date() | sa.DateTime():
             return sa.func.to_json(column).op("#>>")(sa.literal_column("'{}'"))
-        case JSONB() | sa.Uuid():
+        case AsText() | sa.JSON() | sa.Uuid():
             return sa.cast(column, sa.Text())
-    return column
+    return text_of(column)

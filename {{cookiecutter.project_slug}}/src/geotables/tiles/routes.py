@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.params import Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -168,6 +169,8 @@ class Resource:
             for column in collection.columns
             if column is not collection.geometry
         }
+        if isinstance(collection.key.type, sa.Numeric):
+            self._properties[collection.key.name] = "string"
 
     def router(self) -> APIRouter:
         """The routes of the collection."""

@@ -15,10 +15,11 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.db.statements import Condition
 from geotables.geometry import metadata
+from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows
 
 Sabotage = Callable[..., str]
@@ -47,7 +48,7 @@ def found_after(service: Service, settings: ServiceSettings) -> Callable[..., st
     def check(*statements: str) -> str:
         with engine.connect() as connection:
             for statement in statements:
-                connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(statement.replace("%", "%%"))
             found = "\n".join(checks.check_database(service, engine))
         engine.dispose()
         return found
@@ -68,6 +69,12 @@ def definition(index: sa.Index) -> str:
 def name(constraint: sa.Constraint | sa.Index) -> str:
     """The name of a constraint or an index in SQL, by the naming convention."""
     return str(ALEMBIC.identifier_preparer.format_constraint(constraint))
+
+
+def index_name(index: sa.Index) -> str:
+    """The name of an index in SQL, with the schema of its table."""
+    schema = index.table.schema
+    return f"{quoted(schema)}.{name(index)}" if schema else name(index)
 
 
 def checks_of(rows: Rows) -> list[sa.CheckConstraint]:
@@ -96,12 +103,12 @@ def test_a_database_that_was_not_migrated_is_named(service: Service, found_after
 
 @every_index
 def test_a_dropped_index_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
-    assert f"no index {index.name}," in found_after(f"DROP INDEX {name(index)}")
+    assert f"no index {index.name}," in found_after(f"DROP INDEX {index_name(index)}")
 
 
 @every_index
 def test_a_renamed_index_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
-    found = found_after(f"ALTER INDEX {name(index)} RENAME TO another_name")
+    found = found_after(f"ALTER INDEX {index_name(index)} RENAME TO another_name")
     assert index.name in found
     assert "another_name" in found
 
@@ -110,7 +117,7 @@ def test_a_renamed_index_is_named(rows: Rows, found_after: Sabotage, index: sa.I
 def test_a_changed_predicate_is_named(rows: Rows, found_after: Sabotage, index: sa.Index) -> None:
     key = definition(index).partition(" WHERE ")[0]
     found = found_after(
-        f"DROP INDEX {name(index)}",
+        f"DROP INDEX {index_name(index)}",
         f"CREATE INDEX {name(index)} ON {rows.sql} USING {key} WHERE {rows.key_sql} IS NOT NULL",
     )
     assert f"index {index.name} is" in found
@@ -121,7 +128,8 @@ def test_an_index_of_another_method_is_named(
     rows: Rows, found_after: Sabotage, index: sa.Index
 ) -> None:
     found = found_after(
-        f"DROP INDEX {name(index)}", f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})"
+        f"DROP INDEX {index_name(index)}",
+        f"CREATE INDEX {name(index)} ON {rows.sql} ({rows.key_sql})",
     )
     assert index.name in found
 
@@ -154,6 +162,7 @@ def test_another_geometry_type_in_the_database_is_named(rows: Rows, found_after:
     assert f"{other} in the database" in found
 
 
+@writes
 def test_another_column_in_the_database_is_named(rows: Rows, found_after: Sabotage) -> None:
     assert "forgotten" in found_after(f"ALTER TABLE {rows.sql} ADD forgotten text")
 
@@ -170,17 +179,22 @@ def test_tables_of_others_are_left_alone(found_after: Sabotage) -> None:
 
 
 def test_a_missing_table_is_named(rows: Rows, found_after: Sabotage) -> None:
-    assert f"no table {rows.table.name}," in found_after(f"DROP TABLE {rows.sql} CASCADE")
+    assert f"no table {rows.table.fullname}," in found_after(f"DROP TABLE {rows.sql} CASCADE")
 
 
+@writes
 def test_an_invalid_index_is_named(rows: Rows, found_after: Sabotage) -> None:
     """What CREATE INDEX CONCURRENTLY leaves when it fails, by a name that no model has."""
     found = found_after(
         f"CREATE INDEX left_over ON {rows.sql} ({rows.key_sql})",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'left_over'::regclass",
+        "UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname = 'left_over')",
     )
-    assert "left_over is invalid" in found
-    assert "DROP INDEX CONCURRENTLY left_over" in found
+    left_over = "left_over"
+    if rows.table.schema:
+        left_over = f"{quoted(rows.table.schema)}.left_over"
+    assert f"{left_over} is invalid" in found
+    assert f"DROP INDEX CONCURRENTLY {left_over}" in found
 
 
 def test_a_revision_of_a_newer_version_is_named(service: Service, found_after: Sabotage) -> None:
@@ -208,7 +222,7 @@ BREAKING: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
             f"ALTER TABLE {rows.sql} DROP CONSTRAINT {name(rows.table.primary_key)} CASCADE,"
             f" ADD CONSTRAINT {name(rows.table.primary_key)} PRIMARY KEY ({rows.key_sql}) DEFERRABLE"
         ],
-        rf"constraint {name(rows.table.primary_key)} is `PRIMARY KEY \({rows.key_sql}\) DEFERRABLE`",
+        rf"constraint {rows.table.primary_key.name} is `PRIMARY KEY \({rows.key_sql}\) DEFERRABLE`",
     ),
     "a check": lambda rows: (
         [f"ALTER TABLE {rows.sql} ADD CONSTRAINT sound CHECK ({rows.key_sql} IS NOT NULL)"],
@@ -241,6 +255,7 @@ BREAKING: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
 }
 
 
+@writes
 @pytest.mark.parametrize("breaking", BREAKING)
 def test_what_breaks_the_service_is_named(rows: Rows, found_after: Sabotage, breaking: str) -> None:
     statements, named = BREAKING[breaking](rows)
@@ -271,6 +286,7 @@ WARNED_OF: dict[str, Callable[[Rows], tuple[Sequence[str], str]]] = {
 }
 
 
+@writes
 @pytest.mark.parametrize("wanted", WARNED_OF)
 def test_what_a_team_may_want_is_warned_of(
     rows: Rows, found_after: Sabotage, caplog: pytest.LogCaptureFixture, wanted: str
@@ -290,6 +306,7 @@ def test_a_predicate_may_have_percent_signs(rows: Rows, service: Service) -> Non
     assert not names("a page in a box", checks.check_models(service))
 
 
+@writes
 def test_an_index_of_geoalchemy2s_own_is_named(
     rows: Rows, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,14 +7,13 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.db.database import Database
 from geotables.db.statements import Statement
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import faces
+from contract import faces, writes
 from rows import Rows
 
 
@@ -54,6 +53,7 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
     assert any_rows.count(connection) == 0
 
 
+@writes
 @faces("rest")
 def test_a_row_is_added_by_one_statement(
     rows: Rows, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +75,7 @@ def test_a_row_is_added_by_one_statement(
 
 
 def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) -> None:
-    statement = Statement(sa.select(sa.bindparam("value", type_=JSONB())))
+    statement = Statement(sa.select(sa.bindparam("value", type_=sa.JSON())))
     for _ in range(2):
         with pytest.raises(TypeError):
             database.change(statement, {"value": object()})
@@ -135,7 +135,7 @@ def test_connections_to_a_server_that_only_reads_are_replaced(
     def write(number: int) -> int:
         if method == "POST":
             return client.post(any_rows.path, json=any_rows.body(number)).status_code
-        return client.delete(f"{any_rows.path}{any_rows.no_id}").status_code
+        return client.delete(any_rows.at(any_rows.no_id)).status_code
 
     client, done = serve(pool_size=3, max_overflow=0), 201 if method == "POST" else 404
     name = connection.scalar(sa.text("SELECT quote_ident(current_database())"))

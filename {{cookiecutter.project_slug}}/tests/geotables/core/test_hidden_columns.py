@@ -12,13 +12,14 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from geotables.collection import Collection
+from geotables.column_types import text_of
 from geotables.crs import WGS84
 from geotables.geometry import in_srid
 from geotables.http.json_schemas import name_of
 from geotables.service import Service
 
 import apps
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, as_json
 
 
@@ -55,7 +56,7 @@ def hiding(
 def some_rows(rows: Rows, connection: sa.Connection) -> list[str]:
     """A few rows; the ids of those that the index holds."""
     rows.insert(connection, rows.spread(9))
-    return list(map(str, rows.indexed_ids(connection)))
+    return list(map(rows.text, rows.indexed_ids(connection)))
 
 
 def shown(response: Response) -> Any:
@@ -74,7 +75,7 @@ def test_no_row_has_a_hidden_column(
     every = {"all": True} if rows.collection.is_partial else {}
     page = shown(hiding.get(rows.path, params=every))
     near = shown(hiding.get(f"{rows.path}nearby", params={"lon": 0, "lat": 0, "radius": 21e6}))
-    row = shown(hiding.get(f"{rows.path}{some_rows[0]}"))
+    row = shown(hiding.get(rows.at(some_rows[0])))
     others = {shown.name for shown in rows.collection.columns} - {column.name}
     assert row.keys() == others
     assert all(row.keys() == others for row in page["items"])
@@ -89,7 +90,7 @@ def test_no_feature_has_a_hidden_column(
     hiding: TestClient, rows: Rows, some_rows: list[str], column: sa.Column[Any]
 ) -> None:
     page = shown(hiding.get(rows.items))
-    one = shown(hiding.get(f"{rows.items}/{some_rows[0]}"))
+    one = shown(hiding.get(rows.item(some_rows[0])))
     _, *texts = hiding.get(rows.items, params={"f": "jsonseq"}).content.split(b"\x1e")
     others = rows.columns.keys() - {column.name, rows.key.name}
     features = [*page["features"], one, *map(json.loads, texts)]
@@ -105,7 +106,7 @@ def test_no_table_has_a_hidden_column(
     text = hiding.get(rows.items, params={"f": "csv"}).text
     header = next(csv.reader(io.StringIO(text)))
     assert {*header} == {shown.name for shown in rows.collection.columns} - {column.name}
-    for path in (rows.items, f"{rows.items}/{some_rows[0]}"):
+    for path in (rows.items, rows.item(some_rows[0])):
         page = hiding.get(path, params={"f": "html"}).text
         shown_names = {name for name in rows.columns if f">{name}<" in page}
         assert shown_names - {rows.key.name} == rows.columns.keys() - {column.name, rows.key.name}
@@ -173,6 +174,7 @@ def test_no_tile_has_a_hidden_column(
     assert layer["propertiesSchema"]["properties"].keys() == others
 
 
+@writes
 @faces("rest")
 @HIDDEN
 def test_the_document_has_no_rows_with_a_hidden_column(
@@ -215,7 +217,7 @@ class Stored:
         self._connection, self._column = connection, column
 
     def value(self) -> Any:
-        return self._connection.execute(sa.select(self._column)).scalar_one()
+        return self._connection.execute(sa.select(text_of(self._column))).scalar_one()
 
     def set(self, value: Any) -> None:
         update = sa.update(self._column.table).values({self._column.name: value})
@@ -233,6 +235,7 @@ def feature_of(rows: Rows, body: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Feature", "geometry": shape, "properties": body}
 
 
+@writes
 @faces("rest")
 @WRITE_ONLY
 def test_a_row_keeps_what_its_client_cannot_see(
@@ -244,7 +247,7 @@ def test_a_row_keeps_what_its_client_cannot_see(
     assert name not in response.json()
     assert stored.value() == rows.collection.example(1)[name]
     stored.set(other := other_value(rows, column))
-    path = f"{rows.path}{response.json()[rows.key.name]}"
+    path = rows.at(response.json()[rows.key.name])
     row = shown(hiding.get(path))
     # What came can go back, and changes nothing.
     assert shown(hiding.put(path, json=row)).keys() == row.keys()
@@ -258,6 +261,7 @@ def test_a_row_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @faces("features")
 @WRITE_ONLY
 def test_a_feature_keeps_what_its_client_cannot_see(
@@ -269,7 +273,7 @@ def test_a_feature_keeps_what_its_client_cannot_see(
     assert name not in response.json()["properties"]
     assert stored.value() == rows.collection.example(1)[name]
     stored.set(other := other_value(rows, column))
-    path = f"{rows.items}/{response.json()['id']}"
+    path = rows.item(response.json()["id"])
     feature = shown(hiding.get(path))
     assert name not in shown(hiding.put(path, json=feature))["properties"]
     assert stored.value() == other
@@ -284,6 +288,7 @@ def test_a_feature_keeps_what_its_client_cannot_see(
     assert stored.value() == other
 
 
+@writes
 @pytest.mark.parametrize(
     "path",
     [pytest.param("path", marks=faces("rest")), pytest.param("items", marks=faces("features"))],
@@ -306,7 +311,7 @@ def test_null_takes_away_what_nobody_sees(
     )
     assert response.status_code == 201, response.text
     content = response.json()
-    item = f"{rows.path}{content[rows.key.name]}" if is_row else f"{rows.items}/{content['id']}"
+    item = rows.at(content[rows.key.name]) if is_row else rows.item(content["id"])
     patch = {column.name: None}
     shown(hiding.patch(item, json=patch if is_row else {"properties": patch}))
     assert stored.value() is None

@@ -18,7 +18,7 @@ from geotables.crs import Reference
 from geotables.db.database import Database
 from geotables.geometry import samples
 
-from contract import each, faces, only
+from contract import each, faces, only, writes
 from rows import Rows, as_json, refused, same_place
 
 GEOJSON = "application/geo+json"
@@ -27,12 +27,20 @@ MERGE_PATCH = "application/merge-patch+json"
 EVERY_GEOMETRY = each(
     "sample", lambda c: samples.geometries(c.geometry), id=lambda sample: sample.geom_type
 )
+
+pytestmark = writes
 EVERY_CRS = each("crs", lambda c: c.references.values(), id=lambda crs: crs.name)
 
 
 def feature(rows: Rows, number: int = 1, **members: Any) -> dict[str, Any]:
     """What a client sends of a feature."""
-    properties = rows.full_body(number)
+    id = {"id": rows.full_body(number)[rows.key.name]} if rows.is_given else {}
+    return change(rows, number, **id, **members)
+
+
+def change(rows: Rows, number: int = 1, **members: Any) -> dict[str, Any]:
+    """The same for a feature that is there, whose id stays."""
+    properties = rows.full_change(number)
     shape = properties.pop(rows.collection.geometry.name)
     return {"type": "Feature", "geometry": shape, "properties": properties} | members
 
@@ -58,7 +66,7 @@ def created(rows: Rows, client: TestClient, content: dict[str, Any]) -> dict[str
 
 
 def read(rows: Rows, client: TestClient, id: Any) -> dict[str, Any]:
-    found = client.get(f"{rows.items}/{id}").json()
+    found = client.get(rows.item(id)).json()
     del found["links"]
     return found
 
@@ -90,11 +98,11 @@ def test_a_feature_is_stored_whatever_crs_it_is_sent_in(
     response = send(client, "POST", rows.items, content, Content_Crs=brackets.format(crs.uri))
     assert response.status_code == 201, response.text
     new = response.json()
-    assert response.headers["Location"].endswith(f"{rows.items}/{new['id']}")
+    assert response.headers["Location"].endswith(rows.item(new["id"]))
     assert response.headers["Content-Crs"] == f"<{collection.default_crs.uri}>"
     assert same_place(rows.in_wgs84(connection, new["geometry"]), sample)
     assert read(rows, client, new["id"]) == new
-    path = f"{rows.items}/{new['id']}"
+    path = rows.item(new["id"])
     moved = send(client, "PATCH", path, {"geometry": content["geometry"]}, Content_Crs=crs.uri)
     assert same_place(rows.in_wgs84(connection, moved.json()["geometry"]), sample)
 
@@ -102,24 +110,19 @@ def test_a_feature_is_stored_whatever_crs_it_is_sent_in(
 def test_properties_come_back_as_they_were_sent(client: TestClient, rows: Rows) -> None:
     content = feature(rows, 3)
     new = created(rows, client, content)
-    again = created(
-        rows, client, feature(rows, 4) | {"properties": new["properties"] | rows_unique(rows, 4)}
-    )
+    other = feature(rows, 4)
+    unique = {name: other["properties"][name] for name in rows.unique - {rows.key.name}}
+    again = created(rows, client, other | {"properties": new["properties"] | unique})
     for name in content["properties"].keys() - rows.unique:
         assert again["properties"][name] == new["properties"][name]
     assert again["id"] != new["id"]
-
-
-def rows_unique(rows: Rows, number: int) -> dict[str, Any]:
-    """Other values for the columns that tell rows apart."""
-    return {name: feature(rows, number)["properties"][name] for name in rows.unique}
 
 
 def test_a_collection_is_stored_whole_or_not_at_all(
     client: TestClient, rows: Rows, connection: sa.Connection
 ) -> None:
     features = [feature(rows, number) for number in range(2)]
-    wrong = [*features, feature(rows, geometry=None)]
+    wrong = [*features, feature(rows, 2, geometry="POINT (0 0)")]
     response = send(client, "POST", rows.items, {"type": "FeatureCollection", "features": wrong})
     assert response.status_code == 422
     assert response.json()["errors"][0]["location"] == "body.features.2.geometry"
@@ -146,7 +149,7 @@ def test_postgresql_alone_numbers_the_features_of_a_collection(
 def distinct(rows: Rows, most: int) -> list[dict[str, Any]]:
     """Features from west to east, as many as the unique columns tell apart; they do not leave out the same members."""
     lon, lat = samples.middle(rows.collection.geometry)
-    optional = rows.full_body().keys() - rows.body().keys()
+    optional = rows.full_change().keys() - rows.body().keys()
     taken: set[tuple[str, Any]] = set()
     found = []
     for number in range(most):
@@ -172,15 +175,15 @@ def xy(features: list[dict[str, Any]]) -> Any:
 def test_the_features_of_a_collection_come_back_in_their_order(
     client: TestClient, collection: Collection, rows: Rows, connection: sa.Connection, most: int
 ) -> None:
-    least = feature(rows, most, properties=rows.body(most))
+    least = feature(rows, most, properties=rows.change(most))
     del least["properties"][collection.geometry.name]
     alone = created(rows, client, least)
-    client.delete(f"{rows.items}/{alone['id']}")
+    client.delete(rows.item(alone["id"]))
     given = distinct(rows, most)
     new = created(rows, client, {"type": "FeatureCollection", "features": given})["features"]
     assert np.allclose(xy(new), xy(given), rtol=0, atol=1e-6)
     for one, other in zip(given, new, strict=True):
-        for column in rows.writable:
+        for column in rows.properties:
             found = other["properties"][column.name]
             if column.name in one["properties"]:
                 if isinstance(column.type, sa.String | sa.Integer):
@@ -229,7 +232,7 @@ def wrong_features(rows: Rows) -> dict[str, Any]:
     given = feature(rows)
     shape, properties = given["geometry"], given["properties"]
     shapes = {
-        "no geometry": None,
+        **({} if rows.collection.geometry.nullable else {"no geometry": None}),
         "a text": "POINT (0 0)",
         "no type": {"coordinates": [0, 0]},
         "empty": shape | {"coordinates": [], "geometries": []},
@@ -289,7 +292,10 @@ def test_a_collection_with_a_value_that_is_taken_is_refused(
 ) -> None:
     for name in rows.unique:
         features = [feature(rows, number) for number in range(2)]
-        features[1]["properties"][name] = features[0]["properties"][name]
+        if name == rows.key.name:
+            features[1]["id"] = features[0]["id"]
+        else:
+            features[1]["properties"][name] = features[0]["properties"][name]
         response = send(
             client, "POST", rows.items, {"type": "FeatureCollection", "features": features}
         )
@@ -304,15 +310,16 @@ def test_null_is_what_the_database_has_as_the_default(client: TestClient, rows: 
         name: value if name in required else None for name, value in content["properties"].items()
     }
     new = created(rows, client, content | {"properties": properties})
-    for column in rows.writable:
+    for column in rows.properties:
         if not column.nullable:
             assert new["properties"][column.name] is not None
 
 
 def test_put_replaces_a_feature_and_keeps_its_id(client: TestClient, rows: Rows) -> None:
     before = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{before['id']}"
-    response = send(client, "PUT", path, feature(rows, 3, id="another"))
+    path = rows.item(before["id"])
+    id = {} if rows.is_given else {"id": "another"}
+    response = send(client, "PUT", path, change(rows, 3, **id))
     after = response.json()
     assert (response.status_code, after["id"]) == (200, before["id"])
     for name in {"created_at"} & before["properties"].keys() & rows.collection.read_only:
@@ -326,7 +333,7 @@ def test_put_replaces_a_feature_and_keeps_its_id(client: TestClient, rows: Rows)
 def test_patch_changes_what_it_names(client: TestClient, rows: Rows, media_type: str) -> None:
     row = created(rows, client, feature(rows, 2))
     for name, value in feature(rows, 3)["properties"].items():
-        path = f"{rows.items}/{row['id']}"
+        path = rows.item(row["id"])
         response = send(client, "PATCH", path, {"properties": {name: value}}, media_type)
         assert response.status_code == 200, response.text
         after = response.json()
@@ -336,18 +343,19 @@ def test_patch_changes_what_it_names(client: TestClient, rows: Rows, media_type:
             for other, value in after["properties"].items()
             if value != row["properties"][other]
         }
-        assert changed <= {name, "updated_at"}
+        assert changed <= {name, *rows.collection.read_only}
         row = after
 
 
 def test_patch_with_null_unsets_a_property(client: TestClient, rows: Rows) -> None:
     row = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{row['id']}"
-    for column in rows.writable:
+    path = rows.item(row["id"])
+    for column in rows.properties:
         if column.name not in rows.body():
             response = send(client, "PATCH", path, {"properties": {column.name: None}}, MERGE_PATCH)
             assert response.status_code == 200, response.text
-    for properties in ({}, {rows.key.name: 5, "updated_at": None}, {"Unknown": None}):
+    key = {} if rows.is_given else {rows.key.name: 5}
+    for properties in ({}, {**key, "updated_at": None}, {"Unknown": None}):
         patch = {"type": "Feature", "properties": properties}
         assert send(client, "PATCH", path, patch, MERGE_PATCH).json() == read(
             rows, client, row["id"]
@@ -358,7 +366,7 @@ def test_patch_with_a_property_in_the_wrong_place_is_refused(
     client: TestClient, collection: Collection, rows: Rows
 ) -> None:
     row = created(rows, client, feature(rows, 2))
-    path = f"{rows.items}/{row['id']}"
+    path = rows.item(row["id"])
     for name, value in rows.full_body(3).items():
         if name != "geometry":
             right = "geometry" if name == collection.geometry.name else f"properties.{name}"
@@ -370,17 +378,17 @@ def test_patch_with_a_property_in_the_wrong_place_is_refused(
 
 def test_delete_removes_a_feature(client: TestClient, rows: Rows) -> None:
     row = created(rows, client, feature(rows))
-    response = client.delete(f"{rows.items}/{row['id']}")
+    response = client.delete(rows.item(row["id"]))
     assert (response.status_code, response.content) == (204, b"")
-    assert client.get(f"{rows.items}/{row['id']}").status_code == 404
+    assert client.get(rows.item(row["id"])).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-@each("id", lambda c: [str(Rows.of(c).no_id), "x"])
+@each("id", lambda c: [Rows.of(c).text(Rows.of(c).no_id), "x"])
 def test_a_feature_that_is_not_there_is_not_found(
     client: TestClient, rows: Rows, connection: sa.Connection, method: str, id: str
 ) -> None:
-    response = send(client, method, f"{rows.items}/{id}", feature(rows))
+    response = send(client, method, rows.item(id), change(rows))
     assert response.status_code == 404
     assert rows.count(connection) == 0
 
@@ -389,7 +397,12 @@ def no_features(rows: Rows) -> dict[str, tuple[Any, int, str | None]]:
     """What is no feature, by what it is: with the status of the answer, and the place that it names."""
     name = rows.collection.geometry.name
     properties = feature(rows)["properties"]
+    without_place: dict[str, tuple[Any, int, str | None]] = {
+        "no members": ({"type": "Feature"}, 422, "body.geometry"),
+        "no geometry": (feature(rows, geometry=None), 422, "body.geometry"),
+    }
     return {
+        **({} if rows.collection.geometry.nullable else without_place),
         "half of an object": (b"{", 400, None),
         "nothing": (b"", 400, None),
         "NaN": (b"[NaN]", 422, "body"),
@@ -397,8 +410,6 @@ def no_features(rows: Rows) -> dict[str, tuple[Any, int, str | None]]:
         "an array": ([], 422, "body"),
         "an empty object": ({}, 422, "body"),
         "a geometry": ({"type": "Point", "coordinates": [0, 0]}, 422, "body"),
-        "no members": ({"type": "Feature"}, 422, "body.geometry"),
-        "no geometry": (feature(rows, geometry=None), 422, "body.geometry"),
         "WKT": (feature(rows, geometry="POINT (0 0)"), 422, "body.geometry"),
         "a circle": (feature(rows, geometry={"type": "Circle"}), 422, "body.geometry"),
         "an array of properties": (feature(rows, properties=[]), 422, "body.properties"),
@@ -448,12 +459,14 @@ def test_other_media_types_and_crss_are_refused(client: TestClient, rows: Rows) 
 
 def test_every_change_is_a_new_version(client: TestClient, rows: Rows) -> None:
     response = send(client, "POST", rows.items, feature(rows, 2))
-    path = f"{rows.items}/{response.json()['id']}"
+    path = rows.item(response.json()["id"])
     tags = [response.headers["ETag"], client.get(path).headers["ETag"]]
     assert tags[0] == tags[1]
+    sample = rows.samples[0]
+    elsewhere = as_json(shapely.transform(sample, lambda xyz: xyz + 0.001, include_z=sample.has_z))
     for method, content in (
-        ("PUT", feature(rows, 3)),
-        ("PATCH", {"geometry": feature(rows)["geometry"]}),
+        ("PUT", change(rows, 3)),
+        ("PATCH", {"geometry": elsewhere}),
     ):
         tags.append(send(client, method, path, content).headers["ETag"])
         assert client.get(path).headers["ETag"] == tags[-1]
@@ -463,7 +476,7 @@ def test_every_change_is_a_new_version(client: TestClient, rows: Rows) -> None:
 def test_what_the_client_has_is_not_sent_again(
     client: TestClient, collection: Collection, rows: Rows
 ) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     tags = {client.get(path, params={"crs": uri}).headers["ETag"] for uri in collection.references}
     tags |= {client.get(path, params={"f": "html"}).headers["ETag"]}
     assert len(tags) == len(collection.references) + 1
@@ -480,32 +493,31 @@ def test_what_the_client_has_is_not_sent_again(
 def test_a_change_of_another_version_is_refused(
     client: TestClient, collection: Collection, rows: Rows, method: str
 ) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     stale = client.get(path).headers["ETag"]
-    send(client, "PUT", path, feature(rows, 2))
+    send(client, "PUT", path, change(rows, 2))
     for tag in (stale, f"W/{stale}", '"x"'):
-        response = send(client, method, path, feature(rows, 3), If_Match=tag)
+        response = send(client, method, path, change(rows, 3), If_Match=tag)
         assert response.status_code == 412
-    assert send(client, method, path, feature(rows, 3), If_None_Match="*").status_code == 412
+    assert send(client, method, path, change(rows, 3), If_None_Match="*").status_code == 412
     for uri in collection.references:
         tag = client.get(path, params={"crs": uri}).headers["ETag"]
     # A proxy that compresses makes a tag weak, and the client gives back what it got.
     weak = f'"x", W/{tag}'
-    assert send(client, method, path, feature(rows, 3), If_None_Match=weak).status_code == 412
-    assert send(client, method, path, feature(rows, 3), If_Match=weak).status_code < 300
+    assert send(client, method, path, change(rows, 3), If_None_Match=weak).status_code == 412
+    assert send(client, method, path, change(rows, 3), If_Match=weak).status_code < 300
     assert (
-        send(client, method, f"{rows.items}/{rows.no_id}", feature(rows), If_Match="*").status_code
-        == 412
+        send(client, method, rows.item(rows.no_id), change(rows), If_Match="*").status_code == 412
     )
 
 
 def test_of_two_writers_at_once_one_is_told(client: TestClient, rows: Rows) -> None:
-    path = f"{rows.items}/{created(rows, client, feature(rows))['id']}"
+    path = rows.item(created(rows, client, feature(rows))["id"])
     for number in range(5):
         tag = client.get(path).headers["ETag"]
 
         def write(number: int, tag: str = tag) -> int:
-            content = feature(rows, number)
+            content = change(rows, number)
             return send(client, "PUT", path, content, If_Match=tag).status_code
 
         with ThreadPoolExecutor(4) as pool:
@@ -534,12 +546,12 @@ def test_text_does_not_become_a_part_of_a_page(unconstrained: TestClient, rows: 
     client = unconstrained
     texts = {
         column.name: "<b>&"[: column.type.length]
-        for column in rows.writable
+        for column in rows.properties
         if isinstance(column.type, sa.String)
     }
     content = feature(rows)
     row = created(rows, client, content | {"properties": content["properties"] | texts})
-    for path in (rows.items, f"{rows.items}/{row['id']}"):
+    for path in (rows.items, rows.item(row["id"])):
         page = client.get(path, params={"f": "html"}).text
         assert "<b>" not in page
     assert ("&lt;" in page) == bool(texts)
@@ -550,11 +562,11 @@ def test_a_geometry_that_stays_may_lie_anywhere_in_the_table(
     client: TestClient, rows: Rows, connection: sa.Connection, database: Database, path: str
 ) -> None:
     """Also where the CRS reaches farther than its domain in WGS 84, where clients may put none."""
-    parent = getattr(rows, path).rstrip("/")
     with database.write() as writing:
         rows.insert(writing, rows.spread(20))
     ids = connection.scalars(sa.select(rows.key)).all()
     assert ids
     for id in ids:
-        changed = send(client, "PATCH", f"{parent}/{id}", {}, MERGE_PATCH)
+        own = rows.at(id) if path == "path" else rows.item(id)
+        changed = send(client, "PATCH", own, {}, MERGE_PATCH)
         assert changed.status_code == 200, changed.text

@@ -36,7 +36,7 @@ def other(database: Database) -> Iterator[sa.Connection]:
 def row(any_rows: Rows, client: TestClient) -> str:
     """The path of a row."""
     created = client.post(any_rows.path, json=any_rows.body()).json()
-    return f"{any_rows.path}{created[any_rows.key.name]}"
+    return any_rows.at(created[any_rows.key.name])
 
 
 def assert_problem(response: Response, status: int, reason: str) -> None:

@@ -128,18 +128,18 @@ def test_data_of_a_database_that_is_not_migrated(
         fresh.get(path, params=parameters)
         for path, parameters in (
             (any_rows.path, {}),
-            (f"{any_rows.path}{any_rows.no_id}", {}),
+            (any_rows.at(any_rows.no_id), {}),
             (any_rows.collection_path, {}),
             (any_rows.items, {}),
             (any_rows.items, {"f": "html"}),
             (any_rows.items, {"bbox": "0,0,1,1"}),
-            (f"{any_rows.items}/{any_rows.no_id}", {}),
+            (any_rows.item(any_rows.no_id), {}),
             (f"{any_rows.tileset}/0/0/0", {}),
         )
     ]
     answers += [
         fresh.post(any_rows.path, json=any_rows.body()),
-        fresh.delete(f"{any_rows.path}{any_rows.no_id}"),
+        fresh.delete(any_rows.at(any_rows.no_id)),
     ]
     for answer in answers:
         assert answer.status_code == 503, answer.request.url

@@ -113,12 +113,12 @@ def test_every_request_is_logged_with_what_became_of_it(
 ) -> None:
     caplog.set_level(logging.INFO, "access")
     client.get(f"{any_rows.path}?limit=5")
-    client.get(f"{any_rows.path}{any_rows.no_id}")
+    client.get(any_rows.at(any_rows.no_id))
     client.post(any_rows.path, json={})
     client.get("/health/live")
     assert [(each["method"], each["path"], each["status"]) for each in access(caplog)] == [
         ("GET", any_rows.path, 200),
-        ("GET", f"{any_rows.path}{any_rows.no_id}", 404),
+        ("GET", any_rows.at(any_rows.no_id), 404),
         ("POST", any_rows.path, 422),
     ]
     assert access(caplog)[0]["query"] == "limit=5"
@@ -144,8 +144,8 @@ def test_an_unexpected_error_is_logged_with_its_request_and_told_to_nobody(
 def test_requests_are_counted_by_the_template_of_their_path(any_rows: Rows, serve: Serve) -> None:
     client = serve()
     for number in range(3):
-        client.get(f"{any_rows.path}{any_rows.no_id}")
-        client.get(f"{any_rows.items}/{any_rows.no_id}")
+        client.get(any_rows.at(any_rows.no_id))
+        client.get(any_rows.item(any_rows.no_id))
         client.get(f"/nowhere/{number}")
         client.request(f"METHOD{number}", any_rows.path)
         client.head(any_rows.path)

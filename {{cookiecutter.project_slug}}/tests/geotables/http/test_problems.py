@@ -17,7 +17,7 @@ from geotables.http import problems
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import each, faces
+from contract import each, faces, writes
 from rows import Rows, refused
 
 
@@ -62,6 +62,7 @@ def failing_index(rows: Rows, connection: sa.Connection) -> Iterator[str]:
     rows.table.indexes.discard(index)
 
 
+@writes
 @faces("rest", "features")
 def test_a_row_that_an_index_cannot_take_is_refused_by_the_name_of_the_index(
     rows: Rows, client: TestClient, failing_index: str
@@ -148,8 +149,8 @@ def test_an_object_with_far_more_members_than_columns_is_one_error(
     row = client.post(any_rows.path, json=any_rows.body()).json()
     for method, path, body, place in (
         ("POST", any_rows.path, members, "body"),
-        ("PUT", f"{any_rows.path}{row[any_rows.key.name]}", members, "body"),
-        ("PATCH", f"{any_rows.path}{row[any_rows.key.name]}", members, "body"),
+        ("PUT", any_rows.at(row[any_rows.key.name]), members, "body"),
+        ("PATCH", any_rows.at(row[any_rows.key.name]), members, "body"),
         ("POST", any_rows.items, feature(any_rows, members), "body.properties"),
         (
             "POST",
@@ -162,13 +163,13 @@ def test_an_object_with_far_more_members_than_columns_is_one_error(
         ),
         (
             "PUT",
-            f"{any_rows.items}/{row[any_rows.key.name]}",
+            any_rows.item(row[any_rows.key.name]),
             feature(any_rows, members),
             "body.properties",
         ),
         (
             "PATCH",
-            f"{any_rows.items}/{row[any_rows.key.name]}",
+            any_rows.item(row[any_rows.key.name]),
             {"properties": members},
             "body.properties",
         ),
@@ -206,10 +207,10 @@ def test_a_value_of_a_unique_column_that_another_row_has(
     assert_problem(response, 409)
     assert_names(response, constraint, name)
     other = client.post(rows.path, json=rows.full_body(2)).json()
-    response = client.patch(f"{rows.path}{other[rows.key.name]}", json={name: first[name]})
+    response = client.patch(rows.at(other[rows.key.name]), json={name: first[name]})
     assert_problem(response, 409)
     assert_names(response, constraint, name)
-    own = client.patch(f"{rows.path}{first[rows.key.name]}", json={name: first[name]})
+    own = client.patch(rows.at(first[rows.key.name]), json={name: first[name]})
     assert own.status_code == 200
 
 
@@ -261,6 +262,7 @@ RULES: dict[str, Callable[[Rows], Rule]] = {
 }
 
 
+@writes
 @faces("rest")
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_that_a_row_breaks_is_named_with_its_column(
@@ -278,6 +280,7 @@ def test_a_rule_that_a_row_breaks_is_named_with_its_column(
     assert rows.count(connection) == 1
 
 
+@writes
 @faces("rest")
 def test_a_row_that_another_table_refers_to_is_not_deleted(
     rows: Rows, client: TestClient, connection: sa.Connection
@@ -288,14 +291,15 @@ def test_a_row_that_another_table_refers_to_is_not_deleted(
         f" ALTER TABLE visits ADD CONSTRAINT a_rule FOREIGN KEY (place) REFERENCES {rows.sql}"
     )
     try:
-        response = client.delete(f"{rows.path}{id}")
+        response = client.delete(rows.at(id))
     finally:
         connection.exec_driver_sql("DROP TABLE visits")
     assert_problem(response, 409)
     assert_names(response, "a_rule", rows.key.name)
-    assert client.get(f"{rows.path}{id}").status_code == 200
+    assert client.get(rows.at(id)).status_code == 200
 
 
+@writes
 @faces("rest", "features")
 @pytest.mark.parametrize(
     ("using", "named"),
@@ -315,8 +319,8 @@ def test_a_row_that_a_trigger_refuses(
         for response in (
             client.post(rows.path, json=rows.body(2)),
             client.post(rows.items, json=feature(rows, {})),
-            client.put(f"{rows.path}{id}", json=rows.body(2)),
-            client.patch(f"{rows.items}/{id}", json={"geometry": feature(rows, {})["geometry"]}),
+            client.put(rows.at(id), json=rows.body(2)),
+            client.patch(rows.item(id), json={"geometry": feature(rows, {})["geometry"]}),
         ):
             assert_problem(response, 422)
             assert named in response.json()["detail"]
@@ -382,9 +386,9 @@ def test_a_dead_database(
         dead.get(any_rows.path),
         dead.post(any_rows.path, json=any_rows.body()),
         dead.get(f"{any_rows.path}nearby?lon=0&lat=0&radius=1"),
-        *(dead.request(method, f"{any_rows.path}{any_rows.no_id}") for method in ("GET", "DELETE")),
-        dead.put(f"{any_rows.path}{any_rows.no_id}", json=any_rows.body()),
-        dead.patch(f"{any_rows.path}{any_rows.no_id}", json={}),
+        *(dead.request(method, any_rows.at(any_rows.no_id)) for method in ("GET", "DELETE")),
+        dead.put(any_rows.at(any_rows.no_id), json=any_rows.body()),
+        dead.patch(any_rows.at(any_rows.no_id), json={}),
     ]
     for response in requests:
         assert_problem(response, 503)

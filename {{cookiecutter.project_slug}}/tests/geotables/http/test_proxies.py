@@ -93,7 +93,7 @@ def test_a_prefix_may_be_named_as_a_path_of_the_service(any_rows: Rows, serve: S
     prefix = any_rows.path.rstrip("/")
     client = serve(root_path=prefix)
     row = client.post(any_rows.path, json=any_rows.body()).json()
-    assert client.get(f"{any_rows.path}{row[any_rows.key.name]}").json() == row
+    assert client.get(any_rows.at(row[any_rows.key.name])).json() == row
     assert client.get(any_rows.path).json().keys() == {"items", "next"}
     assert client.get("/").json()["links"][0]["href"] == f"http://testserver{prefix}/"
 

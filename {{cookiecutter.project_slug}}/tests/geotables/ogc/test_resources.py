@@ -15,7 +15,7 @@ from geotables.http.html_values import shapes
 from geotables.service import Service
 
 import markup
-from contract import faces, only
+from contract import faces, only, writes
 from markup import BROWSER
 from rows import Rows
 
@@ -228,9 +228,10 @@ def test_head_is_get_without_the_body_for_all_of_a_collection(
 
 @faces("features")
 def test_head_of_a_feature_that_is_not_there(spread: TestClient, rows: Rows) -> None:
-    has_head(spread, f"{rows.items}/{rows.no_id}")
+    has_head(spread, rows.item(rows.no_id))
 
 
+@writes
 @pytest.mark.parametrize(
     ("path", "methods"),
     [

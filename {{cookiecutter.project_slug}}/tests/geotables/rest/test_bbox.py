@@ -21,24 +21,24 @@ def listed(client: TestClient, rows: Rows, box: Bounds) -> list[str]:
     query = {"bbox": ",".join(map(repr, box)), "limit": 10_000}
     response = client.get(rows.path, params=query)
     assert response.status_code == 200, response.text
-    return [str(row[rows.key.name]) for row in response.json()["items"]]
+    return [rows.text(row[rows.key.name]) for row in response.json()["items"]]
 
 
 def brute_force(client: TestClient, rows: Rows, box: Bounds) -> list[str]:
     """The ids of the rows that a box holds, by transforming every row: without the service's queries and without an index."""
-    # PostGIS makes a line or a point of a box without an area. No column has a name that begins with an underscore.
+    # PostGIS makes a line or a point of a box without an area.
     query = sa.text(
         f"SELECT {rows.key_sql} FROM {rows.sql} WHERE {rows.indexed_sql} AND EXISTS ("
-        " SELECT FROM (VALUES (:west, :east), (:west2, :east2)) AS _box (_west, _east)"
+        " SELECT FROM (VALUES (:west, :east), (:west2, :east2)) AS own_box (own_west, own_east)"
         f" WHERE ST_Intersects(ST_Transform({rows.geometry_sql}, 4326), ST_SetSRID(ST_Envelope("
-        "  ST_MakeLine(ST_MakePoint(_west, :south), ST_MakePoint(_east, :north))), 4326))"
+        "  ST_MakeLine(ST_MakePoint(own_west, :south), ST_MakePoint(own_east, :north))), 4326))"
         f") ORDER BY {rows.key_sql}"
     )
     first, second = (box.spans * 2)[:2]
     values = {"west": first[0], "east": first[1], "west2": second[0], "east2": second[1]}
     values |= {"south": box.ymin, "north": box.ymax}
     with client.app.state.database.read() as connection:
-        return list(map(str, connection.scalars(query, values)))
+        return list(map(rows.text, connection.scalars(query, values)))
 
 
 def on_a_row(client: TestClient, rows: Rows) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def test_a_box_around_a_row_holds_it(
 
 def test_the_world_holds_every_row_of_a_list(spread: TestClient, rows: Rows) -> None:
     with spread.app.state.database.read() as connection:
-        ids = list(map(str, rows.indexed_ids(connection)))
+        ids = list(map(rows.text, rows.indexed_ids(connection)))
     assert listed(spread, rows, WORLD) == ids
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from geotables.geometry import samples
+from geotables.rest.routes import distance_name
 
 from contract import only
 from rows import Rows
@@ -37,5 +38,8 @@ def test_distances_are_metres_on_the_spheroid(
     for radius, expected in ((metres * 0.99, []), (metres * 1.01, rows.indexed_ids(connection))):
         query = {"lon": place[0], "lat": place[1], "radius": radius}
         found = client.get(f"{rows.path}nearby", params=query).json()["items"]
-        assert [str(each[rows.key.name]) for each in found] == list(map(str, expected))
-        assert all(each["distance"] == pytest.approx(metres, rel=2e-3) for each in found)
+        assert [rows.text(each[rows.key.name]) for each in found] == list(map(rows.text, expected))
+        assert all(
+            each[distance_name(rows.collection)] == pytest.approx(metres, rel=2e-3)
+            for each in found
+        )

@@ -12,12 +12,13 @@ from shapely.geometry.base import BaseGeometry
 from geotables.collection import Collection
 from geotables.geometry import samples
 
-from contract import faces, only
+from contract import faces, only, writes
 from rows import Rows, refused
 
 Serve = Callable[..., TestClient]
 
 
+@writes
 def test_vertices(rows: Rows, serve: Serve) -> None:
     sample, name = rows.samples[-1], rows.collection.geometry.name
     client = serve(max_vertices=int(shapely.get_num_coordinates(sample)))
@@ -54,6 +55,7 @@ def tangled(collection: Collection) -> BaseGeometry | None:
 has_segments = only(lambda collection: tangled(collection) is not None)
 
 
+@writes
 @faces("features")
 @has_segments
 def test_segments_that_meet_too_often(rows: Rows, client: TestClient) -> None:
@@ -69,6 +71,7 @@ def test_segments_that_meet_too_often(rows: Rows, client: TestClient) -> None:
     assert client.get(rows.path).json()["items"] == []
 
 
+@writes
 @has_segments
 def test_many_vertices_are_fine(rows: Rows, client: TestClient) -> None:
     sample = shapely.force_2d(rows.samples[-1])
@@ -100,6 +103,7 @@ def test_width_of_a_box(rows: Rows, serve: Serve, resource: str) -> None:
         assert "wider than 10 degrees" in response.json()["detail"]
 
 
+@writes
 @pytest.mark.parametrize("depth", [33, 10_000, 200_000])
 def test_geometry_that_is_nested_too_deeply(rows: Rows, client: TestClient, depth: int) -> None:
     wkt = "GEOMETRYCOLLECTION (" * depth + "POINT (0 0)" + ")" * depth
@@ -114,12 +118,13 @@ def test_geometry_that_is_nested_too_deeply(rows: Rows, client: TestClient, dept
         assert response.headers["Content-Type"] == "application/problem+json"
 
 
+@writes
 def test_a_patch_that_is_nested_too_deeply(rows: Rows, client: TestClient) -> None:
     row = client.post(rows.path, json=rows.body()).json()
     for depth in (200, 900, 5000):
         body = '{"a": ' * depth + "1" + "}" * depth
         response = client.patch(
-            f"{rows.path}{row[rows.key.name]}",
+            rows.at(row[rows.key.name]),
             content=body,
             headers={"Content-Type": "application/json"},
         )

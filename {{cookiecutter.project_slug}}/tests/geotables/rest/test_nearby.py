@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
 from geotables.crs import WGS84
+from geotables.rest.routes import distance_name
 
 from contract import each
 from rows import Rows, refused
@@ -38,13 +39,12 @@ def by_distance(client: TestClient, rows: Rows, lon: float, lat: float) -> list[
     crs = rows.collection.crs
     # A geographic CRS has a spheroid of its own to measure on; for a projected one it is that of WGS 84.
     measured_in = crs.srid if crs.geographic else WGS84
-    # No column has a name that begins with an underscore.
     query = sa.text(
-        f"SELECT {rows.key_sql} AS _id,"
+        f"SELECT {rows.key_sql} AS found_id,"
         f" ST_Distance(ST_Transform({rows.geometry_sql}, {measured_in})::geography,"
-        f"  ST_Transform(_place, {measured_in})::geography) AS distance,"
-        f" ST_Distance(ST_Transform({rows.geometry_sql}, 4326)::geography, _place::geography)"
-        f" AS metres FROM {rows.sql}, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS _place"
+        f"  ST_Transform(own_place, {measured_in})::geography) AS distance,"
+        f" ST_Distance(ST_Transform({rows.geometry_sql}, 4326)::geography, own_place::geography)"
+        f" AS metres FROM {rows.sql}, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS own_place"
         f" WHERE {rows.indexed_sql} ORDER BY 2, 1"
     )
     with client.app.state.database.read() as connection:
@@ -73,8 +73,10 @@ def test_the_nearest_rows_are_those_that_brute_force_finds(
     for radius, limit in SEARCHES:
         ours = found(spread, rows, lon=lon, lat=lat, radius=radius, limit=limit)
         theirs = [row for row in every if row.distance <= radius][:limit]
-        assert [str(row[rows.key.name]) for row in ours] == [str(row._id) for row in theirs]
-        distances = [row["distance"] for row in ours]
+        assert [rows.text(row[rows.key.name]) for row in ours] == [
+            rows.text(row.found_id) for row in theirs
+        ]
+        distances = [row[distance_name(rows.collection)] for row in ours]
         assert distances == pytest.approx([row.distance for row in theirs])
         # In metres, whatever the CRS of the table measures in.
         assert distances == pytest.approx([row.metres for row in theirs], rel=1e-3, abs=1000)
@@ -90,20 +92,21 @@ def test_a_row_is_at_no_distance_from_itself(
     distances = []
     for row in nearest:
         with spread.app.state.database.read() as connection:
-            x, y = connection.execute(query, {"id": row._id}).one()
+            x, y = connection.execute(query, {"id": row.found_id}).one()
         # An area may lie on another.
         there = {
-            str(neighbour[rows.key.name]): neighbour["distance"]
+            rows.text(neighbour[rows.key.name]): neighbour[distance_name(collection)]
             for neighbour in found(spread, rows, lon=x, lat=y, radius=0.01)
         }
-        distances.append(there[str(row._id)])
+        distances.append(there[rows.text(row.found_id)])
     assert distances == pytest.approx([0] * len(nearest), abs=0.01)
 
 
 def test_a_neighbour_is_the_row_and_its_distance(spread: TestClient, rows: Rows) -> None:
     neighbours = found(spread, rows, lon=0, lat=0, radius=1e9, limit=3)
-    stored = [spread.get(f"{rows.path}{row[rows.key.name]}").json() for row in neighbours]
-    distances = [{"distance": row["distance"]} for row in neighbours]
+    stored = [spread.get(rows.at(row[rows.key.name])).json() for row in neighbours]
+    name = distance_name(rows.collection)
+    distances = [{name: row[name]} for row in neighbours]
     assert neighbours == [a | b for a, b in zip(stored, distances, strict=True)]
 
 

@@ -1,14 +1,18 @@
 """Pages of rows: each row once, in the order of the ids, up to an end."""
 
+import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from geotables.collection import Collection
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
+from contract import each
 from rows import Rows, refused
 
 
@@ -16,11 +20,11 @@ from rows import Rows, refused
 def some_rows(connection: sa.Connection, rows: Rows) -> list[str]:
     """A few rows; the ids of those that a list shows, in their order."""
     rows.insert(connection, rows.spread(9))
-    return list(map(str, rows.indexed_ids(connection)))
+    return list(map(rows.text, rows.indexed_ids(connection)))
 
 
 def ids(rows: Rows, page: dict[str, Any]) -> list[str]:
-    return [str(row[rows.key.name]) for row in page["items"]]
+    return [rows.text(row[rows.key.name]) for row in page["items"]]
 
 
 def pages(client: TestClient, url: str) -> list[dict[str, Any]]:
@@ -51,7 +55,7 @@ def test_a_page_is_not_disturbed_by_changes_before_it(
 ) -> None:
     first = client.get(rows.path, params={"limit": 2}).json()
     for id in ids(rows, first)[:1]:
-        client.delete(f"{rows.path}{id}")
+        client.delete(rows.at(id))
     following = client.get(first["next"]).json() if first["next"] else {"items": []}
     assert ids(rows, following) == some_rows[2:4]
 
@@ -65,7 +69,7 @@ def test_the_next_page_keeps_the_other_parameters(
 
 def test_rows_are_as_they_are_by_id(client: TestClient, rows: Rows, some_rows: list[str]) -> None:
     listed = client.get(rows.path).json()["items"]
-    assert listed == [client.get(f"{rows.path}{id}").json() for id in some_rows]
+    assert listed == [client.get(rows.at(id)).json() for id in some_rows]
 
 
 def test_an_id_that_is_gone_still_tells_where_to_go_on(
@@ -73,7 +77,7 @@ def test_an_id_that_is_gone_still_tells_where_to_go_on(
 ) -> None:
     found = []
     for id in some_rows:
-        client.delete(f"{rows.path}{id}")
+        client.delete(rows.at(id))
         found.append(ids(rows, client.get(rows.path, params={"after": id}).json()))
     assert found == [some_rows[number + 1 :] for number in range(len(some_rows))]
 
@@ -96,7 +100,6 @@ def test_the_limit_is_lowered_to_the_maximum_and_has_a_default(
     ("name", "value"),
     [
         *(("limit", value) for value in ("0", "-1", "x", "1.5", "", "1e3", "9" * 5000)),
-        *(("after", value) for value in ("x", "", "1.5", str(2**63), str(-(2**63) - 1), "NaN")),
         ("offset", "1"),
         ("Limit", "1"),
     ],
@@ -105,3 +108,20 @@ def test_wrong_parameters_are_refused_by_name(
     client: TestClient, rows: Rows, name: str, value: str
 ) -> None:
     refused(client.get(rows.path, params={name: value}), f"query.{name}")
+
+
+def wrong_ids(collection: Collection) -> list[str]:
+    """What no id is."""
+    match Rows.of(collection).no_id:
+        case str():
+            return ["a\0b"]
+        case Decimal():
+            return ["x", "", "1e200000", "NaN"]
+        case datetime.date():
+            return ["x", "", "1.5", "2020-02-30", "20200101"]
+    return ["x", "", "1.5", str(2**63), str(-(2**63) - 1), "NaN"]
+
+
+@each("id", wrong_ids, id=lambda id: repr(id[:20]))
+def test_what_is_no_id_is_refused_as_one(client: TestClient, rows: Rows, id: str) -> None:
+    refused(client.get(rows.path, params={"after": id}), "query.after")

@@ -22,18 +22,18 @@ EVERY: dict[str, Any] = {"limit": 10_000}
 def every_row(connection: sa.Connection, rows: Rows) -> list[str]:
     """Some rows, of every kind; their ids in order."""
     rows.insert(connection, rows.spread(4 * rows.kinds))
-    return list(map(str, connection.scalars(sa.select(rows.key).order_by(rows.key))))
+    return list(map(rows.text, connection.scalars(sa.select(rows.key).order_by(rows.key))))
 
 
 @pytest.fixture
 def indexed(connection: sa.Connection, rows: Rows, every_row: list[str]) -> list[str]:
     """The ids of those rows that the index holds, in order."""
-    return list(map(str, rows.indexed_ids(connection)))
+    return list(map(rows.text, rows.indexed_ids(connection)))
 
 
 def ids(rows: Rows, response: Response) -> list[str]:
     assert response.status_code == 200, response.text
-    return [str(row[rows.key.name]) for row in response.json()["items"]]
+    return [rows.text(row[rows.key.name]) for row in response.json()["items"]]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"all": "false"}, {"bbox": WORLD}], ids=str)
@@ -71,19 +71,19 @@ def test_the_next_page_is_of_the_same_rows(
 def test_an_id_reaches_every_row(client: TestClient, rows: Rows, every_row: list[str]) -> None:
     assert every_row
     for id in every_row:
-        assert str(client.get(f"{rows.path}{id}").json()[rows.key.name]) == id
-        assert client.delete(f"{rows.path}{id}").status_code == 204
+        assert str(client.get(rows.at(id)).json()[rows.key.name]) == id
+        assert client.delete(rows.at(id)).status_code == 204
 
 
 def test_a_row_leaves_the_answers_when_the_condition_holds_no_more(
     client: TestClient, connection: sa.Connection, rows: Rows, every_row: list[str]
 ) -> None:
     """And comes back: the condition is asked anew each time."""
-    path = f"{rows.path}{every_row[0]}"
+    path = rows.at(every_row[0])
     for number in (*range(rows.kinds), 0):
         patch = as_json(rows.asked_for(number))
         assert client.patch(path, json=patch).status_code == 200
-        now = list(map(str, rows.indexed_ids(connection)))
+        now = list(map(rows.text, rows.indexed_ids(connection)))
         assert ids(rows, client.get(rows.path, params=EVERY)) == now
 
 

@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from geotables.collection import Collection
 from geotables.geometry import samples
 
-from contract import each, only
+from contract import each, only, writes
 from rows import Rows, refused, same_place
 
-pytestmark = only(lambda collection: collection.geometry_type == "POINT")
+pytestmark = [only(lambda collection: collection.geometry_type == "POINT"), writes]
 
 
 def place(collection: Collection) -> dict[str, float]:
@@ -39,7 +39,7 @@ def test_query_parameters_make_a_row(
     body = response.json()
     point = shapely.Point(*place(rows.collection).values())
     assert same_place(rows.in_wgs84(connection, body[rows.collection.geometry.name]), point)
-    assert client.get(f"{rows.path}{body[rows.key.name]}").json() == body
+    assert client.get(rows.at(body[rows.key.name])).json() == body
 
 
 def test_they_make_the_row_that_a_body_makes(client: TestClient, rows: Rows) -> None:

@@ -13,14 +13,15 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
 from geotables.crs import WORLD
 from geotables.geometry import samples
 
-from contract import each, only
-from rows import Rows, as_json, refused
+from contract import each, only, writes
+from rows import Rows, as_json, integer_bits, refused
+
+pytestmark = writes
 
 #: Where a shape of a type crosses itself, or has no length.
 INVALID = {
@@ -135,7 +136,8 @@ def _wrong_geometries(collection: Collection) -> Iterator[tuple[str, Any, str]]:
     yield "NUL in WKT", "POINT (0 0)\0", "malformed WKT"
     yield "a long text", "x" * 100_000, "malformed WKT"
     yield "a surrogate", "POINT (\ud800 0)", "malformed WKT"
-    for value in (None, True, 5, 0.5, [], [0, 0]):
+    nulls = [] if collection.geometry.nullable else [None]
+    for value in (*nulls, True, 5, 0.5, [], [0, 0]):
         yield f"{value!r}", value, "not a geometry"
     yield "an empty object", {}, "type"
 
@@ -164,7 +166,7 @@ WRONG: dict[type, list[Any]] = {
         *(1577836800, "1577836800", -1e12, 1e300, []),
     ],
     sa.Uuid: ["x", "", 5, []],
-    JSONB: ["a\0b", "\ud800", {"\0": 1}, {"\ud800": 1}, float("nan"), [10**400]],
+    sa.JSON: ["a\0b", "\ud800", {"\0": 1}, {"\ud800": 1}, float("nan"), [10**400]],
 }
 
 
@@ -173,11 +175,14 @@ def wrong_values(rows: Rows) -> Iterator[tuple[str, Any]]:
     for column in rows.writable:
         kind = next((kind for kind in type(column.type).__mro__ if kind in WRONG), None)
         for value in WRONG.get(kind, ()):
+            if value in (10**40, "1e999999") and getattr(column.type, "precision", 0) is None:
+                # It has as many digits as PostgreSQL has.
+                continue
             yield column.name, value
         if isinstance(column.type, sa.String) and column.type.length:
             yield column.name, "x" * (column.type.length + 1)
         if isinstance(column.type, sa.Integer):
-            bits = 63 if isinstance(column.type, sa.BigInteger) else 31
+            bits = integer_bits(column)
             yield from ((column.name, 2**bits), (column.name, -(2**bits) - 1))
         if (
             isinstance(column.type, sa.Numeric)
@@ -185,7 +190,7 @@ def wrong_values(rows: Rows) -> Iterator[tuple[str, Any]]:
             and not isinstance(column.type, sa.Float)
         ):
             yield column.name, 10 ** (column.type.precision - (column.type.scale or 0))
-        if not column.nullable and not isinstance(column.type, JSONB):
+        if not column.nullable and not isinstance(column.type, sa.JSON):
             yield column.name, None
 
 
@@ -219,10 +224,10 @@ def test_a_value_that_its_column_cannot_hold_is_refused(
 
 def test_a_refused_change_changes_nothing(client: TestClient, rows: Rows) -> None:
     row = client.post(rows.path, json=rows.full_body()).json()
-    path = f"{rows.path}{row[rows.key.name]}"
+    path = rows.at(row[rows.key.name])
     wrong = [*wrong_values(rows), (rows.collection.geometry.name, "POINT (")]
     for name, value in wrong:
-        for method, body in (("PATCH", {}), ("PUT", rows.body())):
+        for method, body in (("PATCH", {}), ("PUT", rows.change())):
             if method == "PATCH" and value is None:
                 continue
             response = send(client, method, path, body | {name: value})
@@ -236,17 +241,19 @@ def test_an_unknown_member_is_refused_by_name(
     client: TestClient, connection: sa.Connection, rows: Rows, method: str, name: str
 ) -> None:
     row = client.post(rows.path, json=rows.body()).json()
-    path = rows.path if method == "POST" else f"{rows.path}{row[rows.key.name]}"
-    response = send(client, method, path, rows.body(2) | {name: 1})
+    path = rows.path if method == "POST" else rows.at(row[rows.key.name])
+    body = rows.body(2) if method == "POST" else rows.change(2)
+    response = send(client, method, path, body | {name: 1})
     refused(response, f"body.{name}", "not permitted")
     assert rows.count(connection) == 1
 
 
+@only(lambda collection: bool(Rows.of(collection).required_members))
 def test_every_missing_member_is_named(client: TestClient, rows: Rows) -> None:
     response = client.post(rows.path, json={})
     assert response.status_code == 422
     locations = {error["location"] for error in response.json()["errors"]}
-    assert locations == {f"body.{name}" for name in rows.body()}
+    assert locations == {f"body.{name}" for name in rows.required_members}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
@@ -261,7 +268,7 @@ def test_every_missing_member_is_named(client: TestClient, rows: Rows) -> None:
 def test_a_body_that_is_no_object_is_refused(
     client: TestClient, connection: sa.Connection, rows: Rows, method: str, content: bytes
 ) -> None:
-    path = rows.path if method == "POST" else f"{rows.path}{rows.no_id}"
+    path = rows.path if method == "POST" else rows.at(rows.no_id)
     headers = {"Content-Type": "application/json"}
     response = client.request(method, path, content=content, headers=headers)
     assert response.status_code in (400, 422), response.text
@@ -286,16 +293,19 @@ def test_a_body_of_another_type_is_refused(
 
 def ids_that_are_none(collection: Collection) -> list[str]:
     rows = Rows.of(collection)
-    wrong = ["x", "1.5", "1e3", "%00", "null", "-", "%F0%9F%97%BA"]
-    if isinstance(rows.no_id, int):
-        return [*wrong, str(UUID(int=1))]
-    return [*wrong, "1", str(rows.no_id)[:-1], str(rows.no_id) + "0"]
+    wrong = ["x", "1.5", "1e3", "null", "-", "%F0%9F%97%BA"]
+    if isinstance(rows.no_id, str):
+        # To a text that no row has, all the rest of a path may belong.
+        return [*wrong, "1", "a/b", "nearby/", "~nearby"]
+    if isinstance(rows.no_id, UUID):
+        wrong += [str(rows.no_id)[:-1], str(rows.no_id) + "0"]
+    return [*wrong, "%00", "1" if isinstance(rows.no_id, UUID) else str(UUID(int=1))]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 @each("id", ids_that_are_none, id=lambda id: id[:20])
 def test_what_is_no_id_is_no_path(client: TestClient, rows: Rows, method: str, id: str) -> None:
-    body = rows.body() if method in ("PUT", "PATCH") else None
+    body = rows.change() if method in ("PUT", "PATCH") else None
     response = client.request(method, f"{rows.path}{id}", json=body)
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -303,13 +313,14 @@ def test_what_is_no_id_is_no_path(client: TestClient, rows: Rows, method: str, i
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_a_number_that_no_id_can_be_is_refused(client: TestClient, rows: Rows, method: str) -> None:
-    body = rows.body() if method in ("PUT", "PATCH") else None
+    body = rows.change() if method in ("PUT", "PATCH") else None
     for id in (str(2**63), str(-(2**63) - 1), "9" * 5000):
         response = client.request(method, f"{rows.path}{id}", json=body)
         if isinstance(rows.no_id, int):
             refused(response, "path.id")
         else:
-            assert response.status_code == 404
+            # Of a key that is a time, this many digits may begin a year.
+            assert response.status_code in (404, 422)
 
 
 @only(lambda collection: collection.crs.domain == WORLD)

@@ -44,7 +44,7 @@ def parts(spread: TestClient, rows: Rows, _parts: dict[str, list[Part]]) -> list
     if name not in _parts:
         transformed = f"ST_AsBinary(ST_Transform(ST_Force2D({rows.geometry_sql}), 3857))"
         query = sa.text(
-            f"SELECT {rows.key_sql}::text, {transformed} FROM {rows.sql} WHERE {rows.indexed_sql}"
+            f"SELECT {rows.id_sql}, {transformed} FROM {rows.sql} WHERE {rows.indexed_sql}"
         )
         with spread.app.state.database.read() as connection:
             found = connection.execute(query).all()

@@ -14,7 +14,7 @@ export function labelOf({ collection, id, properties }) {
 
 export function described(feature) {
   const { collection, id, properties } = feature;
-  const href = `${collection.url}/items/${encodeURIComponent(id)}`;
+  const href = `${collection.url}/items/${inPath(id)}`;
   const table = element("table");
   for (const [name, value] of Object.entries(properties)) {
     if (value !== null && name !== collection.label && name !== collection.key) {
@@ -31,6 +31,13 @@ export function described(feature) {
     table,
     element("p", {}, element("a", { href, textContent: "Open the page" })),
   );
+}
+
+// An id as the service has it in a path (geotables/http/ids.py).
+function inPath(id) {
+  const text = String(id);
+  const escaped = ["", ".", "..", "nearby"].includes(text) || text.startsWith("~") ? `~${text}` : text;
+  return encodeURIComponent(escaped);
 }
 
 const MOMENT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d)?(?:\.\d+)?(Z|[+-]\d\d:?\d\d)$/;

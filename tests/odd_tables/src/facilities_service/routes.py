@@ -1,0 +1,5 @@
+"""Your own endpoints: none."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,149 @@
+"""Ids in paths: what looks like one, what it is as a key of the table, and how a path writes it."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import (
+    AfterValidator,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+from starlette.convertors import StringConvertor, UUIDConvertor, register_url_convertor
+
+from geotables import json_numbers
+from geotables.collection import Collection
+from geotables.column_types import BigInt, Date, Text, Timestamp
+
+# What looks like an id in a path. Other words are left to other routes, wherever those are declared.
+
+
+class IntegerIdConvertor(StringConvertor):
+    """The id of a table whose key is a whole number."""
+
+    regex = "-?[0-9]+"
+
+
+class NumberIdConvertor(StringConvertor):
+    """The id of a table whose key is an exact number."""
+
+    regex = r"-?[0-9]+(\.[0-9]+)?"
+
+
+class UuidIdConvertor(StringConvertor):
+    """The id of a table whose key is a UUID, in either case and with or without hyphens."""
+
+    regex = UUIDConvertor.regex
+
+
+class TimeIdConvertor(StringConvertor):
+    """The id of a table whose key is a date or a time."""
+
+    regex = "-?infinity|[0-9]{4}[^/]*"
+
+
+class TextIdConvertor(StringConvertor):
+    """The id of a table whose key is text: anything, slashes included."""
+
+    regex = r"[\s\S]+"
+
+
+for name, convertor in (
+    ("integer_id", IntegerIdConvertor()),
+    ("number_id", NumberIdConvertor()),
+    ("uuid_id", UuidIdConvertor()),
+    ("time_id", TimeIdConvertor()),
+    ("text_id", TextIdConvertor()),
+):
+    register_url_convertor(name, convertor)
+
+#: Stands in a path before a text that paths cannot have as an id, and before one that begins with it.
+ESCAPE = "~"
+
+#: Ids that do not come through a path: clients resolve the dots, and the REST resource searches by the last.
+UNREACHABLE = frozenset({"", ".", "..", "nearby"})
+
+
+def id_convertor(collection: Collection) -> str:
+    """The name of the convertor for ids of a collection, as in ``/{id:uuid_id}``."""
+    match collection.key.type:
+        case sa.Integer():
+            return "integer_id"
+        case sa.Numeric():
+            return "number_id"
+        case sa.Uuid():
+            return "uuid_id"
+        case sa.Date() | sa.DateTime():
+            return "time_id"
+    return "text_id"
+
+
+def in_path(id: str) -> str:
+    """An id as a path has it."""
+    if id in UNREACHABLE or id.startswith(ESCAPE):
+        id = ESCAPE + id
+    return quote(id, safe="")
+
+
+def _from_path(text: str) -> str:
+    return text.removeprefix(ESCAPE)
+
+
+def _of_some_digits(number: Decimal) -> Decimal:
+    """Refuse a number that PostgreSQL would write with more digits than its numeric has."""
+    if abs(number.adjusted()) > json_numbers.LONGEST:
+        raise PydanticCustomError("number", "a number of too many digits")
+    return number
+
+
+_DAY = r"-(0[1-9]|1[012])-([012]\d|3[01])(T[012]\d:[0-5]\d:[0-5]\d(\.\d+)?\+00:00)?"
+
+#: Dates and times that PostgreSQL has and Python has not, as JSON has them.
+_BEYOND_PYTHON = re.compile(rf"-?infinity|\d{{5,6}}{_DAY}|\d{{4,6}}{_DAY} BC")
+
+
+def _as_time(text: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(text, str) and _BEYOND_PYTHON.fullmatch(text):
+        return text
+    return validate(text)
+
+
+_DATE = WithJsonSchema({"type": "string", "format": "date"})
+_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
+
+
+def id_type(collection: Collection) -> Any:
+    """The type of an id, for Pydantic."""
+    match collection.key.type:
+        case sa.Integer():
+            return BigInt
+        case sa.Numeric():
+            number = WithJsonSchema({"type": "number"})
+            return Annotated[Decimal, AfterValidator(_of_some_digits), number]
+        case sa.Uuid():
+            return UUID
+        case sa.Date():
+            return Annotated[Date, WrapValidator(_as_time), _DATE]
+        case sa.DateTime():
+            return Annotated[Timestamp, WrapValidator(_as_time), _TIME]
+    return Text
+
+
+def path_id_type(collection: Collection) -> Any:
+    """The same of an id in a path."""
+    if id_convertor(collection) == "text_id":
+        return Annotated[Text, AfterValidator(_from_path)]
+    return id_type(collection)
+
+
+def is_same(collection: Collection, id: Any, other: Any) -> bool:
+    """Whether two values of the key are the same to PostgreSQL."""
+    if isinstance(collection.key.type, sa.CHAR):
+        # Padded with spaces.
+        return str(id).rstrip(" ") == str(other).rstrip(" ")
+    return bool(id == other)
