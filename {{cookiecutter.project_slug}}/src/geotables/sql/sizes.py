@@ -36,8 +36,7 @@ def find(database: Database, collections: Iterable[Collection]) -> dict[str, Siz
 
 
 def _is_cheap(collection: Collection) -> bool:
-    is_view = collection.table.info.get("is_view", False)
-    return collection.where is None and not collection.is_partial and not is_view
+    return collection.where is None and not collection.is_partial and not collection.is_view
 
 
 def _size(_number: int, counted: int, estimated: float | None) -> Size:
