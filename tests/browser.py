@@ -116,6 +116,23 @@ class Page:
         button = {"button": "left", "clickCount": 1} if type != "mouseMoved" else {}
         self.send("Input.dispatchMouseEvent", type=type, x=x, y=y, buttons=buttons, **button)
 
+    def look(self, width: int, height: int, scheme: str) -> None:
+        """Show pages as a screen of some size does, in its light or its dark scheme."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.send("Emulation.setEmulatedMedia", features=[scheme_feature])
+
+    def press(self, key: str, code: int) -> None:
+        """Press a key and let go of it."""
+        for type in ("rawKeyDown", "keyUp"):
+            self.send("Input.dispatchKeyEvent", type=type, key=key, windowsVirtualKeyCode=code)
+
     def screenshot(self) -> bytes:
         """What the page looks like, as PNG."""
         return base64.b64decode(self.send("Page.captureScreenshot")["data"])

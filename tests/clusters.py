@@ -172,6 +172,10 @@ class Service:
         return False
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def path(self) -> str:
         return f"/{self._project.table}/"
 

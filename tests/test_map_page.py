@@ -50,6 +50,16 @@ MIDDLE = """
 """
 
 
+#: Colours the first collection by a column.
+COLOUR = """
+(() => {
+  const select = document.querySelector(".layer select");
+  select.value = "%s";
+  select.dispatchEvent(new Event("change"));
+})()
+"""
+
+
 def around(x: float, y: float, kind: str) -> Any:
     """The coordinates of a geometry in the middle of which a place is."""
     west, south, east, north = x - SIZE, y - SIZE, x + SIZE, y + SIZE
@@ -149,6 +159,15 @@ def test_the_map_shows_the_features(
         assert page.evaluate('document.querySelector("#status").innerText') == "1 feature"
         page.evaluate('document.querySelector("[name=view]").click()')
         page.wait(f'document.querySelector("#status").innerText === "{len(PLACES)} features"')
+
+        # A column colours them, and the link to the page tells that.
+        page.evaluate(COLOUR % "status")
+        legend = '[...document.querySelectorAll(".classes li")].map((entry) => entry.innerText)'
+        assert page.evaluate(legend) == ["active"]
+        address = page.evaluate("location.href")
+        assert address.endswith(f"&by={project.table}:status")
+        seen(page, address)
+        page.wait(f'{legend}.join() === "active"')
 
         # Nothing was refused by the policy, not found or wrong.
         assert page.complaints == []

@@ -26,7 +26,7 @@ from geotables.identifiers import quoted
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-pytest.register_assert_rewrite("rows", "mvt")
+pytest.register_assert_rewrite("rows", "mvt", "markup")
 from rows import Rows  # noqa: E402
 
 FOLDER = Path(__file__).parent

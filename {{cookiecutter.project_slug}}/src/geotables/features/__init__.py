@@ -7,6 +7,7 @@ from fastapi import FastAPI, params
 from geotables.collection import Collection
 from geotables.features import edits, queryables, routes
 from geotables.features.searches import searches
+from geotables.http import html_pages
 from geotables.http.faces import Face, register
 from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
@@ -40,6 +41,7 @@ def install(
         if collection.is_writable:
             edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
+    html_pages.install(app)
     # What conforms is the service, whose clients look at OPTIONS of a collection before they edit it.
     conformance = CONFORMANCE if writable else READING
     register(app, Face("features", conformance, searches, feature_schemas, edits.examples))

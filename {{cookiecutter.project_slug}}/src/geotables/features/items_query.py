@@ -91,6 +91,7 @@ class Queries:
     Attributes:
         columns: The columns that features can be sorted by.
         parameters: Those of them that have a parameter of their own, by its field: all whose name is not that of another.
+        time: The column that ``datetime`` asks about.
         filter_references: The CRSs that the geometries of a filter may be in, by their URIs.
         feature: The parameters of one feature.
         items: Those of a page of them: with ``datetime`` where the collection has a time, and with one for each of
@@ -114,6 +115,7 @@ class Queries:
             for number, column in enumerate(self.columns.values())
             if column.name not in taken
         }
+        self.time = collection.time
         # The rows that have a value in each of them.
         self._equal = {
             field: column == _given(field, column) for field, column in self.parameters.items()

@@ -1,41 +1,272 @@
-"""Features as pages for people."""
+"""Features as pages for people: a table that is sorted, filtered and paged by links and forms, and one feature."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import sqlalchemy as sa
+from fastapi import Request
 from starlette.responses import Response
 
 from geotables.collection import Collection
-from geotables.features.sequences import names, plain
-from geotables.http import html_pages
-from geotables.http.ids import in_path
+from geotables.crs import Reference
+from geotables.db.statements import Row
+from geotables.features.items_query import ItemsQuery, Queries, queries_of
+from geotables.http import html_pages, html_values
+from geotables.http.faces import has_face
+from geotables.http.formats import CSV, FEATURE, FEATURES, GEOJSON, SCHEMAS, SEQUENCE
+from geotables.http.html_pages import Crumb, other_formats, query
+from geotables.http.parameters import database_of
+from geotables.sql import neighbours
+from geotables.sql.keyset import Order
 from geotables.sql.row_formats import Feature
+
+#: Features that people page over by their number; farther on pages go by where the one before ended, and forward only.
+COUNTED = 10_000
+
+#: Neighbours of a feature that its page names.
+NEIGHBOURS = 5
+
+#: Parameters that say how to write features or where a page begins, not which features there are.
+PRESENTATION = {"f", "limit", "offset", "token", "sortby", "crs", "count"}
+PLACE = ("offset", "token")
+
+
+class Head(NamedTuple):
+    """The head of a column of the table.
+
+    Attributes:
+        column: The column.
+        is_number: Whether its values are numbers, which are aligned to the right.
+        sorting: ``ascending`` or ``descending`` where the page is sorted by it.
+        href: Sorts by it; nothing where features cannot be sorted by it.
+        parameter: The query parameter that asks about its values; nothing where there is none.
+        kind: How the parameter is asked for: by a text, a number, a date, an interval or a choice.
+    """
+
+    column: sa.Column[Any]
+    is_number: bool
+    sorting: str
+    href: str
+    parameter: str
+    kind: str
 
 
 def feature(
-    collection: Collection, content: Mapping[str, Any], headers: dict[str, str]
+    request: Request, record: Feature, row: Row, reference: Reference, headers: Mapping[str, str]
 ) -> Response:
-    """One feature: its properties and its geometry."""
-    members = {**content["properties"], collection.geometry.name: content["geometry"]}
-    title = f"{collection.name} {html_pages.plain(content['id'])}"
-    return html_pages.page(title, html_pages.members(members), content["links"], headers)
+    """One feature: its properties, where it is, and what is near."""
+    collection = record.collection
+    id, (_, geometry, *values) = record.id_of(row), row[: len(record.columns)]
+    label = html_values.label(collection)
+    properties = list(zip(record.others, values, strict=True))
+    name = next((value for column, value in properties if column is label and value), None)
+    near = _near(request, record, label, row) if geometry else []
+    return html_pages.respond(
+        request,
+        "features/templates/item.html",
+        headers=headers,
+        title=str(name or f"{collection.title} {id}"),
+        crumbs=[*_parents(request, collection), Crumb("Items", _items(collection))],
+        last_crumb=id,
+        collection=collection,
+        id=id,
+        properties=properties,
+        geometry=geometry,
+        geometry_type=html_values.geometry_type(collection),
+        reference=reference,
+        near=near,
+        mapped=html_pages.mapped(request, [collection]),
+        longest=html_values.LONGEST,
+        others=other_formats(request, FEATURE),
+    )
+
+
+def _near(
+    request: Request, record: Feature, label: sa.Column[Any] | None, row: Row
+) -> list[tuple[str, str, str]]:
+    """The ids of the nearest features, what people call them, and how far they are."""
+    found = neighbours.find(database_of(request), record, label, row, NEIGHBOURS)
+    return [
+        (near.id, str(near.label or near.id), html_values.distance(near.distance)) for near in found
+    ]
 
 
 def features(
+    request: Request,
     record: Feature,
-    rows: Iterable[Sequence[Any]],
-    links: Sequence[Mapping[str, Any]],
-    headers: dict[str, str],
+    rows: Sequence[Row],
+    asked: ItemsQuery,
+    queries: Queries,
+    *,
+    limit: int,
+    following: str | None,
+    counts: Mapping[str, int],
+    headers: Mapping[str, str],
 ) -> Response:
-    """A page of features: a line for each."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names(record))
-    lines = [f"<tr>{head}</tr>"]
-    for row in rows:
-        _, geometry, *values = row
-        id = record.id_of(row)
-        # Of an odd id, its encoded path has no character of HTML.
-        own = f'<a href="items/{in_path(id)}">{escape(id)}</a>'
-        cells = map(html_pages.text, [geometry, *map(plain, record.others, values)])
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in [own, *cells]) + "</tr>")
-    return html_pages.page(record.collection.name, html_pages.table(lines), links, headers)
+    """A page of features: a line for each, and the same on a map."""
+    collection = record.collection
+    label = html_values.label(collection)
+    columns = [collection.key, *record.others]
+    # The geometry is shown last, and what people call a row first.
+    lines = [
+        (record.id_of(row), row[1], list(zip(record.others, row[2:], strict=False)))
+        for row in rows
+    ]
+    return html_pages.respond(
+        request,
+        "features/templates/items.html",
+        headers=headers,
+        title=f"{collection.title}: items",
+        crumbs=_parents(request, collection),
+        last_crumb="Items",
+        collection=collection,
+        heads=[_head(request, column, asked, queries) for column in columns],
+        lines=lines,
+        label=label,
+        filters=_filters(request),
+        hidden=lambda name: _hidden(request, name),
+        example=_example(queries, label),
+        text=request.query_params.get("filter", ""),
+        summary=_summary(rows, asked, counts, is_whole=following is None),
+        previous=_previous(request, asked, limit),
+        following=_next(request, asked, limit, following),
+        is_first=asked.offset == 0 and asked.token is None,
+        downloads=[
+            (name, query(request, f=format.name, limit=limit))
+            for format, name in ((GEOJSON, "GeoJSON"), (CSV, "CSV"), (SEQUENCE, "GeoJSON sequence"))
+        ],
+        everything=query(request, (*PLACE, "limit"), f=SEQUENCE.name),
+        mapped=html_pages.mapped(request, [collection]),
+        geojson=query(request, ("crs",), f=GEOJSON.name, limit=limit),
+        others=other_formats(request, FEATURES),
+    )
+
+
+def queryables(request: Request, collection: Collection) -> Response:
+    """The properties that conditions may ask about."""
+    queries = queries_of(collection)
+    properties = []
+    for column in collection.columns:
+        is_shape = column is collection.geometry
+        type = html_values.geometry_type(collection) if is_shape else html_values.type_of(column)
+        parameter = "bbox" if is_shape else column.name if _has_parameter(column, queries) else ""
+        properties.append((column.name, type, parameter))
+    return html_pages.respond(
+        request,
+        "features/templates/queryables.html",
+        title="Queryables",
+        crumbs=_parents(request, collection),
+        collection=collection,
+        properties=properties,
+        example=_example(queries, html_values.label(collection)),
+        others=other_formats(request, SCHEMAS),
+    )
+
+
+def _items(collection: Collection) -> str:
+    return f"/collections/{collection.name}/items"
+
+
+def _parents(request: Request, collection: Collection) -> list[Crumb]:
+    """The pages that lead to the features, as far as there is a face that has them."""
+    return html_pages.parents(collection) if has_face(request.app, "ogc") else []
+
+
+def _head(request: Request, column: sa.Column[Any], asked: ItemsQuery, queries: Queries) -> Head:
+    order: Order = asked.sortby
+    first = order.keys[0]
+    sorting = ""
+    if first.column is column and "sortby" in asked.model_fields_set:
+        sorting = "descending" if first.descending else "ascending"
+    href = ""
+    if column.name in queries.columns:
+        # Ascending, descending, and back to the order that there is without it.
+        after = {"": column.name, "ascending": f"-{column.name}", "descending": None}[sorting]
+        kept = (*PLACE, "sortby")
+        href = query(request, kept) if after is None else query(request, kept, sortby=after)
+    is_number = isinstance(column.type, sa.Integer | sa.Numeric | sa.Float)
+    is_number &= not (column.primary_key or column.foreign_keys)
+    return Head(column, is_number, sorting, href, *_asked(column, queries))
+
+
+def _asked(column: sa.Column[Any], queries: Queries) -> tuple[str, str]:
+    """The parameter that asks about a column, and how."""
+    if column is queries.time:
+        return "datetime", "interval"
+    if not _has_parameter(column, queries) or isinstance(column.type, sa.DateTime):
+        return "", ""
+    match column.type:
+        case sa.Boolean():
+            return column.name, "choice"
+        case sa.Integer() | sa.Numeric() | sa.Float():
+            return column.name, "number"
+        case sa.Date():
+            return column.name, "date"
+    return column.name, "text"
+
+
+def _has_parameter(column: sa.Column[Any], queries: Queries) -> bool:
+    """Whether a parameter of its own asks about a column."""
+    return any(each is column for each in queries.parameters.values())
+
+
+def _filters(request: Request) -> list[tuple[str, str, str]]:
+    """What is asked about the features: names, values, and links that leave each out."""
+    return [
+        (name, value, query(request, (name, *PLACE)))
+        for name, value in request.query_params.multi_items()
+        if name not in PRESENTATION
+    ]
+
+
+def _hidden(request: Request, name: str) -> list[tuple[str, str]]:
+    """What a form that asks about one parameter keeps of the others."""
+    return [each for each in request.query_params.multi_items() if each[0] not in (name, *PLACE)]
+
+
+def _example(queries: Queries, label: sa.Column[Any] | None) -> str:
+    """A condition to begin with."""
+    name = next(iter(queries.columns)) if label is None else label.name
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        name = f'"{name}"'
+    return f"{name} IS NOT NULL" if label is None else f"{name} LIKE 'A%'"
+
+
+def _summary(
+    rows: Sequence[Row], asked: ItemsQuery, counts: Mapping[str, int], *, is_whole: bool
+) -> str:
+    """Which features the page has, of how many."""
+    first, number = asked.offset, len(rows)
+    if not rows:
+        return "No items"
+    for name, prefix in (("numberMatched", ""), ("numberEstimated", "about ")):
+        if name in counts:
+            shown = f"{number:,} items" if asked.token else f"{first + 1:,}–{first + number:,}"
+            return f"{shown} of {prefix}{counts[name]:,}"
+    if asked.token:
+        return f"{number:,} items"
+    if is_whole:
+        total = first + number
+        return f"{first + 1:,}–{total:,} of {total:,}" if first else _items_in_words(number)
+    return f"{first + 1:,}–{first + number:,}"
+
+
+def _items_in_words(number: int) -> str:
+    return "1 item" if number == 1 else f"{number:,} items"
+
+
+def _previous(request: Request, asked: ItemsQuery, limit: int) -> str | None:
+    """The link to the page before; none on the first, and on one that begins with a token."""
+    if asked.offset == 0:
+        return None
+    offset = asked.offset - limit
+    return query(request, PLACE) if offset <= 0 else query(request, PLACE, offset=offset)
+
+
+def _next(request: Request, asked: ItemsQuery, limit: int, following: str | None) -> str | None:
+    """The link to the page after."""
+    offset = asked.offset + limit
+    if following is None or asked.token is not None or offset > COUNTED:
+        return following
+    return query(request, PLACE, offset=offset)

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from geotables.collection import Collection
-from geotables.http import formats, html_pages, json_schemas
+from geotables.features import pages
+from geotables.http import formats, json_schemas
 from geotables.http.formats import HTML, SCHEMA, SCHEMAS, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
@@ -31,9 +32,7 @@ def add_to(router: APIRouter, collection: Collection) -> None:
             **json_schemas.queryables(collection),
         }
         if formats.negotiated(request, parsed(request, FormatQuery).f, SCHEMAS) is HTML:
-            return html_pages.resource(
-                schema | {"links": formats.own_links(request, HTML, SCHEMAS)}
-            )
+            return pages.queryables(request, collection)
         return formats.json_response(schema, SCHEMA.media_type)
 
     router.get(

@@ -148,6 +148,18 @@ class Items:
         )
         counts = self._counts(database, wanted, query.count or settings.count)
         following = _following(request, record, query, rows, limit)
+        if chosen is HTML:
+            return pages.features(
+                request,
+                record,
+                rows[:limit],
+                query,
+                self._queries,
+                limit=limit,
+                following=following,
+                counts=counts,
+                headers=headers,
+            )
         links = formats.own_links(request, chosen, formats.FEATURES)
         if following:
             links.append(link(following, "next", chosen.media_type, "The next page"))
@@ -162,14 +174,15 @@ class Items:
         if row is None:
             raise missing(id)
         headers = described(row, chosen, query.crs)
+        if chosen is HTML:
+            # It shows more than the feature, which may have changed where the feature has not.
+            return pages.feature(request, record, row, query.crs, headers)
         if etags.is_known(request, headers["ETag"]):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         links = formats.own_links(request, chosen, formats.FEATURE)
         parent = formats.url(request, self._parent)
         links.append(link(parent, "collection", "application/json", "The collection"))
         feature = record.encode_one(row) | {"links": links}
-        if chosen is HTML:
-            return pages.feature(self.collection, feature, headers)
         return formats.json_response(feature, GEOJSON.media_type, headers=headers)
 
     def known(self, id: str) -> Any:
@@ -250,8 +263,6 @@ def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     if page.following and chosen in (CSV, SEQUENCE):
         # These formats have no place for links.
         headers["Link"] = f'<{page.following}>; rel="next"; type="{chosen.media_type}"'
-    if chosen is HTML:
-        return pages.features(page.record, page.rows, page.links, headers)
     if chosen is CSV:
         return sequences.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)

@@ -52,6 +52,7 @@ class Face(NamedTuple):
         searches: The spatial queries that it sends of a collection, for the checks.
         schemas: The JSON Schemas of a collection that its routes refer to in the OpenAPI document, by their names.
         examples: Examples for the bodies of a collection's routes, by their paths in the OpenAPI document.
+        assets: The path of the files with which pages draw maps; empty: it has none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Face(NamedTuple):
     searches: Callable[[Collection], Iterable[Search]] = _no_searches
     schemas: Callable[[Collection], Mapping[str, Any]] = _nothing
     examples: Callable[[Collection], Mapping[str, Any]] = _nothing
+    assets: str = ""
 
 
 def register(app: FastAPI, face: Face) -> None:

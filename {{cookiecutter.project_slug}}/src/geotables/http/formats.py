@@ -83,6 +83,14 @@ def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Fo
     return offered[0]
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a person waits for the answer, whatever it is about: a browser opens the address, or it asks for HTML."""
+    if request.method not in ("GET", "HEAD"):
+        return False
+    wanted = _by_weight(request.headers.get("accept", ""))
+    return request.query_params.get("f") == HTML.name or wanted[:1] == (HTML.media_type,)
+
+
 @lru_cache(64)
 def _by_weight(accepted: str) -> tuple[str, ...]:
     """The media types of an Accept header (RFC 9110, section 12.5.1), the most wanted first."""

@@ -1,45 +1,66 @@
-"""Answers of the API as pages for people: plain HTML, without scripts or anything from elsewhere."""
+"""Pages for people: their templates, the files that they load, and what a browser may do in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from string import Template
-from typing import Annotated, Any, Literal
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlencode
 
-import orjson
+from fastapi import FastAPI
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
 
-from geotables.http.formats import FORMAT
+from geotables.collection import Collection
+from geotables.context import current
+from geotables.http import html_values
+from geotables.http.faces import faces_of, has_face
+from geotables.http.formats import FORMAT, HTML, Format
+from geotables.http.ids import in_path
 
-PAGE = Template(
-    """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>$title</title>
-<style>
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
-table { border-collapse: collapse; display: block; overflow-x: auto }
-th, td { border-bottom: 1px solid #bbb; padding: .25rem .75rem; text-align: left; vertical-align: top }
-td { max-width: 30rem; overflow-wrap: anywhere }
-</style>
-<main>
-<h1>$title</h1>
-$content
-<h2>Links</h2>
-<ul>
-$links
-</ul>
-</main>
-</html>
-"""
+#: The files that every page loads.
+STATIC = Path(__file__).with_name("static")
+
+#: A template is named by its path from the folder of geotables, such as ``features/templates/item.html``.
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1]),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters["value"] = html_values.value
+TEMPLATES.filters["short"] = html_values.short
+TEMPLATES.filters["wkt_type"] = html_values.wkt_type
+TEMPLATES.filters["in_path"] = in_path
+
+#: A page takes nothing from elsewhere and runs no script but the service's own. MapLibre draws images that it has made itself.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
 )
 
-#: Characters of a value that a page shows, at the most.
-LONGEST = 2_000
-
-#: Nothing is loaded, and no script runs.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+#: What people call the formats.
+LABELS = {
+    "json": "JSON",
+    "geojson": "GeoJSON",
+    "csv": "CSV",
+    "jsonseq": "GeoJSON sequence",
+    "tilejson": "TileJSON",
+}
 
 
 class FormatQuery(BaseModel):
@@ -52,48 +73,140 @@ class FormatQuery(BaseModel):
     )
 
 
-def resource(content: Mapping[str, Any]) -> Response:
-    """A resource of the API: its members as a table."""
-    shown = {name: value for name, value in content.items() if name not in ("title", "links")}
-    title = str(content.get("title") or content.get("id") or "Resource")
-    return page(title, members(shown), content["links"], {"Vary": "Accept"})
+class Crumb(NamedTuple):
+    """A page on the way to another: its name, and its path from the service's root."""
+
+    name: str
+    path: str
 
 
-def page(
-    title: str, content: str, links: Sequence[Mapping[str, Any]], headers: dict[str, str]
-) -> Response:
-    """A page with a title, content that is HTML already, and links."""
-    items = [
-        f'<li><a rel="{escape(link["rel"])}" href="{escape(link["href"])}">{escape(link["title"])}</a>'
-        for link in links
+def parents(collection: Collection) -> list[Crumb]:
+    """The pages that lead to those of what a collection has."""
+    return [
+        Crumb("Home", "/"),
+        Crumb("Collections", "/collections"),
+        Crumb(collection.title, f"/collections/{collection.name}"),
     ]
-    text = PAGE.substitute(title=escape(title), content=content, links="\n".join(items))
-    return HTMLResponse(text, headers=headers | {"Content-Security-Policy": POLICY})
 
 
-def members(content: Mapping[str, Any]) -> str:
-    """A table with a line for each member of a JSON object."""
-    return table(
-        f'<tr><th scope="row">{escape(name)}</th><td>{text(value)}</td></tr>'
-        for name, value in content.items()
+class Assets(StaticFiles):
+    """Files whose address changes with their content, so that a browser never asks for one again."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+@cache
+def digest(folder: Path) -> str:
+    """A name for what the files of a folder hold."""
+    found = hashlib.blake2b(digest_size=8)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def install(app: FastAPI) -> None:
+    """Serve the files that every page loads; once, however many faces have pages. They need no key."""
+    if not any(getattr(route, "name", None) == "pages" for route in app.routes):
+        app.mount(f"/static/{digest(STATIC)}", Assets(directory=STATIC), "pages")
+
+
+def respond(
+    request: Request,
+    template: str,
+    /,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **content: Any,
+) -> Response:
+    """A page made of a template."""
+    text = TEMPLATES.get_template(template).render({**_shared(request), **content})
+    own = {"Vary": "Accept", "Content-Security-Policy": POLICY}
+    return HTMLResponse(text, status, {**own, **(headers or {})})
+
+
+#: What a person reads first of a problem, by its status; of another, the status's own phrase.
+HEADINGS = {
+    HTTPStatus.BAD_REQUEST: "The address has something that cannot be used",
+    HTTPStatus.UNAUTHORIZED: "This needs a key",
+    HTTPStatus.FORBIDDEN: "This is not for everybody",
+    HTTPStatus.NOT_FOUND: "There is nothing here",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not available at the moment",
+    HTTPStatus.GATEWAY_TIMEOUT: "This takes too long",
+}
+
+
+def problem(
+    request: Request, details: Mapping[str, Any], headers: Mapping[str, str] | None
+) -> Response:
+    """A page for problem details (RFC 9457); where a key is missing, it takes one."""
+    status = details["status"]
+    asks_who = request.app.state.settings.asks_who
+    return respond(
+        request,
+        "http/templates/problem.html",
+        status=status,
+        headers=headers,
+        title=HEADINGS.get(status, details["title"]),
+        details=details,
+        takes_key=asks_who and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
+        request_id=current.get().request_id,
     )
 
 
-def table(lines: Iterable[str]) -> str:
-    """A table of lines that are HTML already."""
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+def _shared(request: Request) -> dict[str, Any]:
+    """What the templates of every page use."""
+    root, app = request.scope.get("root_path", ""), request.app
+
+    def path(path: str) -> str:
+        return f"{root}{path}"
+
+    return {
+        "service": app.state.settings.title,
+        "here": request.scope["path"].removeprefix(root),
+        "path": path,
+        "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
+        # A map of collections is of tiles.
+        "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
+        "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
+        "has_face": lambda name: has_face(app, name),
+        "query": lambda without=(), /, **given: query(request, without, **given),
+        "crumbs": (),
+        "others": (),
+    }
 
 
-def text(value: Any) -> str:
-    """A value as HTML: text as it is, anything else as JSON."""
-    written = plain(value)
-    return escape(written if len(written) <= LONGEST else f"{written[:LONGEST]}…")
+def query(request: Request, without: Iterable[str] = (), /, **given: str | int) -> str:
+    """The query of a request with other parameters, whatever their names, as a link from its own page."""
+    left_out = {*without, *given}
+    kept = [each for each in request.query_params.multi_items() if each[0] not in left_out]
+    return "?" + urlencode([*kept, *given.items()])
 
 
-def plain(value: Any) -> str:
-    """A value as text: text as it is, anything else as JSON, and null as nothing."""
-    written = orjson.dumps(value).decode()
-    if written == "null":
-        return ""
-    # Only a text is parsed: a number may be too large for orjson.
-    return orjson.loads(written) if written.startswith('"') else written
+def mapped(request: Request, collections: Iterable[Collection]) -> list[dict[str, str]]:
+    """What the scripts of maps need to know of collections."""
+    root = request.scope.get("root_path", "")
+    return [
+        {
+            "id": collection.name,
+            "title": collection.title,
+            "path": f"{root}/collections/{collection.name}",
+            "key": collection.key.name,
+            "label": "" if (label := html_values.label(collection)) is None else label.name,
+        }
+        for collection in collections
+    ]
+
+
+def other_formats(request: Request, offered: Iterable[Format]) -> list[tuple[str, str]]:
+    """The other formats of a page: what people call them, and their links."""
+    return [
+        (LABELS.get(each.name, each.name), query(request, f=each.name))
+        for each in offered
+        if each is not HTML
+    ]

@@ -253,7 +253,7 @@ class ForwardedMiddleware:
 
     def _is_own(self, scope: Scope, prefix: str) -> bool:
         if not self._own:
-            paths = [*scope["app"].openapi()["paths"], "/docs", "/openapi.json"]
+            paths = [*scope["app"].openapi()["paths"], "/docs", "/openapi.json", "/static"]
             self._own = frozenset(path.split("/")[1] for path in paths)
         return prefix.split("/")[1] in self._own
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from geotables.collection import Collection, Refused
 from geotables.context import ClientGone, current
 from geotables.geometry import metadata
-from geotables.http import methods
+from geotables.http import formats, html_pages, methods
 from geotables.identifiers import named_in
 
 log = logging.getLogger(__name__)
@@ -83,17 +83,29 @@ class ParameterError(Exception):
         self.errors = errors
 
 
+class Problem(Response):
+    """A response with problem details."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, details: Mapping[str, Any], headers: Mapping[str, str] | None) -> None:
+        super().__init__(orjson.dumps(details), details["status"], headers)
+        self.details = details
+        self.given_headers = headers
+
+
 def problem(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Response:
     """A response with problem details."""
     title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | members
-    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+    details = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Problem(details | members, headers)
 
 
 def install(app: FastAPI) -> None:
     """Have every error of the application answered with problem details."""
+    html_pages.install(app)
     for kind in (
         ParameterError,
         RequestValidationError,
@@ -111,7 +123,14 @@ def install(app: FastAPI) -> None:
 
 
 async def answer(request: Request, error: Exception) -> Response:
-    """The response to an exception."""
+    """The response to an exception: problem details, or a page with them where a browser asks for one."""
+    response = _answer(request, error)
+    if isinstance(response, Problem) and formats.wants_page(request):
+        return html_pages.problem(request, response.details, response.given_headers)
+    return response
+
+
+def _answer(request: Request, error: Exception) -> Response:
     match error:
         case ParameterError():
             return invalid(error.errors, HTTPStatus.BAD_REQUEST)

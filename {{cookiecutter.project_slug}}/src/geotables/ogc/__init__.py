@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI, params
 
 from geotables.collection import Collection
+from geotables.http import html_pages
 from geotables.http.faces import Face, register
 from geotables.http.routing import CollectionRouter
 from geotables.ogc.landing import Landing, add_collection_to
@@ -30,6 +31,8 @@ def install(
     app.include_router(router, dependencies=readers)
     for collection in collections:
         router = CollectionRouter(f"/collections/{collection.name}", tags=["Features"])
-        add_collection_to(router, collection)
-        app.include_router(router, dependencies=[*readers, *collection.readers])
+        dependencies = [*readers, *collection.readers]
+        add_collection_to(router, collection, dependencies)
+        app.include_router(router, dependencies=dependencies)
+    html_pages.install(app)
     register(app, Face("ogc"))

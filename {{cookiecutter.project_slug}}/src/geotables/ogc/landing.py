@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, params
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.crs import CRS84
-from geotables.http import formats, html_pages, openapi
+from geotables.http import formats, openapi
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, link, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, extents_of, parsed, settings_of
+from geotables.ogc import pages
 from geotables.sql.extent import Extent
 
 #: Relations of links, by their URIs.
@@ -63,15 +65,21 @@ class Landing:
             paths.append(sets)
         links = [link(url(request, path), *described) for path, *described in paths]
         landing = {"title": settings.title, "description": settings.description, "links": links}
+        if _wants_html(request):
+            return await run_in_threadpool(pages.landing, request, self._collections)
         return _written(request, landing)
 
     async def read_conformance(self, request: Request) -> Response:
         """The conformance classes of the OGC's standards that the service meets."""
         classes = [name for face in faces_of(request.app) for name in face.conformance]
+        if _wants_html(request):
+            return pages.conformance(request, classes)
         return _written(request, {"title": "Conformance", "conformsTo": classes})
 
     def read_collections(self, request: Request) -> Response:
         """The collections of the service."""
+        if _wants_html(request):
+            return pages.collections(request, self._collections)
         listed, links = [], []
         for collection in self._collections:
             # Whether the caller may read the rows is for the collection's own routes to ask.
@@ -79,7 +87,6 @@ class Landing:
             here = url(request, path_of(collection))
             content["links"].append(link(here, "self", JSON.media_type, collection.title))
             listed.append(content)
-            # The page for people shows a link to each, where the list itself is too long for it.
             links.append(link(here, "item", JSON.media_type, collection.title))
         crs = dict.fromkeys(uri for each in self._collections for uri in each.references)
         content = {
@@ -91,11 +98,16 @@ class Landing:
         return _written(request, content)
 
 
-def add_collection_to(router: APIRouter, collection: Collection) -> None:
-    """Add the route of a collection to a router."""
+def add_collection_to(
+    router: APIRouter, collection: Collection, readers: Sequence[params.Depends]
+) -> None:
+    """Add the route of a collection to a router; examples of requests say who asks where there are readers."""
 
     def read_collection(request: Request) -> Response:
         """The collection: what it is, where its features are, and in which CRSs they can be had."""
+        if _wants_html(request):
+            extent = extents_of(request, collection).get()
+            return pages.collection(request, collection, extent, is_closed=bool(readers))
         return _written(request, _content(request, collection))
 
     operation_id = f"read_collection_{collection.name}"
@@ -148,9 +160,12 @@ def _extent(collection: Collection, extent: Extent) -> dict[str, Any]:
     return content
 
 
+def _wants_html(request: Request) -> bool:
+    """Whether the client wants a page for people."""
+    return formats.negotiated(request, parsed(request, FormatQuery).f, PAGES) is HTML
+
+
 def _written(request: Request, content: dict[str, Any]) -> Response:
-    """A resource in the format that the client wants, with links to itself and its other formats."""
-    chosen = formats.negotiated(request, parsed(request, FormatQuery).f, PAGES)
-    own = formats.own_links(request, chosen, PAGES)
-    content = content | {"links": [*own, *content.get("links", ())]}
-    return html_pages.resource(content) if chosen is HTML else formats.json_response(content)
+    """A resource as JSON, with links to itself and its other formats."""
+    own = formats.own_links(request, JSON, PAGES)
+    return formats.json_response(content | {"links": [*own, *content.get("links", ())]})

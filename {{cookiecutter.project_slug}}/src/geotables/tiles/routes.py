@@ -16,9 +16,10 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import MERCATOR
 from geotables.geometry import metadata, samples
-from geotables.http import etags, formats, json_schemas
+from geotables.http import etags, formats, html_pages, json_schemas
 from geotables.http.faces import Face, Search, register
-from geotables.http.formats import FORMAT, JSON, TILEJSON, Format, link, url
+from geotables.http.formats import FORMAT, HTML, JSON, PAGES, TILEJSON, Format, link, url
+from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers, in_path
 from geotables.http.parameters import (
     database_of,
@@ -28,7 +29,7 @@ from geotables.http.parameters import (
     settings_of,
 )
 from geotables.http.routing import CollectionRouter
-from geotables.tiles import mvt
+from geotables.tiles import mvt, pages
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -48,7 +49,7 @@ MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
 TILE_FORMATS = (MVT, Format("mvt", "application/octet-stream"))
 
 #: The formats of the tile set.
-TILESET_FORMATS = (JSON, TILEJSON)
+TILESET_FORMATS = (JSON, TILEJSON, HTML)
 
 #: The one tile matrix set: its name, its URI, and the link relation that leads to it.
 QUAD = "WebMercatorQuad"
@@ -76,7 +77,7 @@ class TilesetQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Annotated[Literal["json", "tilejson"] | None, FORMAT] = Field(
+    f: Annotated[Literal["json", "tilejson", "html"] | None, FORMAT] = Field(
         default=None, description="The format; without it the header Accept is asked."
     )
 
@@ -94,22 +95,33 @@ def install(
         router = Resource(collection, is_public=not dependencies).router()
         app.include_router(router, dependencies=dependencies)
     app.include_router(matrix_sets, dependencies=list(readers))
+    html_pages.install(app)
     register(app, Face("tiles", CONFORMANCE, searches))
 
 
 matrix_sets = APIRouter(tags=["Tiles"])
 
 
-@matrix_sets.get("/tileMatrixSets", responses=answers(formats=[JSON]), response_class=Response)
+#: The options of routes that have no parameters but the format.
+OPTIONS: dict[str, Any] = {
+    "response_class": Response,
+    "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
+    "openapi_extra": {"parameters": documented(FormatQuery)},
+}
+
+
+@matrix_sets.get("/tileMatrixSets", **OPTIONS)
 async def read_matrix_sets(request: Request) -> Response:
     """The tile matrix sets that tiles are offered in."""
     matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
+    if _wants_html(request):
+        return pages.matrix_sets(request, matrix_set)
     links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
     return formats.json_response({"tileMatrixSets": [matrix_set | {"links": links}]})
 
 
-@matrix_sets.get(MATRIX_SET, responses=answers(formats=[JSON]), response_class=Response)
-async def read_matrix_set() -> Response:
+@matrix_sets.get(MATRIX_SET, **OPTIONS)
+async def read_matrix_set(request: Request) -> Response:
     """The tile matrix set: how the world is cut into tiles at each zoom."""
     origin = mvt.WORLD_SIZE / 2
     matrices = [
@@ -126,6 +138,8 @@ async def read_matrix_set() -> Response:
         }
         for zoom in mvt.ZOOMS
     ]
+    if _wants_html(request):
+        return pages.matrix_set(request, QUAD, QUAD_URI, matrices)
     return formats.json_response(
         {
             "id": QUAD,
@@ -164,9 +178,8 @@ class Resource:
         router = CollectionRouter(f"/collections/{name}/tiles", tags=["Tiles"])
         router.get(
             self._tilesets,
-            responses=answers(formats=[JSON]),
-            response_class=Response,
             operation_id=f"read_tilesets_{name}",
+            **OPTIONS,
         )(self.read_tilesets)
         router.get(
             self._tileset,
@@ -189,14 +202,22 @@ class Resource:
 
     async def read_tilesets(self, request: Request) -> Response:
         """The tile sets of the collection."""
+        if _wants_html(request):
+            return pages.tilesets(request, self._collection, QUAD)
         links = [_link(request, self._tilesets, "self", JSON, "Tile sets")]
         return formats.json_response({"links": links, "tilesets": [self._metadata(request)]})
 
     def read_tileset(self, request: Request) -> Response:
         """The tile set: what its tiles hold and where they are; as TileJSON 3.0 too."""
         query = parsed(request, TilesetQuery)
-        if formats.negotiated(request, query.f, TILESET_FORMATS) is TILEJSON:
+        chosen = formats.negotiated(request, query.f, TILESET_FORMATS)
+        if chosen is TILEJSON:
             return formats.json_response(self._tilejson(request), TILEJSON.media_type)
+        if chosen is HTML:
+            extent = extents_of(request, self._collection).get()
+            template = url(request, self._tileset + "/{z}/{y}/{x}")
+            fields = list(self._properties.items())
+            return pages.tileset(request, self._collection, QUAD, template, fields, extent)
         return formats.json_response(self._metadata(request) | {"layers": [self._layer()]})
 
     def read_tile(self, request: Request) -> Response:
@@ -277,6 +298,11 @@ def searches(collection: Collection) -> Iterator[Search]:
         tile = mvt.Tile.at(lon, lat, zoom)
         statement, values = mvt.statement(collection, tile, limit=10)
         yield Search(f"a tile of zoom {zoom}", statement, values, [gist])
+
+
+def _wants_html(request: Request) -> bool:
+    """Whether the client wants a page for people."""
+    return formats.negotiated(request, parsed(request, FormatQuery).f, PAGES) is HTML
 
 
 def _index(text: str) -> int:

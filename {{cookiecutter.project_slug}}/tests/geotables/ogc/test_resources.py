@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import shapely
@@ -9,13 +10,14 @@ from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
 from geotables.crs import CRS84
+from geotables.http.faces import faces_of
+from geotables.http.html_values import shapes
 from geotables.service import Service
 
+import markup
 from contract import faces, only, writes
+from markup import BROWSER
 from rows import Rows
-
-#: What a browser sends.
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 RESOURCES = ["/", "/conformance", "/collections"]
 
@@ -33,9 +35,12 @@ OF_A_COLLECTION = pytest.mark.parametrize(
 def is_a_page(client: TestClient, path: str) -> None:
     """Assert that a resource is a page for browsers, and JSON for programs."""
     for response in (client.get(path, headers=BROWSER), client.get(path, params={"f": "html"})):
-        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert "<script" not in response.text
-        assert "<h1>" in response.text
+        assert response.headers["Vary"] == "Accept"
+        page = markup.read(response)
+        for href in page.linked:
+            # Standards are described elsewhere.
+            if not href.startswith("http"):
+                assert client.get(urljoin(path, href)).status_code == 200, href
     assert client.get(path).headers["Content-Type"].endswith("json")
     assert client.get(path).headers["Vary"] == "Accept"
 
@@ -97,8 +102,11 @@ def test_every_collection_is_listed_in_its_order(client: TestClient, service: Se
     listed = client.get("/collections").json()["collections"]
     names = [collection.name for collection in service.collections]
     assert [collection["id"] for collection in listed] == names
-    page = client.get("/collections", params={"f": "html"}).text
-    assert all(name in page for name in names)
+    for path in ("/", "/collections"):
+        page = markup.read(client.get(path, params={"f": "html"}))
+        assert [href for href in page.linked if href.removeprefix("/collections/") in names] == [
+            f"/collections/{name}" for name in names
+        ]
 
 
 def test_what_is_not_there_can_do_nothing(client: TestClient, any_rows: Rows) -> None:
@@ -129,6 +137,33 @@ def test_the_collection_says_what_it_is(
     everything = spread.get("/collections").json()["collections"]
     (listed,) = [found for found in everything if found["id"] == collection.name]
     assert listed.keys() == resource.keys()
+
+
+def test_the_page_of_a_collection_has_its_columns_and_requests_to_copy(
+    spread: TestClient, collection: Collection, rows: Rows
+) -> None:
+    page = markup.read(spread.get(rows.collection_path, headers=BROWSER))
+    assert [cells[0] for cells in page.cells[1:]] == [column.name for column in collection.columns]
+    assert collection.description in page.texts
+    if "features" in {face.name for face in faces_of(spread.app)}:
+        for request in ("curl", "ogr2ogr", "geopandas", "QGIS"):
+            assert request in page.texts
+        assert f"http://testserver{rows.items}?limit=" in page.texts
+
+
+def test_pages_tell_how_many_rows_there_are_where_that_is_cheap(
+    spread: TestClient, collection: Collection, rows: Rows
+) -> None:
+    with spread.app.state.database.read() as connection:
+        number = rows.count(connection)
+    assert 0 < number <= 1_000
+    known = not (collection.where or collection.is_partial or collection.is_view)
+    counted = f"{number:,} {shapes(collection)}"
+    page = markup.read(spread.get(rows.collection_path, headers=BROWSER))
+    assert (counted in page.texts) == known
+    for path in ("/", "/collections"):
+        page = markup.read(spread.get(path, headers=BROWSER))
+        assert counted in page.texts or not known or collection.readers
 
 
 @faces("features")

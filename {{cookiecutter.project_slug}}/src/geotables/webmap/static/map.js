@@ -1,15 +1,17 @@
 // The map page: the tiles of the collections, the attributes of what is clicked, and the features in a box.
 
 import { LngLatBounds, Map, NavigationControl, Popup, ScaleControl } from "./maplibre-gl/maplibre-gl.mjs";
-import { graticule } from "./graticule.js";
-
-const WORLD = [-180, -85, 180, 85];
+import { access, withAccess } from "./access.js";
+import { boundsOf } from "./bounds.js";
+import { classesOf } from "./classes.js";
+import { described, element, labelOf } from "./popup.js";
+import { KINDS, around, colour, drawn, featureColour, layerId, recolour, style, tiles, watch } from "./style.js";
 
 // Features of a collection that the list of a box shows, at the most.
 const LIMIT = 500;
 
-// What a collection's layers draw, the uppermost first.
-const KINDS = ["points", "lines", "areas"];
+// The source and the layer of the box.
+const BOX = "the box";
 
 const main = document.querySelector("main");
 const form = document.querySelector("form");
@@ -18,22 +20,22 @@ const results = document.querySelector("#results");
 const dialog = document.querySelector("dialog");
 const legend = document.querySelector("#layers");
 
-// What the service lets its readers in for, where it asks them; the browser forgets it with the tab.
-let key = sessionStorage.getItem("key");
+// What the address says beside the view: the collections that are hidden, and the columns that some are coloured by.
+const told = new URLSearchParams(location.hash.slice(1));
+const hidden = new Set((told.get("hidden") ?? "").split(","));
+const colouredBy = Object.fromEntries((told.get("by") ?? "").split(",").map((part) => part.split(":")));
 
 const collections = await readCollections(JSON.parse(main.dataset.collections));
 const several = collections.length > 1;
 const map = new Map({
   container: "map",
-  style: style(),
-  bounds: extent(),
+  style: style(sources(), layers()),
+  bounds: around(collections.flatMap(({ extent }) => extent?.spatial?.bbox?.slice(0, 1) ?? [])),
   fitBoundsOptions: { padding: 40, maxZoom: 16 },
-  hash: true,
+  // The address has the view, for those who get the link.
+  hash: "map",
   attributionControl: false,
-  transformRequest: (address) => ({
-    url: address,
-    headers: collections.some(({ url }) => address.startsWith(`${url}/`)) ? access() : {},
-  }),
+  transformRequest: withAccess,
 });
 // show() moves it: with closeOnClick it would be closed right after.
 const popup = new Popup({ maxWidth: "22rem", closeOnClick: false });
@@ -41,19 +43,15 @@ const popup = new Popup({ maxWidth: "22rem", closeOnClick: false });
 // The features that the box holds, as they are marked on the map: their collections and ids.
 let chosen = [];
 
-if (several) {
-  legend.append(...collections.map(legendEntry));
-  legend.hidden = false;
-}
+legend.append(...collections.map(legendEntry));
+legend.hidden = !collections.length;
 
 map.addControl(new NavigationControl({ visualizePitch: false }));
 map.addControl(new ScaleControl());
 map.dragRotate.disable();
 map.touchZoomRotate.disableRotation();
-map.on("load", drawGraticule);
-map.on("dataloading", () => { map.getContainer().ariaBusy = "true"; });
-map.on("idle", () => { map.getContainer().ariaBusy = "false"; });
-map.on("moveend", drawGraticule);
+watch(map);
+map.once("idle", () => collections.filter(({ by }) => by).forEach(colourBy));
 map.on("click", ({ point, lngLat }) => show(hit(point), lngLat));
 map.on("mousemove", ({ point }) => {
   map.getCanvas().style.cursor = hit(point).length ? "pointer" : "";
@@ -72,10 +70,10 @@ form.addEventListener("reset", clear);
 // The collections with their addresses, keys and colours. One after the other: each may have to ask for a key.
 async function readCollections(listed) {
   const found = [];
-  for (const [index, { path, key }] of listed.entries()) {
-    const url = new URL(path, document.baseURI);
+  for (const [index, { id, path, key, label, columns }] of listed.entries()) {
+    const url = new URL(path, document.baseURI).href;
     try {
-      found.push({ ...await read(url), url, key, colour: featureColour(index, listed.length), isShown: true });
+      found.push({ ...await read(url), url, key, label, columns, by: colouredBy[id] ?? "", colour: featureColour(index, listed.length), isShown: !hidden.has(id) });
     } catch (error) {
       // The others can still be shown.
       if (index === listed.length - 1 && !found.length) {
@@ -100,10 +98,6 @@ async function read(address) {
   return answer;
 }
 
-function access() {
-  return key ? { Authorization: `Bearer ${key}` } : {};
-}
-
 // Whether somebody has given a key.
 function asked(reason) {
   dialog.querySelector("#reason").textContent = `The service says: ${reason}`;
@@ -112,8 +106,7 @@ function asked(reason) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       if (dialog.returnValue) {
-        key = dialog.querySelector("input").value;
-        sessionStorage.setItem("key", key);
+        sessionStorage.setItem("key", dialog.querySelector("input").value);
       }
       resolve(dialog.returnValue);
     }, { once: true });
@@ -122,134 +115,87 @@ function asked(reason) {
 
 // The map
 
-function extent() {
-  const boxes = collections.flatMap(({ extent }) => extent?.spatial?.bbox?.slice(0, 1) ?? []).map(unwrapped);
-  if (!boxes.length) {
-    return WORLD;
-  }
-  const [wests, souths, easts, norths] = [0, 1, 2, 3].map((index) => boxes.map((box) => box[index]));
-  const [west, east] = [Math.min(...wests), Math.max(...easts)];
-  const [south, north] = [Math.min(...souths), Math.max(...norths)];
-  return east - west > 360 ? [-180, south, 180, north] : [west, south, east, north];
-}
-
-// A box without heights, its east beyond 180 degrees where it crosses the antimeridian.
-function unwrapped(box) {
-  const [west, south, east, north] = box.length === 6 ? [box[0], box[1], box[3], box[4]] : box;
-  return [west, Math.max(south, -85), west > east ? east + 360 : east, Math.min(north, 85)];
-}
-
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
-
-// Hues as far apart as may be, between lime and pink: what is chosen is orange. The first is that of a service with one.
-function featureColour(index, number) {
-  const [lime, blue, pink] = [80, 210, 340];
-  const hue = pink - ((pink - blue + (index * (pink - lime)) / number) % (pink - lime));
-  return index ? `hsl(${Math.round(hue)}, ${colour("feature-tone")})` : colour("feature");
-}
-
-function style() {
-  const growing = (...stops) => ["interpolate", ["linear"], ["zoom"], ...stops];
-  const tiles = ({ url, key }) => ({ type: "vector", url: `${url}/tiles/WebMercatorQuad?f=tilejson`, promoteId: key });
+function sources() {
   return {
-    version: 8,
-    sources: {
-      land: { type: "geojson", data: new URL("land.json", import.meta.url).href },
-      graticule: { type: "geojson", data: graticule(WORLD) },
-      box: { type: "geojson", data: polygon([]) },
-      ...Object.fromEntries(collections.map((collection) => [source(collection), tiles(collection)])),
-    },
-    layers: [
-      // The coasts are too coarse to be looked at closely.
-      {
-        id: "sea",
-        type: "background",
-        paint: { "background-color": growing(5, colour("sea"), 8, colour("land")) },
-      },
-      { id: "land", source: "land", type: "fill", paint: { "fill-color": colour("land") } },
-      {
-        id: "graticule",
-        source: "graticule",
-        type: "line",
-        paint: { "line-color": colour("graticule"), "line-width": 0.5 },
-      },
-      ...drawn("areas", (feature) => ({
-        type: "fill",
-        filter: is("Polygon"),
-        paint: { "fill-color": feature, "fill-opacity": 0.35 },
-      })),
-      ...drawn("lines", (feature) => ({
-        type: "line",
-        filter: ["any", is("Polygon"), is("LineString")],
-        layout: { "line-cap": "round", "line-join": "round" },
-        paint: { "line-color": feature, "line-width": growing(0, 0.75, 12, 2) },
-      })),
-      ...drawn("points", (feature) => ({
-        type: "circle",
-        filter: is("Point"),
-        paint: {
-          "circle-color": feature,
-          "circle-radius": growing(0, 2, 6, 4, 14, 7),
-          "circle-stroke-color": colour("halo"),
-          "circle-stroke-width": growing(0, 0.4, 6, 1),
-        },
-      })),
-      {
-        id: "box",
-        source: "box",
-        type: "line",
-        paint: { "line-color": colour("chosen"), "line-width": 2, "line-dasharray": [2, 1] },
-      },
-    ],
+    ...Object.fromEntries(collections.map((collection) => [collection.id, tiles(collection)])),
+    [BOX]: { type: "geojson", data: polygon([]) },
   };
 }
 
-// A layer of each collection that draws its points, lines or areas.
-function drawn(kind, layer) {
-  return collections.map((collection) => ({
-    id: layerId(kind, collection),
-    source: source(collection),
-    "source-layer": collection.id,
-    ...layer(["case", ["boolean", ["feature-state", "chosen"], false], colour("chosen"), collection.colour]),
-  }));
+function layers() {
+  const features = KINDS.flatMap((kind) => collections.map(({ id, colour: tone, isShown }) => ({
+    layout: {},
+    ...drawn(kind, id, tone, { sourceLayer: id }),
+    isShown,
+  })));
+  return [
+    ...features.map(({ isShown, ...layer }) => ({
+      ...layer,
+      layout: { ...layer.layout, visibility: isShown ? "visible" : "none" },
+    })),
+    {
+      id: BOX,
+      source: BOX,
+      type: "line",
+      paint: { "line-color": colour("chosen"), "line-width": 2, "line-dasharray": [2, 1] },
+    },
+  ];
 }
 
-function source({ id }) {
-  return `features of ${id}`;
-}
-
-function layerId(kind, { id }) {
-  return `${kind} of ${id}`;
-}
-
-// A checkbox that shows and hides a collection.
+// A switch that shows and hides a collection, a link to its table, and a choice of the column that colours it.
 function legendEntry(collection) {
-  const box = element("input", { type: "checkbox", checked: true });
+  const title = collection.title ?? collection.id;
+  const box = element("input", { type: "checkbox", checked: collection.isShown });
   box.addEventListener("change", () => {
     collection.isShown = box.checked;
     for (const kind of KINDS) {
-      map.setLayoutProperty(layerId(kind, collection), "visibility", box.checked ? "visible" : "none");
+      map.setLayoutProperty(layerId(kind, collection.id), "visibility", box.checked ? "visible" : "none");
     }
+    keep();
   });
-  const label = element("label");
-  label.append(box, swatch(collection), collection.title ?? collection.id);
-  return label;
+  const select = element("select", { ariaLabel: `${title}: colour by` }, element("option", { value: "", textContent: "One colour" }));
+  select.append(...collection.columns.map((name) => element("option", { value: name, textContent: `By ${name}`, selected: name === collection.by })));
+  select.addEventListener("change", () => {
+    collection.by = select.value;
+    colourBy(collection);
+    keep();
+  });
+  collection.legend = element("ul", { className: "classes" });
+  return element(
+    "div",
+    { className: "layer" },
+    element("label", {}, box, swatch(collection.colour), title),
+    element("a", { href: `${collection.url}/items`, textContent: "Table", ariaLabel: `${title}: table` }),
+    select,
+    collection.legend,
+  );
 }
 
-function swatch({ colour }) {
+// Colours a collection by the values that its column has in what the map has loaded.
+function colourBy(collection) {
+  const { id, by } = collection;
+  const features = by ? map.querySourceFeatures(id, { sourceLayer: id }) : [];
+  const values = features.map(({ properties }) => properties[by]).filter((value) => value !== undefined);
+  const classes = classesOf(by, values, colour("muted"));
+  recolour(map, id, classes?.expression ?? collection.colour);
+  collection.legend.replaceChildren(
+    ...(classes?.legend ?? []).map(({ label, tone }) => element("li", {}, swatch(tone), label)),
+  );
+}
+
+// Has the address tell what is shown how, beside the view.
+function keep() {
+  const view = new URLSearchParams(location.hash.slice(1)).get("map");
+  const names = collections.filter(({ isShown }) => !isShown).map(({ id }) => id);
+  const columns = collections.filter(({ by }) => by).map(({ id, by }) => `${id}:${encodeURIComponent(by)}`);
+  const parts = [view && `map=${view}`, names.length && `hidden=${names}`, columns.length && `by=${columns}`];
+  history.replaceState(null, "", `#${parts.filter(Boolean).join("&")}`);
+}
+
+function swatch(tone) {
   const dot = element("span", { className: "swatch" });
-  dot.style.backgroundColor = colour;
+  dot.style.backgroundColor = tone;
   return dot;
-}
-
-function is(type) {
-  return ["in", ["geometry-type"], ["literal", [type, `Multi${type}`]]];
-}
-
-function drawGraticule() {
-  map.getSource("graticule").setData(graticule(map.getBounds().toArray().flat()));
 }
 
 // Attributes
@@ -259,10 +205,10 @@ function hit({ x, y }) {
     return [];
   }
   const near = [[x - 3, y - 3], [x + 3, y + 3]];
-  const layers = KINDS.flatMap((kind) => collections.map((collection) => layerId(kind, collection)));
-  const features = map.queryRenderedFeatures(near, { layers }).map(({ source: name, id, properties }) => {
-    const collection = collections.find((each) => source(each) === name);
-    return { collection, id, properties };
+  const names = KINDS.flatMap((kind) => collections.map(({ id }) => layerId(kind, id)));
+  const features = map.queryRenderedFeatures(near, { layers: names }).map(({ source, id, properties }) => {
+    const collection = collections.find((each) => each.id === source);
+    return { collection, id: properties[collection.key] ?? id, properties };
   });
   return unique(features);
 }
@@ -279,32 +225,6 @@ function show(features, place) {
     content.append(...features.map(described));
     popup.setLngLat(place).setDOMContent(content).addTo(map);
   }
-}
-
-function described({ collection, id, properties }) {
-  const section = element("section", { className: "feature" });
-  const table = element("table");
-  if (several) {
-    table.append(element("caption", { textContent: collection.title ?? collection.id }));
-  }
-  for (const [name, value] of Object.entries(properties)) {
-    const row = table.insertRow();
-    row.append(element("th", { scope: "row", textContent: name }));
-    row.insertCell().textContent = typeof value === "object" ? JSON.stringify(value) : value;
-  }
-  section.append(table, element("a", { href: `${collection.url}/items/${inPath(id)}`, textContent: "Open the feature" }));
-  return section;
-}
-
-// An id as the service has it in a path (geotables/http/ids.py).
-function inPath(id) {
-  const text = String(id);
-  const escaped = ["", ".", "..", "nearby"].includes(text) || text.startsWith("~") ? `~${text}` : text;
-  return encodeURIComponent(escaped);
-}
-
-function element(name, members = {}) {
-  return Object.assign(document.createElement(name), members);
 }
 
 // The box
@@ -347,7 +267,7 @@ function filled() {
 
 function drawBox() {
   const [west, south, east, north] = filled();
-  map.getSource("box").setData(polygon([west, south, west > east ? east + 360 : east, north]));
+  map.getSource(BOX).setData(polygon([west, south, west > east ? east + 360 : east, north]));
 }
 
 function setDrawing(drawing) {
@@ -407,10 +327,9 @@ function list(pages) {
 }
 
 function entry(feature) {
-  const { collection, id, properties } = feature;
-  const label = Object.values(properties).find((value) => typeof value === "string") ?? "";
+  const { collection } = feature;
   const button = element("button", { type: "button" });
-  button.append(...(several ? [swatch(collection)] : []), label || String(id));
+  button.append(...(several ? [swatch(collection.colour)] : []), labelOf(feature));
   button.addEventListener("click", () => {
     const bounds = boundsOf(feature.geometry);
     map.fitBounds(bounds, { padding: 80, maxZoom: Math.max(map.getZoom(), 10) });
@@ -421,21 +340,10 @@ function entry(feature) {
   return item;
 }
 
-function boundsOf({ coordinates, geometries }, bounds = new LngLatBounds()) {
-  if (geometries) {
-    geometries.forEach((part) => boundsOf(part, bounds));
-  } else if (typeof coordinates[0] === "number") {
-    bounds.extend([coordinates[0], coordinates[1]]);
-  } else {
-    coordinates.forEach((part) => boundsOf({ coordinates: part }, bounds));
-  }
-  return bounds;
-}
-
 function mark(features) {
   for (const [marked, state] of [[chosen, false], [features, true]]) {
     for (const { collection, id } of marked) {
-      map.setFeatureState({ source: source(collection), sourceLayer: collection.id, id }, { chosen: state });
+      map.setFeatureState({ source: collection.id, sourceLayer: collection.id, id }, { chosen: state });
     }
   }
   chosen = features.map(({ collection, id }) => ({ collection, id }));
@@ -445,5 +353,5 @@ function clear() {
   mark([]);
   results.replaceChildren();
   status.textContent = "";
-  map.getSource("box").setData(polygon([]));
+  map.getSource(BOX).setData(polygon([]));
 }
