@@ -110,8 +110,7 @@ def features(
     columns = [collection.key, *record.others]
     # The geometry is shown last, and what people call a row first.
     lines = [
-        (record.id_of(row), row[1], list(zip(record.others, row[2:], strict=False)))
-        for row in rows
+        (record.id_of(row), row[1], list(zip(record.others, row[2:], strict=False))) for row in rows
     ]
     return html_pages.respond(
         request,

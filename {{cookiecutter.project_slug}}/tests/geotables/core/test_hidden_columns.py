@@ -114,7 +114,9 @@ def test_no_table_has_a_hidden_column(
     assert {*header} == {shown.name for shown in rows.collection.columns} - {column.name}
     for path in (rows.items, rows.item(some_rows[0])):
         page = hiding.get(path, params={"f": "html"}).text
-        shown_names = {name for name in rows.columns if f">{html.escape(name)}</th>" in page}
+        # In a head that sorts by it, a name is a link.
+        heads = re.findall(r"<th[^>]*>\s*(?:<a[^>]*>)?([^<]*)<", page)
+        shown_names = rows.columns.keys() & {html.unescape(head) for head in heads}
         assert shown_names - {rows.key.name} == rows.columns.keys() - {column.name, rows.key.name}
 
 
