@@ -16,12 +16,18 @@ from contract import faces, writes
 from rows import Rows
 
 
+def read_only_of(collection: Collection) -> Collection:
+    """The same that nobody writes."""
+    schemas = {"read": collection.read, "example": collection.example}
+    return Collection(collection.model, **schemas, name=collection.name)
+
+
 @pytest.fixture
 def reading(
     service: Service, collection: Collection, database_url: str, client: TestClient
 ) -> Iterator[TestClient]:
     """A client of an application whose only collection is read-only."""
-    read_only = Collection(collection.model, read=collection.read, example=collection.example)
+    read_only = read_only_of(collection)
     app = apps.create(service, database_url, [read_only])
     yield TestClient(app)
     app.state.database.close()
@@ -36,15 +42,15 @@ def id(rows: Rows, connection: sa.Connection) -> Any:
 
 @faces("rest")
 def test_rows_are_read_and_not_written(reading: TestClient, rows: Rows, id: Any) -> None:
-    row = reading.get(f"{rows.path}{id}")
+    row = reading.get(rows.at(id))
     assert row.status_code == 200
     known = {"If-None-Match": row.headers["ETag"]}
-    assert reading.get(f"{rows.path}{id}", headers=known).status_code == 304
+    assert reading.get(rows.at(id), headers=known).status_code == 304
     for method, path, allowed in (
         ("POST", rows.path, "GET, HEAD, OPTIONS"),
-        ("PUT", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
-        ("PATCH", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
-        ("DELETE", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
+        ("PUT", rows.at(id), "GET, HEAD, OPTIONS"),
+        ("PATCH", rows.at(id), "GET, HEAD, OPTIONS"),
+        ("DELETE", rows.at(id), "GET, HEAD, OPTIONS"),
     ):
         response = reading.request(method, path, json={})
         assert (response.status_code, response.headers["Allow"]) == (405, allowed)
@@ -53,14 +59,14 @@ def test_rows_are_read_and_not_written(reading: TestClient, rows: Rows, id: Any)
 @faces("features", "ogc")
 def test_features_are_read_and_not_edited(reading: TestClient, rows: Rows, id: Any) -> None:
     assert (
-        reading.get(f"{rows.items}/{id}").json()["id"]
-        == reading.get(f"{rows.items}/{id}", params={"f": "json"}).json()["id"]
+        reading.get(rows.item(id)).json()["id"]
+        == reading.get(rows.item(id), params={"f": "json"}).json()["id"]
     )
     for method, path in (
         ("POST", rows.items),
-        ("PUT", f"{rows.items}/{id}"),
-        ("PATCH", f"{rows.items}/{id}"),
-        ("DELETE", f"{rows.items}/{id}"),
+        ("PUT", rows.item(id)),
+        ("PATCH", rows.item(id)),
+        ("DELETE", rows.item(id)),
     ):
         response = reading.request(method, path, json={})
         assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
@@ -100,7 +106,7 @@ def test_a_view_that_clients_would_write_is_named(
 def test_nothing_is_loaded_into_it(collection: Collection, connection: sa.Connection) -> None:
     from geotables.files.load import LoadError, Options, load
 
-    read_only = Collection(collection.model, read=collection.read, example=collection.example)
+    read_only = read_only_of(collection)
     with pytest.raises(LoadError, match=f"{collection.name} is read-only"):
         # It is refused before the file is looked at.
         load(connection, read_only, None, Options(), print, print)  # type: ignore[arg-type]
