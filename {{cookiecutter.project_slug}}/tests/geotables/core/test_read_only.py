@@ -36,15 +36,15 @@ def id(rows: Rows, connection: sa.Connection) -> Any:
 
 @faces("rest")
 def test_rows_are_read_and_not_written(reading: TestClient, rows: Rows, id: Any) -> None:
-    row = reading.get(f"{rows.path}{id}")
+    row = reading.get(rows.at(id))
     assert row.status_code == 200
     known = {"If-None-Match": row.headers["ETag"]}
-    assert reading.get(f"{rows.path}{id}", headers=known).status_code == 304
+    assert reading.get(rows.at(id), headers=known).status_code == 304
     for method, path, allowed in (
         ("POST", rows.path, "GET, HEAD, OPTIONS"),
-        ("PUT", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
-        ("PATCH", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
-        ("DELETE", f"{rows.path}{id}", "GET, HEAD, OPTIONS"),
+        ("PUT", rows.at(id), "GET, HEAD, OPTIONS"),
+        ("PATCH", rows.at(id), "GET, HEAD, OPTIONS"),
+        ("DELETE", rows.at(id), "GET, HEAD, OPTIONS"),
     ):
         response = reading.request(method, path, json={})
         assert (response.status_code, response.headers["Allow"]) == (405, allowed)
@@ -53,14 +53,14 @@ def test_rows_are_read_and_not_written(reading: TestClient, rows: Rows, id: Any)
 @faces("features", "ogc")
 def test_features_are_read_and_not_edited(reading: TestClient, rows: Rows, id: Any) -> None:
     assert (
-        reading.get(f"{rows.items}/{id}").json()["id"]
-        == reading.get(f"{rows.items}/{id}", params={"f": "json"}).json()["id"]
+        reading.get(rows.item(id)).json()["id"]
+        == reading.get(rows.item(id), params={"f": "json"}).json()["id"]
     )
     for method, path in (
         ("POST", rows.items),
-        ("PUT", f"{rows.items}/{id}"),
-        ("PATCH", f"{rows.items}/{id}"),
-        ("DELETE", f"{rows.items}/{id}"),
+        ("PUT", rows.item(id)),
+        ("PATCH", rows.item(id)),
+        ("DELETE", rows.item(id)),
     ):
         response = reading.request(method, path, json={})
         assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")

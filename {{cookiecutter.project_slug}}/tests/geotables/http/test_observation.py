@@ -114,7 +114,7 @@ def test_every_request_is_logged_with_what_became_of_it(
     caplog.set_level(logging.INFO, "access")
     client.get(f"{any_rows.path}?limit=5")
     client.get(any_rows.at(any_rows.no_id))
-    client.post(any_rows.path, json={})
+    client.post(any_rows.path, json={"Unknown": 1})
     client.get("/health/live")
     assert [(each["method"], each["path"], each["status"]) for each in access(caplog)] == [
         ("GET", any_rows.path, 200),
