@@ -70,6 +70,10 @@ class Finding:
 Finder = Callable[[Survey], Iterator[Finding]]
 
 
+#: What `check --database` says where a rule of the database refuses a row of tests.
+EXAMPLE_REFUSED = r"example\(\d+\) is not as \S+ stores rows"
+
+
 def in_words(items: Sequence[str], limit: int = 6) -> str:
     """Some names in a sentence."""
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
@@ -891,7 +895,9 @@ def _watched(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "triggers",
             f"it has {'a trigger' if len(relation.triggers) == 1 else 'triggers'}: {names_}",
-            "what a client writes may be changed or refused; the answer has the row as it is stored",
+            "what a client writes may be changed or refused; the answer has the row as it is stored. Where check --database may"
+            " write, it says whether the example rows in the table's module are refused",
+            listed=(EXAMPLE_REFUSED,),
         )
     if relation.partition_of:
         yield Finding(
@@ -926,6 +932,23 @@ def _unstated(survey: Survey) -> Iterator[Finding]:
                 "the database keeps it; the model does not state it",
                 listed=(re.escape(each.name),),
             )
+
+
+def _checks(survey: Survey) -> Iterator[Finding]:
+    """Conditions of columns, which the rows of tests may not keep: they are not tried, since nothing is written."""
+    checks = [
+        each.name
+        for each in survey.relation.constraints
+        if each.kind == "c" and {*each.columns} - {survey.column.name}
+    ]
+    if checks and is_writable(survey):
+        yield Finding(
+            "checks",
+            f"it has {'a CHECK' if len(checks) == 1 else 'CHECKs'}: {in_words(checks)}",
+            "the model states them, and a row that breaks one is refused. Where check --database may write, it says whether the"
+            " example rows in the table's module do: change example() there, and ROW in its test, to rows that the table takes",
+            listed=(EXAMPLE_REFUSED,),
+        )
 
 
 def _as_text(survey: Survey) -> Iterator[Finding]:
@@ -975,7 +998,7 @@ WARNINGS: tuple[Finder, ...] = (
         _read_only,
         _no_privilege,
     ),
-    *(_watched, _several_indexes, _unstated, _as_text, _long_texts),
+    *(_watched, _several_indexes, _unstated, _checks, _as_text, _long_texts),
 )
 
 

@@ -14,6 +14,9 @@ from .rows import KEY_TYPES, Rows, Uniqueness
 #: The value of `primary_key` that is nearest to a key's type.
 PRIMARY_KEYS = {"int2": "smallint", "int4": "integer", "int8": "bigint", "uuid": "uuid"}
 
+#: Of a CHECK, what only PostgreSQL can tell the truth of: a regular expression, a function.
+HARD = re.compile(r"~|%|\w\(")
+
 #: Nothing was looked at.
 UNREAD = Rows(0, True, None, 0, (), 0)
 
@@ -139,7 +142,28 @@ class Survey:
         """The column as a word of `attributes`; empty where they cannot say it."""
         # A word cannot have the name that the key or the geometry goes by, whatever these are called in the table.
         taken = {self.key_column, self.geometry_parameter, *(TIMES if self.has_times else ())}
-        return "" if column.name in taken else attributes.word(column)
+        return "" if column.name in taken or self._is_hard(column) else attributes.word(column)
+
+    def _is_hard(self, column: columns.Column) -> bool:
+        """Whether no row of tests would keep a CHECK, but with a value that is there: a word does not say that either."""
+        if not column.sample or attributes.typed(column).type not in (
+            "str",
+            "text",
+            "int",
+            "bigint",
+        ):
+            return False
+        conditions = [
+            each.condition
+            for each in self.relation.constraints
+            if each.kind == "c" and column.name in each.columns
+        ]
+        predicates = " ".join(each.predicate for each in self.spatial_indexes)
+        return (
+            any(HARD.search(condition) for condition in conditions)
+            # Of a column that has no word, none can be said.
+            and column.name not in predicates
+        )
 
     @property
     def geometry_parameter(self) -> str:
