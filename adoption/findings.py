@@ -197,6 +197,21 @@ def _key(survey: Survey) -> Iterator[Finding]:
     relation, key = survey.relation, survey.key
     if key.column is not None:
         return
+    if key.repeated_by_heirs and (column := relation.column(key.composite[0])):
+        yield Finding(
+            "repeated-key",
+            key.refusal,
+            "each row has an address of its own (/items/<key>), and pages go on after the last one's key. Give these rows values of"
+            " their own, or adopt a view of the table without its heirs, which selects FROM ONLY",
+            (
+                Statement(
+                    f"SELECT {column.sql}, count(*) FROM {relation.sql} GROUP BY 1 HAVING count(*) > 1",
+                    READING,
+                ),
+            ),
+            refused=True,
+        )
+        return
     candidates = [each.column for each in key.candidates]
     if key.composite and relation.kind == "partitioned table":
         kind, what = (

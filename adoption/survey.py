@@ -42,6 +42,8 @@ class Key:
     repeating: tuple[Uniqueness, ...] = ()
     #: Why the column that was named will not do.
     refusal: str = ""
+    #: Whether the tables that inherit from it have rows of the same key.
+    repeated_by_heirs: bool = False
 
     @property
     def is_numbered(self) -> bool:
@@ -358,6 +360,12 @@ def _key(connection: Connection, relation: Relation, named: str) -> Key:
                 f"KEY={named}: its primary key is {name}, which tells its rows apart: leave KEY out"
             )
             return Key(None, refusal=refusal)
+        if relation.children:
+            # Each table of a family keeps its own key.
+            checked = rows.uniqueness(connection, relation, column)
+            if not checked.holds:
+                refusal = f"its primary key {name} is not kept across the tables that inherit from it: {repeats(checked)}"
+                return Key(None, refusal=refusal, composite=composite, repeated_by_heirs=True)
         return Key(column, "primary key", index=primary.name)
     if named:
         return _named(connection, relation, named, composite)

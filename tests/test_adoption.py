@@ -219,6 +219,13 @@ CASES = (
         "2 of 3 rows are outside",
         listed=2,
     ),
+    refused(
+        "repeated-key",
+        f"{many('geometry(Point, 2193)')} CREATE TABLE heir () INHERITS (t);"
+        " INSERT INTO heir SELECT * FROM ONLY t WHERE id < 3",
+        "2 of 11 rows have the value of another",
+        listed=2,
+    ),
     Case("untyped", many("geometry"), "its type is geometry, and it has 9 POINT"),
     Case(
         "untyped",
