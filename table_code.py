@@ -245,6 +245,16 @@ class Column:
         plain = re.sub(r"\W.*", "", kind.rpartition(".")[2])
         return "empty" if plain.endswith("range") else SAMPLES.get(plain, "")
 
+    @property
+    def known(self) -> object:
+        """A value that the table has, of those that its CHECKs limit; None where that is not known."""
+        match self.type:
+            case "str" | "text" | "varchar" | "char":
+                return self._attribute.sample or None
+            case "int" | "bigint" | "smallint" if self._attribute.sample:
+                return int(self._attribute.sample)
+        return None
+
     def asked_for(self, predicate: str) -> Iterator[object]:
         """Values for which a predicate may hold, and others; none if it does not name the column."""
         quoted_texts = r"'(?:[^']|'')*'"
@@ -692,7 +702,21 @@ class TableCode:
         conditions = [sqlite(c.condition) for c in self._stated.constraints if c.kind == "check"]
         checks = [example_rows.Predicate(each, self.relation) for each in conditions]
         rows = [{c.name: c.value(n, "row") for c in self.example_columns} for n in (0, 1, 2)]
-        if not any(check.holds(row) is False for check in checks for row in rows):
+        answers = {check.holds(row) for check in checks for row in rows}
+        if answers <= {True}:
+            return {}
+        # Of a row that is there, unless rows have to differ in it.
+        lists = [each.columns for each in self._stated.constraints if each.kind != "check"]
+        lists += [each.elements for each in self._stated.indexes if each.unique]
+        unique = {name for names in lists for name in names}
+        known = {
+            c.name: c.known
+            for c in self.example_columns
+            if c.known is not None and not c.unique and c.name not in unique
+        }
+        if known and not any(check.holds(row | known) is False for check in checks for row in rows):
+            return known
+        if False not in answers:
             return {}
         values = {c.name: [*c.asked_for(" ".join(conditions))] for c in self.example_columns}
         for combination in example_rows.combinations({n: v for n, v in values.items() if v}):

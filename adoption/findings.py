@@ -51,6 +51,10 @@ class Finding:
 Finder = Callable[[Survey], Iterator[Finding]]
 
 
+#: What `check --database` says where a rule of the database refuses a row of tests.
+EXAMPLE_REFUSED = r"example\(\d+\) is not as \S+ stores rows"
+
+
 def in_words(items: Sequence[str], limit: int = 6) -> str:
     """Some names in a sentence."""
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
@@ -178,6 +182,21 @@ def _key(survey: Survey) -> Iterator[Finding]:
     """No column tells the rows apart, or the one that was named does not."""
     relation, key = survey.relation, survey.key
     if key.column is not None:
+        return
+    if key.repeated_by_heirs and (column := relation.column(key.composite[0])):
+        yield Finding(
+            "repeated-key",
+            key.refusal,
+            "each row has an address of its own (/items/<key>), and pages go on after the last one's key. Give these rows values of"
+            " their own, or adopt a view of the table without its heirs, which selects FROM ONLY",
+            (
+                Statement(
+                    f"SELECT {column.sql}, count(*) FROM {relation.sql} GROUP BY 1 HAVING count(*) > 1",
+                    READING,
+                ),
+            ),
+            refused=True,
+        )
         return
     candidates = [each.column for each in key.candidates]
     if key.composite and relation.kind == "partitioned table":
@@ -887,7 +906,9 @@ def _watched(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "triggers",
             f"it has {'a trigger' if len(relation.triggers) == 1 else 'triggers'}: {names_}",
-            "what a client writes may be changed or refused; the answer has the row as it is stored",
+            "what a client writes may be changed or refused; the answer has the row as it is stored. Where check --database may"
+            " write, it says whether the example rows in the table's module are refused",
+            listed=(EXAMPLE_REFUSED,),
         )
     if relation.partition_of:
         yield Finding(
@@ -922,6 +943,23 @@ def _unstated(survey: Survey) -> Iterator[Finding]:
                 "the database keeps it; the model does not state it",
                 listed=(word(each.name),),
             )
+
+
+def _checks(survey: Survey) -> Iterator[Finding]:
+    """Conditions of columns, which the rows of tests may not keep: they are not tried, since nothing is written."""
+    checks = [
+        each.name
+        for each in survey.relation.constraints
+        if each.kind == "c" and {*each.columns} - {survey.column.name}
+    ]
+    if checks and is_writable(survey):
+        yield Finding(
+            "checks",
+            f"it has {'a CHECK' if len(checks) == 1 else 'CHECKs'}: {in_words(checks)}",
+            "the model states them, and a row that breaks one is refused. Where check --database may write, it says whether the"
+            " example rows in the table's module do: change example() there, and ROW in its test, to rows that the table takes",
+            listed=(EXAMPLE_REFUSED,),
+        )
 
 
 def _as_text(survey: Survey) -> Iterator[Finding]:
@@ -982,7 +1020,7 @@ WARNINGS: tuple[Finder, ...] = (
         _read_only,
         _no_privilege,
     ),
-    *(_watched, _several_indexes, _unstated, _as_text, _copied_values, _long_texts),
+    *(_watched, _several_indexes, _unstated, _checks, _as_text, _copied_values, _long_texts),
 )
 
 

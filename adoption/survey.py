@@ -20,6 +20,9 @@ WRITABLE = frozenset(
     | {"date", "timestamptz", "uuid", "json", "jsonb"}
 )
 
+#: Of a CHECK, what only PostgreSQL can tell the truth of: a regular expression, a function.
+HARD = re.compile(r"~|%|\w\(")
+
 #: Nothing was looked at.
 UNREAD = Rows(0, True, None, 0, (), 0)
 
@@ -45,6 +48,8 @@ class Key:
     repeating: tuple[Uniqueness, ...] = ()
     #: Why the column that was named will not do.
     refusal: str = ""
+    #: Whether the tables that inherit from it have rows of the same key.
+    repeated_by_heirs: bool = False
 
     @property
     def is_numbered(self) -> bool:
@@ -147,7 +152,28 @@ class Survey:
         """The column as a word of `attributes`; empty where they cannot say it."""
         # A word cannot have the name that the key or the geometry goes by, whatever these are called in the table.
         taken = {self.key_column, self.geometry_parameter, *(TIMES if self.has_times else ())}
-        return "" if column.name in taken else attributes.word(column)
+        return "" if column.name in taken or self._is_hard(column) else attributes.word(column)
+
+    def _is_hard(self, column: columns.Column) -> bool:
+        """Whether no row of tests would keep a CHECK, but with a value that is there: a word does not say that either."""
+        if not column.sample or attributes.typed(column).type not in (
+            "str",
+            "text",
+            "int",
+            "bigint",
+        ):
+            return False
+        conditions = [
+            each.condition
+            for each in self.relation.constraints
+            if each.kind == "c" and column.name in each.columns
+        ]
+        predicates = " ".join(each.predicate for each in self.spatial_indexes)
+        return (
+            any(HARD.search(condition) for condition in conditions)
+            # Of a column that has no word, none can be said.
+            and column.name not in predicates
+        )
 
     @property
     def geometry_parameter(self) -> str:
@@ -320,19 +346,31 @@ def _only_srid(found: Rows) -> int:
 
 
 def _samples(connection: Connection, relation: Relation) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Values for example rows, of columns that have to be given one which clients cannot write, and those that are of rows.
+    """Values for example rows, and the columns of those that are of rows.
 
-    A row's value is taken only where no rule of the type says what the column takes: a CHECK or a domain limits it.
+    A row's value is taken only where nothing else says what the column takes: of a type that clients cannot write, which a
+    CHECK or a domain limits, and where PostgreSQL alone can tell what a CHECK takes.
     """
-    limited = {name for each in relation.constraints if each.kind == "c" for name in each.columns}
+    checks = [each for each in relation.constraints if each.kind == "c"]
+    limited = {name for each in checks for name in each.columns}
+    hard = {
+        name
+        for each in checks
+        if HARD.search(each.condition) or len(each.columns) > 1
+        for name in each.columns
+    }
     samples, copied = {}, []
     for column in relation.columns:
         is_limited = column.name in limited
-        if column.is_filled or column.base in WRITABLE or (column.base and not is_limited):
-            continue
-        if not is_limited and (label := catalogue.first_label(connection, relation, column)):
-            samples[column.name] = label
-        elif value := rows.value_of(connection, relation, column):
+        is_needed = not column.is_filled and column.base not in WRITABLE
+        if is_needed and not is_limited:
+            if label := catalogue.first_label(connection, relation, column):
+                samples[column.name] = label
+                continue
+            is_needed = not column.base
+        if (is_needed or column.name in hard) and (
+            value := rows.value_of(connection, relation, column)
+        ):
             samples[column.name] = value
             copied.append(column.name)
     return samples, tuple(copied)
@@ -352,6 +390,12 @@ def _key(connection: Connection, relation: Relation, named: str) -> Key:
                 f"KEY={named}: its primary key is {name}, which tells its rows apart: leave KEY out"
             )
             return Key(None, refusal=refusal)
+        if relation.children:
+            # Each table of a family keeps its own key.
+            checked = rows.uniqueness(connection, relation, column)
+            if not checked.holds:
+                refusal = f"its primary key {name} is not kept across the tables that inherit from it: {repeats(checked)}"
+                return Key(None, refusal=refusal, composite=composite, repeated_by_heirs=True)
         return Key(column, "primary key", index=primary.name)
     if named:
         return _named(connection, relation, named, composite)

@@ -24,6 +24,7 @@ from adoption.survey import Survey
 from parameters import names
 from parameters.attributes import parse_declarations
 from parameters.relation import own_columns
+from table_code import TableCode
 
 Kinds = dict[str, Finding]
 
@@ -218,6 +219,13 @@ CASES = (
         "2 of 3 rows are outside",
         listed=2,
     ),
+    refused(
+        "repeated-key",
+        f"{many('geometry(Point, 2193)')} CREATE TABLE heir () INHERITS (t);"
+        " INSERT INTO heir SELECT * FROM ONLY t WHERE id < 3",
+        "2 of 11 rows have the value of another",
+        listed=2,
+    ),
     Case("untyped", many("geometry"), "its type is geometry, and it has 9 POINT"),
     Case(
         "untyped",
@@ -325,6 +333,12 @@ TOLD = (
         PLAIN
         + "CREATE TRIGGER same BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "same",
+    ),
+    Case(
+        "checks",
+        PLAIN
+        + "ALTER TABLE t ADD code text CHECK (code ~ '^[A-Z]{3}$'), ADD CHECK (ST_X(geom) > 9)",
+        "it has a CHECK: t_code_check",
     ),
     Case("row-level-security", PLAIN + "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "exempt"),
     Case("inherited", PLAIN + "CREATE TABLE heir () INHERITS (t)", "work.heir"),
@@ -1028,6 +1042,23 @@ def test_names_without_a_latin_letter_are_told_apart(made: Callable[[str], str])
     answers, kinds = adoption.answers(made(sql), "work.улицы")
     assert kinds == []
     assert (answers["key_column"], answers["geometry_column"]) == ("column_1", "column_2")
+
+
+def test_the_values_that_a_check_takes_are_those_of_a_row(made: Callable[[str], str]) -> None:
+    sql = (
+        PLAIN
+        + """
+        ; ALTER TABLE t ADD code text, ADD n int, ADD free text;
+        UPDATE t SET code = 'ABC-0001', n = 7, free = 'x';
+        ALTER TABLE t ADD CHECK (code ~ '^[A-Z]{3}-\\d{4}$'), ADD CHECK (n % 7 = 0);
+    """
+    )
+    answers, _ = adoption.answers(made(sql), "work.t")
+    assert answers["attributes"] == "free:text?"
+    samples = {each["name"]: each["sample"] for each in json.loads(answers["_columns"])}
+    assert samples == {"code": "ABC-0001", "n": "7"}
+    checked = TableCode(answers | {"index_name": "ix"}).checked
+    assert checked == {"code": "ABC-0001", "n": 7}
 
 
 def test_of_a_key_that_will_not_do_only_that_is_said(made: Callable[[str], str]) -> None:

@@ -1,16 +1,20 @@
 """Where and when the rows of a collection are: kept for a while, since finding out takes a pass over the table."""
 
+import logging
 import math
 import threading
 import time
 from typing import NamedTuple
 
 import orjson
+import sqlalchemy as sa
 
 from geotables.collection import Collection
 from geotables.crs import CRS84, Bounds
 from geotables.db.database import Database
 from geotables.sql import queries
+
+log = logging.getLogger(__name__)
 
 
 class Extent(NamedTuple):
@@ -37,7 +41,7 @@ class Extents:
         self._until = 0.0
 
     def get(self) -> Extent | None:
-        """The extent of the rows that the caller may see; none if there are none."""
+        """The extent of the rows that the caller may see; none if there are none, or one is at no place on the Earth."""
         if self._collection.where is not None:
             # Callers see different rows.
             return self._read()
@@ -53,12 +57,20 @@ class Extents:
     def _read(self) -> Extent | None:
         rows = self._collection.rows()
         statement = queries.extent(self._collection, rows.expression)
-        with self._database.read() as connection:
-            xmin, ymin, xmax, ymax, first, last = connection.execute(statement, rows.values).one()
-        if xmin is None:
+        try:
+            with self._database.read() as connection:
+                row = connection.execute(statement, rows.values).one()
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != "XX000":
+                raise
+            # One row may not take the list of all collections from everyone.
+            log.warning("%s has no extent: %s", self._collection.name, str(error.orig).strip())
             return None
+        xmin, ymin, xmax, ymax, first, last = row
         # Outwards: answers round coordinates, and none may lie outside.
         unit = 10**CRS84.decimals
+        if xmin is None or not all(math.isfinite(each * unit) for each in (xmin, ymin, xmax, ymax)):
+            return None
         low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
         high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
         return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))

@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 import pytest
 import shapely
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
@@ -185,6 +186,25 @@ def test_the_extent_holds_every_feature(spread: TestClient, rows: Rows) -> None:
         xmin, ymin, xmax, ymax = shapely.from_geojson(shape_of(feature)).bounds
         assert west <= xmin <= xmax <= east
         assert south <= ymin <= ymax <= north
+
+
+@pytest.mark.parametrize("distance", ["Infinity", "NaN", "1e300"])
+def test_a_row_at_no_place_leaves_the_collections_listed(
+    unconstrained: TestClient,
+    rows: Rows,
+    unconstrained_connection: sa.Connection,
+    distance: str,
+) -> None:
+    rows.insert(unconstrained_connection, rows.spread(2))
+    place = rows.collection.geometry
+    by = sa.cast(distance, sa.Double())
+    moved = sa.func.ST_Translate(place, by, by, type_=place.type)
+    unconstrained_connection.execute(sa.update(rows.table).values({place.name: moved}))
+    # As another process writes it.
+    unconstrained.app.state.extents[rows.collection.name]._until = 0.0
+    for path in ("/collections", rows.collection_path):
+        response = unconstrained.get(path)
+        assert response.status_code == 200, response.text
 
 
 @faces("features")
