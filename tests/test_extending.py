@@ -159,7 +159,8 @@ class Reader:
             capture_output=True,
             text=True,
         )
-        lines = planned.stdout.splitlines()
+        # A backslash at the end of a line goes on with the next.
+        lines = planned.stdout.replace("\\\n", " ").splitlines()
         # The database is there: tools/postgis.py would take the one that DATABASE_URL names.
         there = r"^python tools/postgis\.py run --database \w+ -- "
         # What another make would run is planned as well.
