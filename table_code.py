@@ -455,7 +455,7 @@ class TableCode:
         """The assertion of a test that the header of rows as CSV begins with the key and the geometry."""
         text = io.StringIO()
         csv.writer(text).writerow([self.key.name, self.geometry])
-        begin = literal(f"{text.getvalue().strip()},")
+        begin = literal(text.getvalue().strip())
         return call("assert header.startswith", [begin], indent=4)
 
     @property

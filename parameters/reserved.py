@@ -69,7 +69,7 @@ PROJECT_FOLDERS = words("""
 """)
 
 # Modules of the project's own that lie beside the package on the path of its tests.
-PROJECT_MODULES = words("apps conftest contract mvt postgis rows table update")
+PROJECT_MODULES = words("apps conftest contract markup mvt postgis rows table update")
 
 # Names in tables/__init__.py that the module of a table would take.
 TABLES_MODULES = words("base list")

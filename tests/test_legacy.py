@@ -237,8 +237,11 @@ def test_clients_see_every_row_as_it_is(url: str, project: Project, adopted: lis
             assert {*values} <= names, each.collection
         page.open(f"{address}/map")
         page.wait('document.querySelector("#map")?.ariaBusy === "false"')
-        legend = page.evaluate('document.querySelector("#layers").innerText').splitlines()
-        assert legend[1:] == [each["title"] for each in listed]
+        titles = (
+            "[...document.querySelectorAll('#layers label')].map((each) => each.textContent.trim())"
+        )
+        legend = page.evaluate(f"{titles}.join('\\n')").splitlines()
+        assert legend == [each["title"] for each in listed]
         assert not page.complaints
     connection.close()
 

@@ -207,6 +207,8 @@ def test_right_parameters_render_and_check(
 def test_whatever_is_given_is_refused_by_name_or_works(
     values: dict[str, str], tmp_path: Path, database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    # Cookiecutter itself refuses these: the folder is there.
+    hypothesis.assume(values.get("project_slug") not in ("", "."))
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     wrong: set[str] = set()
     try:

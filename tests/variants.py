@@ -49,7 +49,7 @@ PLACES = (
 )
 #: Files about what a table is that was found.
 FOUND = (
-    *("checks", "cql", "export", "features", "features_edits", "hooks", "migrations"),
+    *("checks", "cql", "export", "features", "features_edits", "file_hooks", "hooks", "migrations"),
     *("null_geometry", "read_only", "rest", "text_columns", "tiles"),
 )
 ELSEWHERE = tuple(file for file in FILES if file not in PLACES)
@@ -186,7 +186,8 @@ NAMED = (
             "table_name": "t",
             "geometry_column": "g",
             "index_name": "i",
-            "attributes": "a:int=1",
+            "attributes": "a:int=1 b:text?! j:json?",
+            "key_column": "k",
             "index_predicate": "a > 0",
             "auth": "oidc",
             # The tests that are about no collection meet each value of these.

@@ -201,9 +201,13 @@ def _complete(operation: dict[str, Any], *, writes: bool) -> None:
     )
     for status in statuses:
         responses.setdefault(str(int(status)), {"description": status.phrase})
+    problem: dict[str, Any] = {"application/problem+json": {"schema": reference("Problem")}}
+    if any("text/html" in response.get("content", ()) for response in responses.values()):
+        # What has a page for people has one where something is wrong, too.
+        problem["text/html"] = {"schema": {"type": "string"}}
     for status, response in responses.items():
         if status >= "400":
-            response["content"] = {"application/problem+json": {"schema": reference("Problem")}}
+            response["content"] = problem
             response["description"] = HTTPStatus(int(status)).phrase
     for number, parameter in enumerate(operation.get("parameters", ())):
         if parameter.get("name") == "limit":

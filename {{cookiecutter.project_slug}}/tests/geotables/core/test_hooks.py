@@ -658,6 +658,7 @@ def with_members(collection: Collection) -> dict[str, sa.Column[Any]]:
     }
 
 
+@writes
 @each("column", with_members)
 @FACES
 def test_before_write_changes_a_member_of_a_value(

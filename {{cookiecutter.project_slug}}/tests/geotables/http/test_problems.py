@@ -198,6 +198,7 @@ def unique_columns(collection: Collection) -> dict[str, sa.UniqueConstraint]:
     }
 
 
+@writes
 @faces("rest")
 @each("unique", unique_columns)
 def test_a_value_of_a_unique_column_that_another_row_has(

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from contract import only
+from contract import only, writes
 from rows import Rows, as_json, refused
 
 pytestmark = only(lambda collection: collection.is_partial)
@@ -68,6 +68,7 @@ def test_the_next_page_is_of_the_same_rows(
     assert ids(rows, client.get(first["next"])) == every_row[1:2]
 
 
+@writes
 def test_an_id_reaches_every_row(client: TestClient, rows: Rows, every_row: list[str]) -> None:
     assert every_row
     for id in every_row:
@@ -75,6 +76,7 @@ def test_an_id_reaches_every_row(client: TestClient, rows: Rows, every_row: list
         assert client.delete(rows.at(id)).status_code == 204
 
 
+@writes
 def test_a_row_leaves_the_answers_when_the_condition_holds_no_more(
     client: TestClient, connection: sa.Connection, rows: Rows, every_row: list[str]
 ) -> None:

@@ -310,6 +310,7 @@ def test_patch_with_null_cannot_remove_what_is_required(client: TestClient, rows
     assert client.get(path(rows, row)).json() == row
 
 
+@writes
 @each("column", json_columns, id=lambda column: column.name)
 def test_patch_reaches_into_json(
     unconstrained: TestClient, rows: Rows, column: sa.Column[Any]
