@@ -112,10 +112,14 @@ def test_every_answer_of_every_operation_is_documented(
                 assert "400" in statuses or method == "delete"
                 assert ("412" in statuses) == (method != "get")
                 assert ("404" in statuses) == (path not in items or method == "post")
+            responses = operation["responses"]
+            pages = {"text/html"} & {
+                kind for each in responses.values() for kind in each.get("content", ())
+            }
             for status in statuses:
                 if status >= "400":
-                    content = operation["responses"][status]["content"]
-                    assert content.keys() == {"application/problem+json"}
+                    content = responses[status]["content"]
+                    assert content.keys() == {"application/problem+json"} | pages
 
 
 @faces("features", "rest", "tiles")
