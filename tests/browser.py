@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -47,6 +47,14 @@ def chromium() -> str:
     )
 
 
+class Left(RuntimeError):
+    """The page was left while something was asked of it."""
+
+
+#: What the browser says then.
+LEFT = ("Inspected target navigated", "Cannot find context", "Execution context was destroyed")
+
+
 class Page:
     """A page of the browser, and what it complained about."""
 
@@ -73,7 +81,8 @@ class Page:
         while (answer := self._read()).get("id") != number:
             self._listen(answer)
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']['message']}")
+            reason = answer["error"]["message"]
+            raise (Left if reason.startswith(LEFT) else RuntimeError)(f"{method}: {reason}")
         found: dict[str, Any] = answer["result"]
         return found
 
@@ -93,11 +102,14 @@ class Page:
     def wait(self, expression: str) -> Any:
         """The value of an expression as soon as it is true."""
         end = time.monotonic() + PATIENCE
-        while not (value := self.evaluate(expression)):
+        while True:
+            # Of a page that is being left, the next one is waited for.
+            with suppress(Left):
+                if value := self.evaluate(expression):
+                    return value
             if time.monotonic() > end:
                 raise TimeoutError(f"{expression} is not true; {self.complaints}")
             time.sleep(0.1)
-        return value
 
     def click(self, x: float, y: float) -> None:
         """Move the mouse somewhere and click."""
