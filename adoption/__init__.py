@@ -7,7 +7,7 @@ parameters are. `python -m adoption` does all of that and renders a project.
 
 from . import catalogue, mapping
 from .catalogue import Unreadable
-from .findings import Finding, find
+from .findings import Finding
 from .survey import look_at
 
 __all__ = ["Finding", "Unreadable", "answers"]
@@ -32,10 +32,5 @@ def answers(
     """
     with catalogue.reading(url) as connection:
         found = look_at(connection, name, key=key or "", srid=srid, geometry_column=geometry_column)
-    findings = find(found)
-    if any(finding.refused for finding in findings):
-        return {}, findings
-    given = mapping.of(found)
-    if refused := mapping.problems(given):
-        return {}, [*refused, *findings]
-    return given, findings
+    given, findings = mapping.answered(found)
+    return ({} if any(finding.refused for finding in findings) else given), findings

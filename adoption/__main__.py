@@ -22,7 +22,7 @@ import parameters
 from parameters import project
 from parameters.names import sql_name
 
-from . import catalogue, findings, mapping, report, survey
+from . import catalogue, mapping, report, survey
 from .catalogue import Unreadable
 from .findings import Finding
 
@@ -158,13 +158,9 @@ def read(url: str, options: argparse.Namespace, asked: Mapping[str, str]) -> Ite
                 geometry_column=asked.get("geometry_column", ""),
                 collection=asked.get("table_name", ""),
             )
-            listed = findings.find(found)
-            given: dict[str, str] = {}
-            if not any(each.refused for each in listed):
-                given = mapping.of(found)
-                given |= {each: value for each, value in asked.items() if each in MAY_BE_SAID}
-                refuse_contradictions(given, asked)
-                listed = [*mapping.problems(given), *listed]
+            said = {each: value for each, value in asked.items() if each in MAY_BE_SAID}
+            given, listed = mapping.answered(found, said)
+            refuse_contradictions(given, asked)
             say("\n".join([report.heading(found), *report.lines(listed), ""]))
             if not any(each.refused for each in listed):
                 yield Adopted(name, given, mapping.project(found, bool(options.all)), listed)

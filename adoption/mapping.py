@@ -10,12 +10,26 @@ from parameters.columns import Column, Constraint, Index, Table
 from parameters.relation import KEYS
 
 from . import naming
-from .findings import Finding, is_writable
+from .findings import Finding, find, is_writable
 from .survey import PRIMARY_KEYS, Survey
 
 _TEMPLATE = json.loads(
     Path(__file__).parents[1].joinpath("cookiecutter.json").read_text(encoding="utf-8")
 )
+
+
+def answered(
+    survey: Survey, said: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[Finding]]:
+    """The parameters that serve a relation as it is, but for what a user says of it, and what is misaligned, the worst first.
+
+    There are no parameters where a finding refuses the relation; the template may still refuse those that there are.
+    """
+    found = find(survey)
+    if any(finding.refused for finding in found):
+        return {}, found
+    given = of(survey) | dict(said or {})
+    return given, [*problems(given), *found]
 
 
 def of(survey: Survey) -> dict[str, str]:
