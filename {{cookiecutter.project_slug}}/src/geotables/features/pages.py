@@ -13,9 +13,8 @@ from geotables.crs import Reference
 from geotables.db.statements import Row
 from geotables.features.items_query import ItemsQuery, Queries, queries_of
 from geotables.http import html_pages, html_values
-from geotables.http.faces import has_face
 from geotables.http.formats import CSV, FEATURE, FEATURES, GEOJSON, SCHEMAS, SEQUENCE
-from geotables.http.html_pages import Crumb, other_formats, query
+from geotables.http.html_pages import Crumb, other_formats, parents, query
 from geotables.http.parameters import database_of
 from geotables.sql import neighbours
 from geotables.sql.keyset import Order
@@ -67,7 +66,7 @@ def feature(
         "features/templates/item.html",
         headers=headers,
         title=str(name or f"{collection.title} {id}"),
-        crumbs=[*_parents(request, collection), Crumb("Items", _items(collection))],
+        crumbs=[*parents(request, collection), Crumb("Items", _items(collection))],
         last_crumb=id,
         collection=collection,
         id=id,
@@ -117,7 +116,7 @@ def features(
         "features/templates/items.html",
         headers=headers,
         title=f"{collection.title}: items",
-        crumbs=_parents(request, collection),
+        crumbs=parents(request, collection),
         last_crumb="Items",
         collection=collection,
         heads=[_head(request, column, asked, queries) for column in columns],
@@ -155,7 +154,7 @@ def queryables(request: Request, collection: Collection) -> Response:
         request,
         "features/templates/queryables.html",
         title="Queryables",
-        crumbs=_parents(request, collection),
+        crumbs=parents(request, collection),
         collection=collection,
         properties=properties,
         example=_example(queries, html_values.label(collection)),
@@ -165,11 +164,6 @@ def queryables(request: Request, collection: Collection) -> Response:
 
 def _items(collection: Collection) -> str:
     return f"/collections/{collection.name}/items"
-
-
-def _parents(request: Request, collection: Collection) -> list[Crumb]:
-    """The pages that lead to the features, as far as there is a face that has them."""
-    return html_pages.parents(collection) if has_face(request.app, "ogc") else []
 
 
 def _head(request: Request, column: sa.Column[Any], asked: ItemsQuery, queries: Queries) -> Head:

@@ -80,13 +80,15 @@ class Crumb(NamedTuple):
     path: str
 
 
-def parents(collection: Collection) -> list[Crumb]:
-    """The pages that lead to those of what a collection has."""
-    return [
-        Crumb("Home", "/"),
-        Crumb("Collections", "/collections"),
-        Crumb(collection.title, f"/collections/{collection.name}"),
-    ]
+HOME = Crumb("Home", "/")
+COLLECTIONS = Crumb("Collections", "/collections")
+
+
+def parents(request: Request, collection: Collection) -> list[Crumb]:
+    """The pages that lead to those of what a collection has, as far as there is a face that has them."""
+    if not has_face(request.app, "ogc"):
+        return []
+    return [HOME, COLLECTIONS, Crumb(collection.title, f"/collections/{collection.name}")]
 
 
 class Assets(StaticFiles):

@@ -15,12 +15,10 @@ from geotables.collection import Collection
 from geotables.http import html_pages, html_values
 from geotables.http.faces import has_face
 from geotables.http.formats import PAGES, url
-from geotables.http.html_pages import Crumb, other_formats
+from geotables.http.html_pages import COLLECTIONS, HOME, other_formats
 from geotables.http.parameters import database_of, settings_of
 from geotables.sql import sizes
 from geotables.sql.extent import Extent
-
-HOME = Crumb("Home", "/")
 
 #: What the OGC calls its standards, by the names in their URIs.
 STANDARDS = {
@@ -102,7 +100,7 @@ def collection(
         request,
         "ogc/templates/collection.html",
         title=collection.title,
-        crumbs=[HOME, Crumb("Collections", "/collections")],
+        crumbs=[HOME, COLLECTIONS],
         collection=collection,
         columns=columns,
         shapes=html_values.shapes(collection),

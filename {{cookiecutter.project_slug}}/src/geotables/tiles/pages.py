@@ -10,11 +10,10 @@ from geotables.collection import Collection
 from geotables.http import html_pages
 from geotables.http.faces import has_face
 from geotables.http.formats import HTML, JSON, PAGES, TILEJSON
-from geotables.http.html_pages import Crumb, other_formats
+from geotables.http.html_pages import HOME, Crumb, other_formats, parents
 from geotables.sql.extent import Extent
 from geotables.tiles import mvt
 
-HOME = Crumb("Home", "/")
 MATRIX_SETS = Crumb("Tile matrix sets", "/tileMatrixSets")
 
 
@@ -24,7 +23,7 @@ def tilesets(request: Request, collection: Collection, name: str) -> Response:
         request,
         "tiles/templates/tilesets.html",
         title="Vector tiles",
-        crumbs=_parents(request, collection),
+        crumbs=parents(request, collection),
         collection=collection,
         name=name,
         others=other_formats(request, PAGES),
@@ -45,7 +44,7 @@ def tileset(
         request,
         "tiles/templates/tileset.html",
         title=name,
-        crumbs=[*_parents(request, collection), tilesets],
+        crumbs=[*parents(request, collection), tilesets],
         collection=collection,
         template=template,
         fields=fields,
@@ -81,8 +80,3 @@ def matrix_set(
         matrices=matrices,
         others=other_formats(request, PAGES),
     )
-
-
-def _parents(request: Request, collection: Collection) -> list[Crumb]:
-    """The pages that lead to those of a collection's tiles, as far as there is a face that has them."""
-    return html_pages.parents(collection) if has_face(request.app, "ogc") else []
