@@ -21,6 +21,7 @@ from jinja2.runtime import Context
 # Cookiecutter puts the template's folder on the path only while it loads this module.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import asking
 import example_rows
 import parameters
 from example_rows import Predicate, combinations, place_in
@@ -41,6 +42,7 @@ class Parameters(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.context_class = Answers
+        environment.extend(answered=0)
         environment.filters.update(
             again=again,
             asserted=asserted,
@@ -49,6 +51,7 @@ class Parameters(Extension):
             crs=epsg.crs,
             example=Example,
             exploded=exploded,
+            geometry_column=parameters.geometry_column,
             imported=imported,
             imports=imports,
             is_geographic=is_geographic,
@@ -62,11 +65,15 @@ class Parameters(Extension):
             record=record,
             sql_text=sql_text,
             table=TableCode,
+            usable_as=usable_as,
         )
 
 
 class Answers(Context):
-    """Derives the derived values anew: a replay file may hold those of other parameters."""
+    """Derives the derived values anew: a replay file may hold those of other parameters.
+
+    While cookiecutter prompts, each of its defaults is rendered in such a context, with the answers so far: each is checked then.
+    """
 
     def __init__(
         self, environment: Environment, parent: dict[str, Any], *arguments: Any, **options: Any
@@ -76,6 +83,8 @@ class Answers(Context):
         if "_template" in answers:
             parameters = frozenset((n, f"{v}") for n, v in answers.items() if not n.startswith("_"))
             parent = parent | {"cookiecutter": answers | _derived(environment, parameters)}
+        else:
+            asking.check(environment, answers)
         super().__init__(environment, parent, *arguments, **options)
 
 
@@ -85,6 +94,11 @@ def _derived(environment: Environment, answers: frozenset[tuple[str, str]]) -> d
         name: environment.from_string(source).render(cookiecutter=dict(answers))
         for name, source in parameters.DERIVED.items()
     }
+
+
+def usable_as(value: str, parameter: str) -> str:
+    """The value, or one like it that the parameter may have."""
+    return parameters.usable(parameter, value)
 
 
 def problems(context: Mapping[str, object]) -> list[str]:

@@ -55,20 +55,25 @@ __all__ = [
     "NAMES",
     "OPTIONAL",
     "PRIVATE",
+    "SOURCES",
     "AttributesError",
     "Problem",
     "Relation",
     "derived_names",
+    "geometry_column",
     "parse_attributes",
     "problems",
     "relation",
     "unknown",
+    "usable",
 ]
 
 _TEMPLATE = json.loads(
     Path(__file__).parents[1].joinpath("cookiecutter.json").read_text(encoding="utf-8")
 )
 NAMES = tuple(name for name in _TEMPLATE if not name.startswith("_"))
+# What each parameter is by default: its choices, the first one being the default, or a template of cookiecutter's.
+SOURCES: dict[str, str | list[str]] = {name: _TEMPLATE[name] for name in NAMES}
 # The values that follow from those of the parameters, as cookiecutter's templates.
 DERIVED = {
     name: source
@@ -217,6 +222,19 @@ _PARAMETERS: dict[str, tuple[Rule, Repair]] = {
     "work_mem": (_memory, _as_memory),
     **{name: _one_of(choices) for name, choices in CHOICES.items()},
 }
+
+
+def usable(parameter: str, value: str) -> str:
+    """The value, or one like it that the parameter may have by itself: a default that is made of another answer."""
+    rule, repair = _PARAMETERS[parameter]
+    return value if not rule(value) else first_valid(repair(value), rule)
+
+
+def geometry_column(attributes: str) -> str:
+    """The geometry column's name where none is given: one that no attribute has."""
+    taken = {declaration.attribute.name for declaration in parse_declarations(attributes)}
+    candidates = ("location", "geom", *(f"geom_{number}" for number in range(2, 10_000)))
+    return next(name for name in candidates if name not in taken)
 
 
 # -- Rules for several parameters ----------------------------------------------------------------

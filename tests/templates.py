@@ -80,9 +80,10 @@ class User:
         *arguments: str | Path,
         folder: Path | None = None,
         output: int = subprocess.PIPE,
+        given: str | None = None,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m module …`` in a folder, the user's unless given, and keep what it prints unless told."""
+        """Run ``python -m module …`` in a folder, the user's unless told, and keep what it prints unless told; type what is given."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         for name in ("DATABASE_URL", "TEST_DATABASE_URL"):
             kept.pop(name, None)
@@ -92,6 +93,7 @@ class User:
             env=kept | GIT | {"HOME": str(self.home)} | environment,
             stdout=output,
             stderr=output,
+            input=given,
             text=True,
         )
 

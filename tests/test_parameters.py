@@ -101,9 +101,9 @@ def test_private_variables_are_not_parameters() -> None:
 def test_every_problem_is_found_at_once_in_the_order_of_the_parameters() -> None:
     wrong = {"srid": "0", "package_name": "json", "pool_size": "x", "table_name": "map"}
     assert [p.parameter for p in found(**wrong)] == [
-        "package_name",
         "table_name",
         "srid",
+        "package_name",
         "pool_size",
     ]
 
