@@ -227,7 +227,8 @@ class ServiceSettings(BaseSettings):
 
     environment: Environment = "development"
     debug: Debug = False
-    database_url: DatabaseURL
+    # Type checkers then know that it comes from the environment.
+    database_url: DatabaseURL = Field(default=...)
     database_read_url: DatabaseReadURL = None
     max_replica_lag: MaxReplicaLag = 10
     pool_size: PoolSize = 10
