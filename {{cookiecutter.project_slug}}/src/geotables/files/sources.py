@@ -28,6 +28,7 @@ import shapely
 from geotables import geometry, json_numbers
 from geotables.collection import Collection
 from geotables.crs import WGS84
+from geotables.files.fields import Fields, stated
 from geotables.geometry import arrays
 from geotables.sql.stream import RECORD_SEPARATOR
 
@@ -96,6 +97,9 @@ class Source(Protocol):
             SourceError: The file is broken.
         """
 
+    def fields(self) -> Fields:
+        """What the file says of the properties, to which those of its batches can be added."""
+
 
 class Coordinates(NamedTuple):
     """The columns of a table that hold coordinates; None: they are found by their names."""
@@ -107,7 +111,7 @@ class Coordinates(NamedTuple):
 
 def source(
     path: Path,
-    collection: Collection,
+    collection: Collection | None = None,
     srid: int | None = None,
     layer: str | None = None,
     *,
@@ -119,7 +123,8 @@ def source(
 
     Args:
         path: The file, or the folder if the format is one.
-        collection: Where the features go: its columns tell where the geometries of a table without any may be.
+        collection: Where the features go: its columns tell where the geometries of a table without any may be. None: it has
+            yet to be made, and a table whose CRS is not said is taken to be in WGS 84.
         srid: The SRID of its coordinates, whatever the file says; None: what it says.
         layer: Which one, of a file that has several.
         encoding: Of its texts; None: what the file says, else UTF-8.
@@ -211,6 +216,9 @@ class GeoJSON:
                     first += len(some)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise SourceError(f"{self.path} is broken: {error}") from error
+
+    def fields(self) -> Fields:
+        return Fields({})
 
     def _features(self, stream: "io.BufferedReader[Any]") -> Iterator[Feature]:
         head = stream.peek(CHUNK)
@@ -384,7 +392,7 @@ class Layer:
     def __init__(
         self,
         path: Path,
-        collection: Collection,
+        collection: Collection | None,
         srid: int | None,
         layer: str | None,
         *,
@@ -412,7 +420,9 @@ class Layer:
         # Of what GDAL makes as it reads, the number is not known before.
         self.size = about["features"] if about["features"] >= 0 else None
         self.srid = srid or self._srid(about)
-        self._driver = about["driver"]
+        #: As GDAL names it: Point, 3D MultiPolygon, Unknown.
+        self.geometry_type: str = about["geometry_type"] or ""
+        self.driver: str = about["driver"]
         kinds = zip(about["fields"], about["ogr_types"], strict=True)
         self._times = [str(name) for name, kind in kinds if kind == "OFTDateTime"]
 
@@ -471,8 +481,8 @@ class Layer:
             said = f"its CRS is not of the EPSG: {crs!r:.200}" if crs else "it has no CRS"
             raise SourceError(f"{self.path}: {said}; say which with --source-crs EPSG:n") from error
 
-    def batches(self) -> Iterator[Batch]:
-        reading = self._pyogrio.raw.open_arrow(
+    def _reading(self) -> Any:
+        return self._pyogrio.raw.open_arrow(
             self._opened,
             layer=self.layer,
             batch_size=BATCH,
@@ -480,19 +490,29 @@ class Layer:
             # So that offsets from UTC are kept.
             datetime_as_string=True,
             # Without it GDAL goes by what the shapefile says; other formats are decoded here.
-            encoding=self._encoding if self._driver == "ESRI Shapefile" else None,
+            encoding=self._encoding if self.driver == "ESRI Shapefile" else None,
             **self._options,
         )
+
+    def batches(self) -> Iterator[Batch]:
         try:
-            with reading as (about, stream):
+            with self._reading() as (about, stream):
                 stream = iter(self._pyarrow.RecordBatchReader.from_stream(stream))
                 while (columns := _next(stream)) is not None:
                     yield self._batch(columns, about["geometry_name"] or "wkb_geometry")
         except (OSError, self._pyogrio.errors.DataLayerError) as error:
             raise SourceError(f"{self.path} is broken: {error}") from error
 
+    def fields(self) -> Fields:
+        with self._reading() as (about, stream):
+            schema = self._pyarrow.RecordBatchReader.from_stream(stream).schema
+        found = stated(about, schema)
+        for name in self._table.names if self._table else ():
+            del found[name]
+        return Fields(found)
+
     def _batch(self, columns: Any, geometry_name: str) -> Batch:
-        encoding = None if self._driver == "ESRI Shapefile" else self._encoding
+        encoding = None if self.driver == "ESRI Shapefile" else self._encoding
         problems: dict[int, str] = {}
         values = {
             name: _cells(name, columns.column(name), encoding, problems)
@@ -540,7 +560,7 @@ class CSV:
     def __init__(
         self,
         path: Path,
-        collection: Collection,
+        collection: Collection | None,
         srid: int | None,
         encoding: str | None,
         coordinates: Coordinates,
@@ -625,6 +645,9 @@ class CSV:
                     for at, row in enumerate(broken)
                 },
             )
+
+    def fields(self) -> Fields:
+        return Fields({}, as_text=True)
 
     def _batch(self, positions: list[int], columns: Any) -> Batch:
         problems: dict[int, str] = {}
@@ -776,7 +799,11 @@ class _Table:
     )
 
     def __init__(
-        self, path: Path, collection: Collection, names: list[str], coordinates: Coordinates
+        self,
+        path: Path,
+        collection: Collection | None,
+        names: list[str],
+        coordinates: Coordinates,
     ) -> None:
         self._path = path
         self._collection = collection
@@ -788,8 +815,8 @@ class _Table:
         x, y = coordinates.x, coordinates.y
         if (x is None) != (y is None):
             raise SourceError("give both --x and --y, the columns of the coordinates")
-        own = collection.geometry.name.casefold()
-        texts = [known[name] for name in (own, *self.WKT) if name in known]
+        own = (collection.geometry.name.casefold(),) if collection else ()
+        texts = [known[name] for name in (*own, *self.WKT) if name in known]
         self._in_degrees = False
         if x is None and texts:
             self.names = texts[:1]
@@ -797,7 +824,8 @@ class _Table:
             x, y = next((pair for pair in self.XY if known.keys() >= {*pair}), (None, None))
             self._in_degrees = y is not None and y.startswith("lat")
         if x is not None and y is not None:
-            z = coordinates.z or ("z" if collection.has_z and "z" in known else None)
+            has_z = (collection is None or collection.has_z) and "z" in known
+            z = coordinates.z or ("z" if has_z else None)
             self.names = [known[each.casefold()] for each in (x, y, z) if each is not None]
         if not self.names:
             listed = f": its columns are {', '.join(names)}" if names else ""
@@ -809,7 +837,7 @@ class _Table:
     @property
     def srid(self) -> int:
         """The SRID of the coordinates, if there can be only one."""
-        srid = self._collection.crs.srid
+        srid = self._collection.crs.srid if self._collection else WGS84
         if self._in_degrees or srid == WGS84:
             return WGS84
         raise SourceError(
@@ -822,8 +850,11 @@ class _Table:
     ) -> tuple[np.ndarray[Any, Any], dict[int, str]]:
         """The geometries of the rows, whose columns are dropped unless they are attributes as well."""
         columns = [values[name] for name in self.names]
+        kept: set[str] = set()
+        if self._collection is not None:
+            kept = {*self._collection.table.columns.keys()} - {self._collection.geometry.name}
         for name in self.names:
-            if name == self._collection.geometry.name or name not in self._collection.table.columns:
+            if name not in kept:
                 del values[name]
         make = _from_text if len(columns) == 1 else _from_numbers
         found = np.full(len(columns[0]), None)
