@@ -210,7 +210,30 @@ def row_schemas(collection: Collection) -> dict[str, Any]:
     if collection.create is None:
         return {}
     schema = collection.create.model_json_schema(ref_template=REFERENCE)
-    return {**schema.pop("$defs", {}), collection.create.__name__: schema}
+    return {
+        **schema.pop("$defs", {}),
+        collection.create.__name__: schema,
+        patch_name(collection): _patch_of(schema),
+    }
+
+
+def patch_name(collection: Collection) -> str:
+    """The name of the schema of a row's merge patch."""
+    return f"{collection.model.__name__}Patch"
+
+
+def _patch_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a merge patch, of the schema of a row: null takes a member back to its default."""
+    members = {}
+    for name, member in schema["properties"].items():
+        plain = {key: value for key, value in member.items() if key != "default"}
+        members[name] = {"anyOf": [plain, {"type": "null"}]} if "default" in member else plain
+    return {
+        "type": "object",
+        "description": "The members of a row that change (RFC 7396).",
+        "properties": members,
+        "additionalProperties": False,
+    }
 
 
 def feature_schemas(collection: Collection) -> dict[str, Any]:

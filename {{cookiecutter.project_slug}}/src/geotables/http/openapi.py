@@ -74,8 +74,13 @@ def install(app: FastAPI) -> None:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The id of an operation whose route states none, for ``FastAPI(generate_unique_id_function=…)``."""
-    return f"{route.name}_{route.tags[0]}" if route.tags else route.name
+    """The id of an operation whose route states none, for ``FastAPI(generate_unique_id_function=…)``: its function's name."""
+    return route.name
+
+
+def row_name(collection: Collection) -> str:
+    """What ids of operations call a row: ``land_parcel``, of the model ``LandParcel``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", collection.model.__name__).lower()
 
 
 def answers(
