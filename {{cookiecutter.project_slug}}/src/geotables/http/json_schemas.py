@@ -210,10 +210,11 @@ def row_schemas(collection: Collection) -> dict[str, Any]:
     if collection.create is None:
         return {}
     schema = collection.create.model_json_schema(ref_template=REFERENCE)
+    patch = patch_name(collection)
     return {
         **schema.pop("$defs", {}),
         collection.create.__name__: schema,
-        patch_name(collection): _patch_of(schema),
+        patch: _patch_of(schema) | {"title": patch, "description": "The members that change."},
     }
 
 
@@ -223,17 +224,16 @@ def patch_name(collection: Collection) -> str:
 
 
 def _patch_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a merge patch, of the schema of a row: null takes a member back to its default."""
-    members = {}
-    for name, member in schema["properties"].items():
-        plain = {key: value for key, value in member.items() if key != "default"}
-        members[name] = {"anyOf": [plain, {"type": "null"}]} if "default" in member else plain
-    return {
-        "type": "object",
-        "description": "The members of a row that change (RFC 7396).",
-        "properties": members,
-        "additionalProperties": False,
-    }
+    """The schema of a merge patch (RFC 7396): members may be left out, and null takes one back to its default."""
+    left_out = ("default", "required", "additionalProperties", "oneOf")
+    patch = {key: value for key, value in schema.items() if key not in left_out}
+    if "properties" in schema:
+        patch["properties"] = {
+            name: _patch_of(member) for name, member in schema["properties"].items()
+        }
+    if alternatives := schema.get("anyOf") or schema.get("oneOf"):
+        patch["anyOf"] = [_patch_of(alternative) for alternative in alternatives]
+    return {"anyOf": [patch, {"type": "null"}]} if "default" in schema else patch
 
 
 def feature_schemas(collection: Collection) -> dict[str, Any]:
