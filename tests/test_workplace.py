@@ -201,30 +201,28 @@ def test_the_debugger_starts_the_service(project: Project, database_url: str) ->
     assert printed
 
 
-def test_pyright(bake_once: Bake, tmp_path: Path) -> None:
+def test_pyright(bake_once: Bake) -> None:
     """All variants in one run: what they have in common is read once."""
     projects = [bake_once(**parameters) for parameters in VARIANTS]
-    common = projects[0].path
+    # Paths are relative to the file's.
+    folder = Path(os.path.commonpath([project.path for project in projects]))
+    roots = [project.path.relative_to(folder).as_posix() for project in projects]
     configuration: dict[str, Any] = {"include": [], "exclude": [], "executionEnvironments": []}
-    for project in projects:
+    for project, root in zip(projects, roots, strict=True):
         stated = tomllib.loads(project.files["pyproject.toml"])["tool"]["pyright"]
-        for name in ("include", "exclude"):
-            configuration[name] += [str(project.path / path) for path in stated[name]]
-        configuration["executionEnvironments"].append(
-            {
-                "root": str(project.path),
-                "extraPaths": [
-                    str(root / path)
-                    for root in (common, project.path)
-                    for path in stated["extraPaths"]
-                ],
-            }
-        )
+        # The tools are the same in all.
+        folders = stated["include"] if root == roots[0] else {*stated["include"]} - {"tools"}
+        configuration["include"] += [f"{root}/{path}" for path in folders]
+        configuration["exclude"] += [f"{root}/{path}" for path in stated["exclude"]]
+        paths = [f"{each}/{path}" for each in (roots[0], root) for path in stated["extraPaths"]]
+        configuration["executionEnvironments"].append({"root": root, "extraPaths": paths})
         configuration["typeCheckingMode"] = stated["typeCheckingMode"]
-        configuration["ignore"] = [str(common / path) for path in stated["ignore"]]
-    file = tmp_path / "pyrightconfig.json"
+        configuration["ignore"] = [f"{roots[0]}/{path}" for path in stated["ignore"]]
+    file = folder / "pyrightconfig.json"
     file.write_text(json.dumps(configuration), encoding="utf-8")
-    node("pyright/index.js", "--project", file, "--pythonpath", sys.executable, folder=tmp_path)
+    options = ["--project", file, "--pythonpath", sys.executable, "--outputjson"]
+    report = json.loads(node("pyright/index.js", *options, folder=folder))
+    assert report["summary"]["filesAnalyzed"] > 15 * len(projects)
 
 
 def test_files_are_as_editorconfig_says(bake: Bake) -> None:
