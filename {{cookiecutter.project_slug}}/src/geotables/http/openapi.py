@@ -18,6 +18,7 @@ from geotables.collection import Collection
 from geotables.http import formats, json_schemas, openapi30
 from geotables.http.faces import faces_of
 from geotables.http.formats import Format
+from geotables.http.parameters import BOX_SCHEMA
 from geotables.settings import ServiceSettings
 
 #: The media type that clients look for, to the letter: without a space.
@@ -215,5 +216,8 @@ def _complete(operation: dict[str, Any], *, writes: bool) -> None:
             response["content"] = problem
             response["description"] = HTTPStatus(int(status)).phrase
     for number, parameter in enumerate(operation.get("parameters", ())):
+        if BOX_SCHEMA.items() <= parameter.get("schema", {}).items():
+            # One value, with commas: FastAPI would have it repeated.
+            parameter |= {"style": "form", "explode": False}
         if parameter.get("name") == "limit":
             operation["parameters"][number] = LIMIT
