@@ -27,6 +27,9 @@ EXTENT = 4096
 #: How far beyond its edges a tile shows features, in the same units: without it, outlines would follow the edges.
 BUFFER = 64
 
+#: A pixel in the same units, where 512 pixels show a tile: what would vanish in the grid is drawn of this size.
+PIXEL = 8
+
 #: The subquery of the features, and its column with their ids.
 FEATURES, FEATURE_ID = f"{OWN}features", f"{OWN}id"
 
@@ -107,6 +110,7 @@ def statement(collection: Collection, tile: Tile, limit: int) -> tuple[Statement
         **tile._asdict(),
         "worlds": _worlds(collection, tile),
         "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
+        "pixel": WORLD_SIZE / 2**tile.z * PIXEL / EXTENT,
         "limit": limit,
     }
 
@@ -180,14 +184,20 @@ def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
     to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
     geometry_name, key = collection.geometry.name, collection.key
     geometry: sa.ColumnElement[Any] = found.c[geometry_name]
-    shown = sa.func.ST_Translate(sa.func.ST_Expand(envelope, margin), -to_the_east, 0)
+    in_view = sa.func.ST_Expand(envelope, margin)
+    shown = sa.func.ST_Translate(in_view, -to_the_east, 0)
     features = found.join(worlds, geometry.bool_op("&&")(shown))
     geometry = sa.func.ST_Translate(geometry, to_the_east, 0)
+    # A literal: the planner then drops the cases that a type does not have.
+    dimension: sa.ColumnElement[int] = sa.literal_column(
+        str(DIMENSIONS.get(collection.geometry_type)), sa.Integer()
+    )
     if collection.geometry_type not in DIMENSIONS:
         # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
         parts = _values("parts", "dimension", [1, 2, 3])
         geometry = sa.func.ST_CollectionExtract(geometry, parts.c.dimension)
         features = features.join(parts, sa.true())
+        dimension = parts.c.dimension - 1
     columns = [
         # As plain text: SQLAlchemy would shorten a name of more than 57 letters.
         _property(column, is_key=column.name == key.name).label(str(column.name))
@@ -197,7 +207,34 @@ def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
     if isinstance(key.type, sa.Integer):
         columns.append(found.c[key.name].label(FEATURE_ID))
     in_tile = sa.func.ST_AsMVTGeom(geometry, envelope, EXTENT, BUFFER)
+    if DIMENSIONS.get(collection.geometry_type) != 0:
+        # PostgreSQL computes the second only where the first is NULL.
+        enlarged = _enlarged(geometry, in_view, dimension)
+        in_tile = sa.func.coalesce(
+            in_tile, sa.func.ST_AsMVTGeom(enlarged, envelope, EXTENT, BUFFER)
+        )
     return sa.select(in_tile.label(geometry_name), *columns).select_from(features)
+
+
+def _enlarged(
+    geometry: sa.ColumnElement[Any],
+    in_view: sa.ColumnElement[Any],
+    dimension: sa.ColumnElement[int],
+) -> sa.ColumnElement[Any]:
+    """A line or an area that vanishes in the grid, as one that does not: lines stay lines, and areas areas.
+
+    What has no more than a pixel becomes one; of a longer area, which is a sliver, a pixel around it. What is not in
+    the tile is still not there.
+    """
+    pixel: sa.BindParameter[float] = sa.bindparam("pixel", type_=sa.Double())
+    box = sa.func.ST_Expand(geometry, pixel / 2)
+    is_small = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(geometry)) < pixel
+    sliver = sa.func.ST_Buffer(sa.func.ST_ClipByBox2D(geometry, in_view), pixel / 2, 1)
+    return sa.case(
+        (is_small & (dimension == 2), box),
+        (is_small & (dimension == 1), sa.func.ST_BoundingDiagonal(box)),
+        (dimension == 2, sliver),
+    )
 
 
 def _mercator(collection: Collection) -> sa.ColumnElement[Any]:
