@@ -289,6 +289,7 @@ def test_tilejson_has_what_a_map_needs(
     assert found["tilejson"] == "3.0.0"
     assert [layer["id"] for layer in found["vector_layers"]] == [rows.collection.name]
     assert found["vector_layers"][0]["fields"].keys() == rows.columns.keys()
+    assert set(found["vector_layers"][0]["fields"].values()) <= {"String", "Number", "Boolean"}
     (template,) = found["tiles"]
     tile = client.get(template.format(z=0, y=0, x=0))
     assert tile.content == client.get(mvt.path(rows.collection, WHOLE_WORLD)).content
