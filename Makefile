@@ -20,7 +20,7 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo adopt test variants render-diff test-faults bench bench-scale lint clean
+.PHONY: help demo adopt test variants render-diff test-faults bench bench-scale pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -36,6 +36,7 @@ help:
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
+	@echo "make pictures  take the pictures of the READMEs anew, in Chromium"
 	@echo "make lint   lint and types of the template's own code"
 
 # An environment whose interpreter is gone is made again.
@@ -81,6 +82,9 @@ bench: $(ENVIRONMENT) build/bench/peers/ready
 
 bench-scale: $(ENVIRONMENT)
 	$(PYTHON) benchmarks/scale.py --rows $(ROWS)
+
+pictures: $(ENVIRONMENT)
+	$(PYTHON) scripts/pictures.py
 
 # The peers want other versions of the same packages.
 build/bench/peers/ready: benchmarks/requirements.txt

@@ -45,23 +45,23 @@ STANDARD_LIBRARY = sys.stdlib_module_names | words("""
 
 # Dependencies of the rendered project and theirs, by the names that they are imported and installed by.
 DEPENDENCIES = words("""
-    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize asyncpg attr attrs
-    certifi cffi charset_normalizer click cql2 cryptography dotenv email_validator fastapi
-    fastapi_cli fastapi_offline geoalchemy2 geojson_pydantic google googleapis_common_protos
-    greenlet gunicorn h11 httpcore httpcore2 httptools httpx httpx2 hypothesis idna iniconfig
-    jinja2 joserfc jsonschema jsonschema_path jsonschema_specifications jwt lazy_object_proxy
-    librt mako markupsafe mypy mypy_extensions mypyc numpy openapi_schema_validator
-    openapi_spec_validator opentelemetry opentelemetry_api
+    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize asyncpg attr attrs certifi
+    cffi cfgv charset_normalizer click cql2 cryptography distlib dotenv email_validator fastapi
+    fastapi_cli fastapi_offline filelock geoalchemy2 geojson_pydantic google
+    googleapis_common_protos greenlet gunicorn h11 httpcore httpcore2 httptools httpx httpx2
+    hypothesis identify idna iniconfig jinja2 joserfc jsonschema jsonschema_path
+    jsonschema_specifications jwt lazy_object_proxy librt mako markupsafe mypy mypy_extensions mypyc
+    nodeenv numpy openapi_schema_validator openapi_spec_validator opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
-    opentelemetry_proto
-    opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pathable pathspec pip
-    pkg_resources pluggy pre_commit prometheus_client protobuf psycopg psycopg2 psycopg2_binary
-    psycopg_pool py pyarrow pycparser pydantic pydantic_core pydantic_settings pygments pyjwt
-    pyogrio pyproj pytest pytest_cov python_dotenv pyyaml referencing requests
-    rfc3339_validator rich rpds rpds_py ruff schemathesis setuptools shapely six sniffio
-    sqlalchemy sortedcontainers starlette structlog tqdm truststore typer typing_extensions typing_inspection
-    urllib3 uv uvicorn uvloop watchfiles websockets wheel wrapt xdist yaml
+    opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging
+    pathable pathspec pip pkg_resources platformdirs pluggy pre_commit prometheus_client protobuf
+    psycopg psycopg2 psycopg2_binary psycopg_pool py pyarrow pycparser pydantic pydantic_core
+    pydantic_settings pygments pyjwt pyogrio pyproj pytest pytest_cov python_discovery python_dotenv
+    pyyaml referencing requests rfc3339_validator rich rpds rpds_py ruff schemathesis setuptools
+    shapely six sniffio sortedcontainers sqlalchemy starlette structlog tqdm truststore typer
+    typing_extensions typing_inspection urllib3 uv uvicorn uvloop virtualenv watchfiles websockets
+    wheel wrapt xdist yaml
 """)
 
 PROJECT_FOLDERS = words("""

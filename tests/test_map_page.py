@@ -4,11 +4,14 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -98,6 +101,35 @@ def serving(project: Project, database_url: str, **settings: str) -> Iterator[st
         process.wait()
 
 
+#: A picture of one grey pixel.
+GREY = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
+
+@contextmanager
+def serving_tiles() -> Iterator[tuple[str, list[str]]]:
+    """The address of a server of raster tiles, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Tiles(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+            self.wfile.write(GREY)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tiles) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
 def add(url: str, kind: str) -> None:
     """Have the service store features."""
     for number, place in enumerate(PLACES):
@@ -172,6 +204,25 @@ def test_the_map_shows_the_features(
         # Nothing was refused by the policy, not found or wrong.
         assert page.complaints == []
         assert pixels(page, full) > pixels(page, empty) + 100
+
+
+def test_maps_have_the_background_that_the_settings_name(bake: Bake, database_url: str) -> None:
+    project = bake()
+    assert project.service("migrate", DATABASE_URL=database_url).code == 0
+    said = 'document.querySelector(".maplibregl-ctrl-attrib-inner")?.textContent'
+    with serving_tiles() as (tiles, asked), browser() as page:
+        background = {
+            "MAP_BACKGROUND_URL": tiles + "/{z}/{x}/{y}.png",
+            "MAP_BACKGROUND_ATTRIBUTION": "<i>Tiles</i> & others",
+        }
+        with serving(project, database_url, **background) as url:
+            for path in ("/map", "/", f"/collections/{project.table}"):
+                asked.clear()
+                page.open(f"{url}{path}")
+                assert page.wait(said) == "<i>Tiles</i> & others"
+                page.wait('document.querySelector(".map")?.ariaBusy === "false"')
+                assert any(re.fullmatch(r"/\d+/\d+/\d+\.png", each) for each in asked), path
+        assert page.complaints == []
 
 
 def test_the_map_asks_for_the_key_where_reading_is_closed(bake: Bake, database_url: str) -> None:

@@ -18,6 +18,9 @@ import pytest
 import sqlalchemy as sa
 {% endif %}
 from contract import faces
+{% if table.is_read_only %}
+from fastapi import FastAPI
+{% endif %}
 from fastapi.testclient import TestClient
 {% if cookiecutter.output_format == 'wkt' or table.is_read_only %}
 from shapely import from_wkt
@@ -60,11 +63,13 @@ OTHER_BOX = "{{ example.elsewhere.box | join(',') }}"
 {% if table.is_read_only %}
 def add(client: TestClient, values: dict[str, Any]) -> dict[str, Any]:
     """Add a row as whatever writes the table does, and return it as the service does."""
-    table = {{ cookiecutter.__class_name }}.__table__
+    key = {{ cookiecutter.__class_name }}.__table__.c[{{ key }}]
     place = sa.func.ST_GeomFromText(values[{{ geometry }}], 4326)
     row = values | {{ '{' }}{{ geometry }}: sa.func.ST_Transform(place, {{ cookiecutter.srid }})}
+    assert isinstance(client.app, FastAPI)
     with client.app.state.database.write() as connection:
-        id = connection.scalar(sa.insert(table).values(row).returning(table.c[{{ key }}]))
+        statement = sa.insert({{ cookiecutter.__class_name }}).values(row).returning(key)
+        id = connection.scalar(statement)
     return client.get(f"{URL}{id}").json()
 
 

@@ -82,7 +82,7 @@ print(json.dumps({
 
 def main() -> int:
     """Add a table to the project in the working folder; 1 if it was refused."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "parameters", nargs="*", metavar="name=value", help="the table's parameters"
     )

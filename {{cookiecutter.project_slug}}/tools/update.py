@@ -63,7 +63,7 @@ class Refused(Exception):
 
 def main() -> int:
     """Update the project in the working folder; 1 if it was refused, or left conflicts."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("version", nargs="?", help="tag, branch or commit of the template")
     parser.add_argument("--template", help="its repository, if not the one that is recorded")
     parser.add_argument(

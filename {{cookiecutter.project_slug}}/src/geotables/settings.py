@@ -7,15 +7,18 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 #: Passwords of examples, and those that are guessed first.
 GUESSED = frozenset({"", "postgres", "password", "secret", "change-me", "changeme", "example"})
+
+#: A host with or without a port, and nothing that would end a policy's source.
+ORIGIN = re.compile(r"([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class UnsafeProduction(ValueError):
@@ -64,6 +67,19 @@ def _optional_database_url(value: Any) -> URL | None:
 def _prefix(value: Any) -> Any:
     """A path without a slash at its end."""
     return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _tile_url(value: str) -> str:
+    """A template of the addresses of tiles, of which the policy of pages (CSP) can name the origin."""
+    parts = urlsplit(value)
+    if value and not (
+        parts.scheme in ("http", "https")
+        and ORIGIN.fullmatch(parts.netloc)
+        and all(value.count(each) == 1 for each in ("{z}", "{x}", "{y}"))
+        and not re.search(r"[\s\"'<>]", value)
+    ):
+        raise ValueError("not like https://tiles.example.org/{z}/{x}/{y}.png")
+    return value
 
 
 def _listed(value: Any) -> Any:
@@ -177,6 +193,17 @@ AllowedHosts = Annotated[
     Listed,
     Field(description="Hosts that the service answers for, such as *.example.org; empty: any."),
 ]
+MapBackgroundURL = Annotated[
+    str,
+    AfterValidator(_tile_url),
+    Field(
+        description="Raster tiles that maps draw below the features: https://tiles.example.org/{z}/{x}/{y}.png; empty: none."
+    ),
+]
+MapBackgroundAttribution = Annotated[
+    str, Field(description="What maps say about where these tiles come from.")
+]
+
 CORSOrigins = Annotated[
     Listed, Field(description="Origins whose pages may use the service from a browser; * is any.")
 ]
@@ -227,7 +254,8 @@ class ServiceSettings(BaseSettings):
 
     environment: Environment = "development"
     debug: Debug = False
-    database_url: DatabaseURL
+    # Type checkers then know that it comes from the environment.
+    database_url: DatabaseURL = Field(default=...)
     database_read_url: DatabaseReadURL = None
     max_replica_lag: MaxReplicaLag = 10
     pool_size: PoolSize = 10
@@ -251,6 +279,8 @@ class ServiceSettings(BaseSettings):
     max_bbox_width: MaxBBoxWidth = 360
     allowed_hosts: AllowedHosts = ()
     cors_origins: CORSOrigins = ()
+    map_background_url: MapBackgroundURL = ""
+    map_background_attribution: MapBackgroundAttribution = ""
     root_path: RootPath = ""
     forwarded_allow_ips: ForwardedAllowIPs = ("127.0.0.1",)
     compress: Compress = False

@@ -69,7 +69,7 @@ class Edits:
         news = name_of(collection, "NewFeatureOrCollection")
         router.post(
             self._items.items,
-            operation_id=f"create_features_{collection.name}",
+            operation_id=f"create_features_of_{collection.name}",
             response_class=Response,
             status_code=HTTPStatus.CREATED,
             responses=answers(
@@ -83,7 +83,7 @@ class Edits:
         )(typed(self.create_features, **typed_body))
         router.put(
             item,
-            operation_id=f"replace_feature_{collection.name}",
+            operation_id=f"replace_feature_of_{collection.name}",
             response_class=Response,
             responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
             openapi_extra=documented(reference(new), FEATURES, "Content-Crs", "If-Match"),
@@ -91,7 +91,7 @@ class Edits:
         )(typed(self.replace_feature, **typed_body))
         router.patch(
             item,
-            operation_id=f"change_feature_{collection.name}",
+            operation_id=f"update_feature_of_{collection.name}",
             response_class=Response,
             responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
             openapi_extra=documented(reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match"),
@@ -99,7 +99,7 @@ class Edits:
         )(typed(self.change_feature, **typed_patch))
         router.delete(
             item,
-            operation_id=f"delete_feature_{collection.name}",
+            operation_id=f"delete_feature_of_{collection.name}",
             response_class=Response,
             status_code=HTTPStatus.NO_CONTENT,
             openapi_extra={"parameters": openapi.headers("If-Match")},

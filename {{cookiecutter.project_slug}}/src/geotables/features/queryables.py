@@ -37,7 +37,7 @@ def add_to(router: APIRouter, collection: Collection) -> None:
 
     router.get(
         path,
-        operation_id=f"read_queryables_{collection.name}",
+        operation_id=f"get_queryables_of_{collection.name}",
         response_class=Response,
         responses=answers(HTTPStatus.BAD_REQUEST, formats=SCHEMAS),
         openapi_extra={"parameters": documented(FormatQuery)},

@@ -91,7 +91,7 @@ class Items:
         """Add the routes that read features to a router."""
         router.get(
             self.items,
-            operation_id=f"read_features_{self.collection.name}",
+            operation_id=f"list_features_of_{self.collection.name}",
             response_class=Response,
             responses=openapi.answers(
                 HTTPStatus.BAD_REQUEST,
@@ -102,7 +102,7 @@ class Items:
         )(self.read_features)
         router.get(
             self.item,
-            operation_id=f"read_feature_{self.collection.name}",
+            operation_id=f"get_feature_of_{self.collection.name}",
             response_class=Response,
             responses=openapi.answers(
                 HTTPStatus.BAD_REQUEST,

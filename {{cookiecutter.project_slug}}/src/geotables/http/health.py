@@ -171,7 +171,7 @@ def install(app: FastAPI, *, readers: Sequence[Depends] = ()) -> None:
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live")
-    async def live() -> Live:
+    async def read_liveness() -> Live:
         """The process lives; the database is not asked."""
         return Live()
 
@@ -180,7 +180,7 @@ def install(app: FastAPI, *, readers: Sequence[Depends] = ()) -> None:
         responses={503: {"description": "The service cannot serve now"}},
         response_model_exclude_none=True,
     )
-    async def ready(request: Request) -> Ready:
+    async def read_readiness(request: Request) -> Ready:
         """The service can serve."""
         readiness: Readiness = request.app.state.readiness
         try:
@@ -192,7 +192,7 @@ def install(app: FastAPI, *, readers: Sequence[Depends] = ()) -> None:
         return Ready() if readers else found
 
     @router.get("/metrics", response_class=Response, dependencies=[*readers])
-    async def metrics(request: Request) -> Response:
+    async def read_metrics(request: Request) -> Response:
         """Numbers for Prometheus, of all processes of this server."""
         numbers: Metrics = request.app.state.metrics
         return Response(numbers.exposition(), media_type=CONTENT_TYPE_LATEST)

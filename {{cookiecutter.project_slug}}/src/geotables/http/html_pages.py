@@ -6,7 +6,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,6 +21,7 @@ from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import FORMAT, HTML, Format
 from geotables.http.ids import in_path
+from geotables.settings import ServiceSettings
 
 #: The files that every page loads.
 STATIC = Path(__file__).with_name("static")
@@ -38,20 +39,29 @@ TEMPLATES.filters["short"] = html_values.short
 TEMPLATES.filters["wkt_type"] = html_values.wkt_type
 TEMPLATES.filters["in_path"] = in_path
 
-#: A page takes nothing from elsewhere and runs no script but the service's own. MapLibre draws images that it has made itself.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "worker-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
+
+@cache
+def policy(background: str) -> str:
+    """What a page may load: nothing from elsewhere but the tiles of a map's background, and no script but the service's own.
+
+    MapLibre draws images that it has made itself, and fetches tiles by scripts.
+    """
+    parts = urlsplit(background)
+    origin = f" {parts.scheme}://{parts.netloc}" if background else ""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            "style-src 'self'",
+            f"img-src 'self' data: blob:{origin}",
+            f"connect-src 'self'{origin}",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
     )
-)
+
 
 #: What people call the formats.
 LABELS = {
@@ -127,7 +137,11 @@ def respond(
 ) -> Response:
     """A page made of a template."""
     text = TEMPLATES.get_template(template).render({**_shared(request), **content})
-    own = {"Vary": "Accept", "Content-Security-Policy": POLICY}
+    background = request.app.state.settings.map_background_url
+    own = {"Vary": "Accept", "Content-Security-Policy": policy(background)}
+    if background:
+        # Servers of tiles ask which site their tiles are for.
+        own["Referrer-Policy"] = "strict-origin"
     return HTMLResponse(text, status, {**own, **(headers or {})})
 
 
@@ -170,6 +184,7 @@ def _shared(request: Request) -> dict[str, Any]:
 
     return {
         "service": app.state.settings.title,
+        "background": _background(app.state.settings),
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
@@ -180,6 +195,16 @@ def _shared(request: Request) -> dict[str, Any]:
         "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
         "others": (),
+    }
+
+
+def _background(settings: ServiceSettings) -> dict[str, str] | None:
+    """What maps draw below the features."""
+    if not settings.map_background_url:
+        return None
+    return {
+        "url": settings.map_background_url,
+        "attribution": settings.map_background_attribution,
     }
 
 

@@ -18,6 +18,7 @@ from geotables.collection import Collection
 from geotables.http import formats, json_schemas, openapi30
 from geotables.http.faces import faces_of
 from geotables.http.formats import Format
+from geotables.http.parameters import BOX_SCHEMA
 from geotables.settings import ServiceSettings
 
 #: The media type that clients look for, to the letter: without a space.
@@ -74,8 +75,13 @@ def install(app: FastAPI) -> None:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The id of an operation whose route states none, for ``FastAPI(generate_unique_id_function=…)``."""
-    return f"{route.name}_{route.tags[0]}" if route.tags else route.name
+    """The id of an operation whose route states none, for ``FastAPI(generate_unique_id_function=…)``: its function's name."""
+    return route.name
+
+
+def row_name(collection: Collection) -> str:
+    """What ids of operations call a row: ``land_parcel``, of the model ``LandParcel``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", collection.model.__name__).lower()
 
 
 def answers(
@@ -210,5 +216,8 @@ def _complete(operation: dict[str, Any], *, writes: bool) -> None:
             response["content"] = problem
             response["description"] = HTTPStatus(int(status)).phrase
     for number, parameter in enumerate(operation.get("parameters", ())):
+        if BOX_SCHEMA.items() <= parameter.get("schema", {}).items():
+            # One value, with commas: FastAPI would have it repeated.
+            parameter |= {"style": "form", "explode": False}
         if parameter.get("name") == "limit":
             operation["parameters"][number] = LIMIT

@@ -29,6 +29,9 @@ def schema(original: Any) -> Any:
         rewritten.setdefault("items", {})
     if "examples" in rewritten:
         rewritten["example"] = rewritten.pop("examples")[0]
+    if rewritten.get("type") == "object" and "properties" not in rewritten:
+        # Generators of clients take an object of which nothing is said for one without members.
+        rewritten.setdefault("additionalProperties", True)
     for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if type(rewritten.get(exclusive)) in (int, float):
             rewritten |= {limit: rewritten[exclusive], exclusive: True}

@@ -134,8 +134,9 @@ def _bbox(value: Any) -> Bounds:
         raise no_box(str(error)) from error
 
 
-#: The schema of a box: six numbers if it has heights.
-BOX = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6})
+#: A box in a document: six numbers if it has heights.
+BOX_SCHEMA = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+BOX = WithJsonSchema(BOX_SCHEMA)
 
 #: A box in WGS 84; it crosses the antimeridian where west > east.
 BBox = Annotated[Any, PlainValidator(_bbox), BOX]

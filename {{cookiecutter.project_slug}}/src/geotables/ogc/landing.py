@@ -110,7 +110,7 @@ def add_collection_to(
             return pages.collection(request, collection, extent, is_closed=bool(readers))
         return _written(request, _content(request, collection))
 
-    operation_id = f"read_collection_{collection.name}"
+    operation_id = f"get_collection_of_{collection.name}"
     router.get(path_of(collection), operation_id=operation_id, **OPTIONS)(read_collection)
 
 

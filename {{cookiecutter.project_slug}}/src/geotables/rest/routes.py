@@ -22,7 +22,8 @@ from geotables.http.bodies import JSON, Bodies, bodies_of, documented
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
-from geotables.http.openapi import reference, refusals
+from geotables.http.json_schemas import patch_name
+from geotables.http.openapi import headers, reference, refusals, row_name
 from geotables.http.parameters import (
     BBox,
     Latitude,
@@ -112,27 +113,28 @@ class Resource:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
         router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
-        router.get(
-            "/", response_model=page, description=f"{listed}.", operation_id=f"read_page_{name}"
-        )(typed(self.read_page, query=Annotated[_page_query(collection), Query()]))
+        router.get("/", response_model=page, description=f"{listed}.", operation_id=f"list_{name}")(
+            typed(self.read_page, query=Annotated[_page_query(collection), Query()])
+        )
         router.get(
             "/nearby",
             response_model=neighbours,
             description=f"{near}.",
-            operation_id=f"read_nearby_{name}",
+            operation_id=f"find_nearby_{name}",
         )(self.read_nearby)
         router.get(
             self._one_path,
             response_model=row,
             responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
-            operation_id=f"read_{name}",
+            openapi_extra={"parameters": headers("If-None-Match")},
+            operation_id=f"get_{row_name(collection)}",
         )(typed(self.read, id=path_id_type(collection)))
         if collection.is_writable:
             self._add_writes(router, writers)
         return router
 
     def _add_writes(self, router: APIRouter, writers: Sequence[Depends]) -> None:
-        collection, name, one_path = self._collection, self._collection.name, self._one_path
+        collection, one_path, row_id = self._collection, self._one_path, row_name(self._collection)
         id, body = path_id_type(collection), self._bodies.row_body
         row = collection.read
         new = reference(self._bodies.model.__name__)
@@ -151,30 +153,31 @@ class Resource:
                 HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
             ),
             openapi_extra=taken,
-            operation_id=f"create_{name}",
+            operation_id=f"create_{row_id}",
             dependencies=writers,
         )(typed(self.create, body=body))
         router.put(
             one_path,
             response_model=row,
             responses=REFUSED,
-            openapi_extra=documented(new, [JSON]),
-            operation_id=f"replace_{name}",
+            openapi_extra=documented(new, [JSON], "If-Match"),
+            operation_id=f"replace_{row_id}",
             dependencies=writers,
         )(typed(self.replace, id=id, body=body))
         router.patch(
             one_path,
             response_model=row,
             responses=REFUSED,
-            openapi_extra=documented({"type": "object"}, [JSON]),
-            operation_id=f"change_{name}",
+            openapi_extra=documented(reference(patch_name(collection)), [JSON], "If-Match"),
+            operation_id=f"update_{row_id}",
             dependencies=writers,
         )(typed(self.change, id=id, body=body))
         router.delete(
             one_path,
             status_code=HTTPStatus.NO_CONTENT,
             responses=REFUSED,
-            operation_id=f"delete_{name}",
+            openapi_extra={"parameters": headers("If-Match")},
+            operation_id=f"delete_{row_id}",
             dependencies=writers,
         )(typed(self.delete, id=id))
 

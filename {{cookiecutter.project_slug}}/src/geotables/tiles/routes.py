@@ -61,6 +61,9 @@ TILING_SCHEME = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme"
 CELL_SIZE = mvt.WORLD_SIZE / 256
 SCALE = CELL_SIZE / 0.00028
 
+#: What TileJSON calls the types of values; in tiles all others are strings.
+VALUE_TYPES = {"boolean": "Boolean", "integer": "Number", "number": "Number"}
+
 #: The numbers in a tile's address, as the document has them.
 ADDRESS = [
     in_path(name, description, {"type": "integer", "minimum": 0})
@@ -277,7 +280,7 @@ class Resource:
         collection = self._collection
         extent = extents_of(request, collection).get()
         zooms = {"minzoom": mvt.ZOOMS[0], "maxzoom": mvt.LAST_ZOOM}
-        fields = {name: kind.capitalize() for name, kind in self._properties.items()}
+        fields = {name: VALUE_TYPES.get(kind, "String") for name, kind in self._properties.items()}
         return {
             "tilejson": "3.0.0",
             "name": collection.title,

@@ -18,7 +18,6 @@ ASSETS = f"/map/{html_pages.digest(STATIC)}"
 
 HEADERS = {
     "Cache-Control": "no-cache",
-    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 

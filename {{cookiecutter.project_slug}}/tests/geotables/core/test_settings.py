@@ -138,6 +138,17 @@ def test_a_password_is_not_shown(
             for value in ("32", "0MB", "32 MB", "32mb", "1MB'; DROP TABLE x", "")
         ),
         *(("STATEMENT_TIMEOUT", value) for value in ("0", "-1", "x")),
+        *(
+            ("MAP_BACKGROUND_URL", value)
+            for value in (
+                "tiles.example.org/{z}/{x}/{y}.png",
+                "ftp://example.org/{z}/{x}/{y}",
+                "https://example.org/{z}/{x}.png",
+                "https://{s}.example.org/{z}/{x}/{y}.png",
+                "https://example.org; script-src */{z}/{x}/{y}",
+                "https://me:key@example.org/{z}/{x}/{y}",
+            )
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(

@@ -211,3 +211,15 @@ def test_names_are_distinct_over_the_collections(document: dict[str, Any]) -> No
     ]
     ids = [operation["operationId"] for operation in operations]
     assert len(set(ids)) == len(ids) > 0
+
+
+@faces("rest")
+def test_a_box_is_one_value(document: dict[str, Any]) -> None:
+    boxes = [
+        parameter
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter.get("name") == "bbox"
+    ]
+    assert [box.get("explode") for box in boxes] == [False] * len(boxes) != []

@@ -17,7 +17,7 @@ from geotables.db.database import Database
 from geotables.geometry import samples
 from geotables.settings import ServiceSettings
 from geotables.sql import row_formats
-from geotables.tiles.mvt import Tile
+from geotables.tiles.mvt import PIXEL, Tile
 from geotables.tiles.routes import CONFORMANCE
 
 import mvt
@@ -122,6 +122,23 @@ def test_a_geometry_is_shown_with_all_its_parts_where_it_is(
         # Coordinates are rounded to the grid.
         found = shapely.GeometryCollection([piece.geometry for piece in pieces])
         assert shapely.hausdorff_distance(geometry, found) < 1.5
+
+
+def test_what_is_smaller_than_a_pixel_does_not_vanish(
+    client: TestClient, connection: sa.Connection, rows: Rows
+) -> None:
+    lon, lat = place(rows.collection)
+    shapes = samples.geometries(rows.collection.geometry, (lon, lat), 0.0003)
+    rows.insert(connection, [rows.in_storage(connection, shape) for shape in shapes])
+    stored = set(map(rows.text, rows.indexed_ids(connection)))
+    for zoom in (0, 5):
+        features = mvt.features(client, rows.collection, Tile.at(lon, lat, zoom))
+        assert mvt.ids(rows.collection, features) == stored
+        # As large as a pixel, and of its own dimension: the style draws each by a layer of its own.
+        for feature in features:
+            west, south, east, north = feature.geometry.bounds
+            assert (feature.type == "Point") == (max(east - west, north - south) < 1)
+            assert max(east - west, north - south) <= 2 * PIXEL
 
 
 @only(
@@ -272,6 +289,7 @@ def test_tilejson_has_what_a_map_needs(
     assert found["tilejson"] == "3.0.0"
     assert [layer["id"] for layer in found["vector_layers"]] == [rows.collection.name]
     assert found["vector_layers"][0]["fields"].keys() == rows.columns.keys()
+    assert set(found["vector_layers"][0]["fields"].values()) <= {"String", "Number", "Boolean"}
     (template,) = found["tiles"]
     tile = client.get(template.format(z=0, y=0, x=0))
     assert tile.content == client.get(mvt.path(rows.collection, WHOLE_WORLD)).content

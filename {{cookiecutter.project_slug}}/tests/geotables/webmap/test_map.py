@@ -68,6 +68,21 @@ def test_all_that_the_page_links_to_is_there(client: TestClient, page: Page) -> 
         assert client.get(urljoin("/map", path)).status_code == 200, path
 
 
+def test_a_background_is_the_only_other_origin(
+    client: TestClient, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "http" not in client.get("/map").headers["Content-Security-Policy"]
+    address = "https://tiles.example.org:8443/{z}/{x}/{y}.png?key=1"
+    monkeypatch.setattr(settings, "map_background_url", address)
+    monkeypatch.setattr(settings, "map_background_attribution", "<b>'&'</b>")
+    response = client.get("/map")
+    policy = response.headers["Content-Security-Policy"].split("; ")
+    assert "img-src 'self' data: blob: https://tiles.example.org:8443" in policy
+    assert "connect-src 'self' https://tiles.example.org:8443" in policy
+    assert "{z}/{x}/{y}" in response.text and "<b>" not in response.text
+    assert response.headers["Referrer-Policy"] == "strict-origin"
+
+
 def test_the_title_is_text(
     client: TestClient, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ import { LngLatBounds, Map, NavigationControl, Popup } from "./maplibre-gl/mapli
 import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
 import { described, element } from "./popup.js";
-import { KINDS, around, colour, drawn, featureColour, layerId, style, tiles, watch } from "./style.js";
+import { KINDS, around, attributionControl, colour, drawn, featureColour, layerId, style, tiles, watch } from "./style.js";
 
 // The source of the features that a page is about.
 const OWN = "features";
@@ -40,7 +40,7 @@ async function draw(container) {
     ),
     bounds,
     fitBoundsOptions: { padding: 36, maxZoom: 15 },
-    attributionControl: false,
+    attributionControl,
     cooperativeGestures: true,
     refreshExpiredTiles: false,
     transformRequest: withAccess,

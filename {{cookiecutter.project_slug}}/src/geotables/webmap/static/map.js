@@ -5,7 +5,7 @@ import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
 import { classesOf } from "./classes.js";
 import { described, element, labelOf } from "./popup.js";
-import { KINDS, around, colour, drawn, featureColour, layerId, recolour, style, tiles, watch } from "./style.js";
+import { KINDS, around, attributionControl, colour, drawn, featureColour, layerId, recolour, style, tiles, watch } from "./style.js";
 
 // Features of a collection that the list of a box shows, at the most.
 const LIMIT = 500;
@@ -34,7 +34,7 @@ const map = new Map({
   fitBoundsOptions: { padding: 40, maxZoom: 16 },
   // The address has the view, for those who get the link.
   hash: "map",
-  attributionControl: false,
+  attributionControl,
   transformRequest: withAccess,
 });
 // show() moves it: with closeOnClick it would be closed right after.

@@ -4,6 +4,13 @@ import { graticule } from "./graticule.js";
 
 export const WORLD = [-180, -85, 180, 85];
 
+// The raster tiles that maps have below the features, if the service names some.
+const { background: stated } = document.body.dataset;
+const background = stated && JSON.parse(stated);
+
+// The background's attribution is text, which MapLibre takes for HTML.
+export const attributionControl = Boolean(background?.attribution) && { compact: false };
+
 // What the layers of a collection draw, the lowest first.
 export const KINDS = ["areas", "lines", "points"];
 
@@ -25,12 +32,14 @@ export function style(sources, layers) {
     sources: {
       land: { type: "geojson", data: new URL("land.json", import.meta.url).href },
       graticule: { type: "geojson", data: graticule(WORLD) },
+      ...(background && { background: raster(background) }),
       ...sources,
     },
     layers: [
       // The coasts are too coarse to be looked at closely.
       { id: "sea", type: "background", paint: { "background-color": growing(5, colour("sea"), 8, colour("land")) } },
       { id: "land", source: "land", type: "fill", paint: { "fill-color": colour("land") } },
+      ...(background ? [{ id: "background", source: "background", type: "raster", paint: shade() }] : []),
       {
         id: "graticule",
         source: "graticule",
@@ -40,6 +49,17 @@ export function style(sources, layers) {
       ...layers,
     ],
   };
+}
+
+function raster({ url, attribution }) {
+  const text = document.createElement("span");
+  text.textContent = attribution;
+  return { type: "raster", tiles: [url], tileSize: 256, maxzoom: 19, attribution: text.innerHTML };
+}
+
+// In the dark scheme the background is dark, too, so that the features stand out.
+function shade() {
+  return { "raster-brightness-max": Number(colour("background-brightness")), "raster-saturation": Number(colour("background-saturation")) };
 }
 
 // The graticule, as dense as suits what the map shows.
