@@ -20,7 +20,7 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo adopt test variants render-diff test-faults bench bench-scale pictures lint clean
+.PHONY: help demo new adopt test variants render-diff test-faults bench bench-scale pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -56,12 +56,25 @@ $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement build/requirements/*/pyproject.toml --all-extras
 	touch $@
 
-demo: $(ENVIRONMENT)
-	$(PYTHON) scripts/demo.py --port $(PORT) $(COOKIECUTTER_ARGS)
-
 # They reach the shell as they were typed, in the environment: no $ is expanded, no quoting lost, and no password printed.
+typed = $(foreach name,$(1),$(if $(filter command line,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+
+demo: $(ENVIRONMENT)
+	$(call typed,FILE LAYER LOAD_ARGS OUT COOKIECUTTER_ARGS)
+ifeq ($(FILE),)
+	$(PYTHON) scripts/demo.py --port $(PORT) $(COOKIECUTTER_ARGS)
+else
+	@$(NEW) --serve "$(PORT)" --arguments="$$COOKIECUTTER_ARGS"
+endif
+
+new: $(ENVIRONMENT)
+	$(call typed,FILE LAYER LOAD_ARGS OUT ARGS)
+	@$(NEW) --arguments="$${ARGS-$$COOKIECUTTER_ARGS}"
+
+NEW = $(PYTHON) scripts/new.py --file="$$FILE" --layer="$$LAYER" --load="$$LOAD_ARGS" --out="$${OUT:-..}"
+
 adopt: $(ENVIRONMENT)
-	$(foreach name,DATABASE_URL TABLE ALL KEY OUT ARGS,$(if $(filter command line,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+	$(call typed,DATABASE_URL TABLE ALL KEY OUT ARGS)
 	@$(PYTHON) -m adoption --all "$$ALL" --key "$$KEY" --out "$${OUT:-.}" --arguments "$${ARGS-$$COOKIECUTTER_ARGS}" -- "$$TABLE"
 
 test: $(ENVIRONMENT)

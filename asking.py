@@ -43,7 +43,9 @@ def _problems(
 ) -> list[parameters.Problem]:
     """What is wrong with the answers so far, beside the defaults of those to come."""
     values = {**answers}
-    for name, source in (parameters.SOURCES | prompting["context"]["cookiecutter"]).items():
+    context = prompting["context"]["cookiecutter"]
+    # `make new` has some answers before it asks for the others.
+    for name, source in (parameters.SOURCES | context | context.get("_answers", {})).items():
         if name in parameters.SOURCES and name not in answers:
             default = source[0] if isinstance(source, list) else source
             values[name] = environment.from_string(f"{default}").render(cookiecutter=values)
