@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -14,6 +15,7 @@ from geotables.crs import WORLD, Bounds
 from geotables.db.database import Database
 from geotables.http.problems import ParameterError
 from geotables.settings import ServiceSettings
+from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -39,6 +41,12 @@ def extents_of(request: Request, collection: Collection) -> Extents:
     return extents
 
 
+def counts_of(request: Request, collection: Collection) -> Counts:
+    """The number of a collection's rows, as the application that serves a request keeps it."""
+    counts: Counts = request.app.state.counts[collection.name]
+    return counts
+
+
 def parsed(request: Request, model: type[Query]) -> Query:
     """The query parameters of a request as a model, which has to forbid others.
 
@@ -55,6 +63,18 @@ def parsed(request: Request, model: type[Query]) -> Query:
         return model.model_validate(parameters)
     except ValidationError as error:
         raise ParameterError(located(error, "query")) from error
+
+
+def check_given_once(request: Request) -> None:
+    """Check that no query parameter is given twice: FastAPI takes the last value.
+
+    Raises:
+        RequestValidationError: One is.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(names) > len(set(names)):
+        name = next(name for name in names if names.count(name) > 1)
+        raise RequestValidationError([{"loc": ("query", name), "msg": "it is given twice"}])
 
 
 def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:

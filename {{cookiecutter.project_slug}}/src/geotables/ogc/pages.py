@@ -29,6 +29,7 @@ STANDARDS = {
     "ogcapi-features-2": "OGC API – Features, part 2: Coordinate reference systems",
     "ogcapi-features-3": "OGC API – Features, part 3: Filtering",
     "ogcapi-features-4": "OGC API – Features, part 4: Create, replace, update and delete",
+    "ogcapi-features-6": "OGC API – Features, part 6: Property selection (a draft)",
     "ogcapi-tiles-1": "OGC API – Tiles, part 1: Core",
     "tms": "Two Dimensional Tile Matrix Set",
 }
