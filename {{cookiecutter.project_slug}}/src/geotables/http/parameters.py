@@ -47,34 +47,31 @@ def counts_of(request: Request, collection: Collection) -> Counts:
     return counts
 
 
-def parsed(request: Request, model: type[Query]) -> Query:
+def parsed(
+    request: Request,
+    model: type[Query],
+    error: type[ParameterError | RequestValidationError] = ParameterError,
+) -> Query:
     """The query parameters of a request as a model, which has to forbid others.
 
+    Args:
+        request: The request.
+        model: The model.
+        error: What to raise. The OGC wants 400 (17-069r4, requirements query-param-unknown and query-param-invalid);
+            ``RequestValidationError`` is answered with 422, as FastAPI does.
+
     Raises:
-        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have. The OGC wants 400
-            for it (17-069r4, requirements query-param-unknown and query-param-invalid), FastAPI would answer 422.
+        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have.
     """
     parameters: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in parameters:
-            raise ParameterError([{"loc": ("query", name), "msg": "it is given twice"}])
+            raise error([{"loc": ("query", name), "msg": "it is given twice"}])
         parameters[name] = value
     try:
         return model.model_validate(parameters)
-    except ValidationError as error:
-        raise ParameterError(located(error, "query")) from error
-
-
-def check_given_once(request: Request) -> None:
-    """Check that no query parameter is given twice: FastAPI takes the last value.
-
-    Raises:
-        RequestValidationError: One is.
-    """
-    names = [name for name, _ in request.query_params.multi_items()]
-    if len(names) > len(set(names)):
-        name = next(name for name in names if names.count(name) > 1)
-        raise RequestValidationError([{"loc": ("query", name), "msg": "it is given twice"}])
+    except ValidationError as invalid:
+        raise error(located(invalid, "query")) from invalid
 
 
 def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
@@ -84,13 +81,14 @@ def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
 
 def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
     """The parameters of a model, as the OpenAPI document has them. Each states its style, which clients look for."""
-    parameters = []
-    for name, schema in model.model_json_schema()["properties"].items():
+    parameters, described = [], model.model_json_schema()
+    for name, schema in described["properties"].items():
         # A parameter is there or not; it is never null.
         schema |= next(iter(schema.pop("anyOf", [])), {})
         schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
         description = {"description": schema.pop("description")} if "description" in schema else {}
-        where = {"name": name, "in": "query", "required": False, "style": "form", "explode": False}
+        where = {"name": name, "in": "query", "style": "form", "explode": False}
+        where["required"] = name in described.get("required", ())
         parameters.append(where | description | {"schema": schema})
     return parameters
 

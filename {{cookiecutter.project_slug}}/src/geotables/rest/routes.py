@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import orjson
 import shapely
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -32,11 +32,13 @@ from geotables.http.parameters import (
     Latitude,
     Limit,
     Longitude,
-    check_given_once,
+    Query,
     clamped,
     database_of,
+    parsed,
     settings_of,
 )
+from geotables.http.parameters import documented as documented_query
 from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
@@ -120,15 +122,22 @@ class Resource:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
         router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
-        router.get("/", response_model=page, description=f"{listed}.", operation_id=f"list_{name}")(
-            typed(self.read_page, query=Annotated[self._page.model, Query()])
-        )
+        router.get(
+            "/",
+            response_model=page,
+            description=f"{listed}.",
+            responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
+            openapi_extra={"parameters": documented_query(self._page.model)},
+            operation_id=f"list_{name}",
+        )(self.read_page)
         router.get(
             "/nearby",
             response_model=neighbours,
             description=f"{near}.",
+            responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
+            openapi_extra={"parameters": documented_query(self._near.model)},
             operation_id=f"find_nearby_{name}",
-        )(typed(self.read_nearby, query=Annotated[self._near.model, Query()]))
+        )(self.read_nearby)
         router.get(
             self._one_path,
             response_model=row,
@@ -199,9 +208,9 @@ class Resource:
         location = url(request, f"{self._path}/{in_path(self._record.id_of(row))}")
         return _json(created, HTTPStatus.CREATED, _tagged(row) | {"Location": location})
 
-    def read_page(self, request: Request, query: PageQuery) -> Response:
+    def read_page(self, request: Request) -> Response:
         """Rows in an order."""
-        check_given_once(request)
+        query = parsed(request, self._page.model, RequestValidationError)
         # The query has this only where the spatial indexes leave rows out.
         every = getattr(query, "all", False)
         conditions = [self._collection.visible() if every else self._collection.rows()]
@@ -237,9 +246,9 @@ class Resource:
         token = order.token([*last[before : before + len(order.columns)], id])
         return str(request.url.include_query_params(token=token))
 
-    def read_nearby(self, request: Request, query: NearbyQuery) -> Response:
+    def read_nearby(self, request: Request) -> Response:
         """Rows within a radius of a place, nearest first."""
-        check_given_once(request)
+        query = parsed(request, self._near.model, RequestValidationError)
         settings = settings_of(request)
         if settings.max_radius is not None and query.radius > settings.max_radius:
             raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
@@ -301,14 +310,14 @@ class Resource:
             raise _missing(id)
 
 
-class Parameters(NamedTuple):
+class Parameters(NamedTuple, Generic[Query]):
     """The query parameters of a route, and those of them that ask about columns."""
 
-    model: type[BaseModel]
+    model: type[Query]
     columns: ColumnQueries
 
 
-def _page_query(collection: Collection) -> Parameters:
+def _page_query(collection: Collection) -> Parameters[PageQuery]:
     """The parameters of a page: with a partial index, ``all`` asks for the rows beyond it."""
     after = Field(
         default=None, description="The last id of the page before, in the order of the ids."
@@ -322,7 +331,7 @@ def _page_query(collection: Collection) -> Parameters:
     return Parameters(create_model("PageQuery", __base__=PageQuery, **fields), columns)
 
 
-def _nearby_query(collection: Collection) -> Parameters:
+def _nearby_query(collection: Collection) -> Parameters[NearbyQuery]:
     columns = ColumnQueries(collection, NearbyQuery.model_fields)
     model = create_model("NearbyQuery", __base__=NearbyQuery, **columns.fields())
     return Parameters(model, columns)
