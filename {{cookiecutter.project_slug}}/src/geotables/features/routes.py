@@ -47,6 +47,9 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
 )
 
+#: The relation of what features can be sorted by.
+SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
+
 
 @dataclass(slots=True)
 class Page:
@@ -130,7 +133,13 @@ class Items:
         database = database_of(request)
         chosen = formats.negotiated(request, query.f, formats.FEATURES)
         record = (self.wkt if chosen in (CSV, HTML) else self.geojson)[query.crs.uri]
-        headers = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
+        sortables = formats.url(request, f"{self._parent}/sortables")
+        headers = {
+            "Content-Crs": f"<{query.crs.uri}>",
+            "Vary": "Accept",
+            # Clients look for it in the headers (part 8).
+            "Link": f'<{sortables}>; rel="{SORTABLES}"',
+        }
         if chosen is SEQUENCE and not query.model_fields_set & {"limit", "offset", "token"}:
             is_sent = HEADERS_ONLY not in request.scope
             return sequences.Stream(self._all(database, record, query, is_sent), headers)
@@ -262,7 +271,7 @@ def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     """A page of features in the format that the client wants."""
     if page.following and chosen in (CSV, SEQUENCE):
         # These formats have no place for links.
-        headers["Link"] = f'<{page.following}>; rel="next"; type="{chosen.media_type}"'
+        headers["Link"] += f', <{page.following}>; rel="next"; type="{chosen.media_type}"'
     if chosen is CSV:
         return sequences.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)

@@ -25,10 +25,13 @@ STANDARDS = {
     "cql2": "Common Query Language (CQL2)",
     "ogcapi-common-1": "OGC API – Common, part 1: Core",
     "ogcapi-common-2": "OGC API – Common, part 2: Geospatial data",
+    "ogcapi-common-3": "OGC API – Common, part 3: Schemas",
     "ogcapi-features-1": "OGC API – Features, part 1: Core",
     "ogcapi-features-2": "OGC API – Features, part 2: Coordinate reference systems",
     "ogcapi-features-3": "OGC API – Features, part 3: Filtering",
     "ogcapi-features-4": "OGC API – Features, part 4: Create, replace, update and delete",
+    "ogcapi-features-5": "OGC API – Features, part 5: Schemas",
+    "ogcapi-features-8": "OGC API – Features, part 8: Sorting (draft)",
     "ogcapi-tiles-1": "OGC API – Tiles, part 1: Core",
     "tms": "Two Dimensional Tile Matrix Set",
 }

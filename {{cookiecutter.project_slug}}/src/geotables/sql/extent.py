@@ -1,18 +1,24 @@
 """Where and when the rows of a collection are: kept for a while, since finding out takes a pass over the table."""
 
 import logging
-import math
 import threading
 import time
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
 from geotables.collection import Collection
-from geotables.crs import CRS84, Bounds
+from geotables.crs import WORLD, Bounds
 from geotables.db.database import Database
 from geotables.sql import queries
+
+#: A centimetre or less.
+UNIT = Decimal("0.0000001")
+
+#: Degrees that no transformation gives a place on the Earth.
+NOWHERE = 1e9
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +73,23 @@ class Extents:
             log.warning("%s has no extent: %s", self._collection.name, str(error.orig).strip())
             return None
         xmin, ymin, xmax, ymax, first, last = row
-        # Outwards: answers round coordinates, and none may lie outside.
-        unit = 10**CRS84.decimals
-        if xmin is None or not all(math.isfinite(each * unit) for each in (xmin, ymin, xmax, ymax)):
+        if xmin is None or not all(abs(each) < NOWHERE for each in (xmin, ymin, xmax, ymax)):
             return None
-        low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
-        high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
+        low = (
+            max(_rounded(xmin, ROUND_FLOOR), WORLD.xmin),
+            max(_rounded(ymin, ROUND_FLOOR), WORLD.ymin),
+        )
+        high = (
+            min(_rounded(xmax, ROUND_CEILING), WORLD.xmax),
+            min(_rounded(ymax, ROUND_CEILING), WORLD.ymax),
+        )
         return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
+
+
+def _rounded(degrees: float, rounding: str) -> float:
+    """A coordinate with the digits that clients write when they ask for the box again."""
+    # Not by a product of floats, which may round the other way.
+    return float(Decimal(degrees).quantize(UNIT, rounding))
 
 
 def _moment(text: str | None) -> str | None:
