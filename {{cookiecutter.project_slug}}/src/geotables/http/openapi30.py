@@ -65,11 +65,11 @@ ONLY_NULL = {"type": "object", "nullable": True, "enum": [None]}
 
 def nullable(original: dict[str, Any]) -> dict[str, Any]:
     """A schema that null fits, too. ``nullable`` says nothing without a type: it is for the first of alternatives, and not beside $ref."""
+    # Without a type, null fits already.
+    made = original | {"nullable": True} if "type" in original else original
     for key in ("oneOf", "anyOf"):
         if key in original:
             first, *others = original[key]
-            if "$ref" in first:
-                return original | {key: [first, *others, ONLY_NULL]}
-            return original | {key: [nullable(first), *others]}
-    # Without a type, null fits already.
-    return original | {"nullable": True} if "type" in original else original
+            parts = [first, *others, ONLY_NULL] if "$ref" in first else [nullable(first), *others]
+            return made | {key: parts}
+    return made
