@@ -139,6 +139,11 @@ def answers(path: Path, load_arguments: str, asked: Mapping[str, str]) -> FileAn
             )
             load.append("--linearize")
             found = without_curves
+    undecoded = [each for each in found.broken if "--encoding" in each]
+    if undecoded and options.encoding is None:
+        raise SourceError(f"{path}: {undecoded[0]}")
+    if found.broken and len(found.broken) == found.features:
+        raise SourceError(f"{path}: no feature can be read: {found.broken[0]}")
     srid = _srid(path, found, options)
     given = _names(path, options.layer)
     given["srid"] = str(srid)

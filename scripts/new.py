@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import re
 import shlex
 import shutil
 import socket
@@ -175,8 +176,8 @@ def read(file: Path, load: str, asked: dict[str, str]) -> tuple[dict[str, str], 
     try:
         found = file_answers.answers(file, load, asked)
     except SourceError as error:
-        advice = "; give options of load as LOAD_ARGS='--…'" if "--" in str(error) else ""
-        raise Refused(f"{error}{advice}") from None
+        reason = str(error).replace("with --layer", "with LAYER=name")
+        raise Refused(re.sub(r"--[a-z][-\w]*( EPSG:\w+)?", r"LOAD_ARGS='\g<0>'", reason)) from None
     except parameters.AttributesError as error:
         raise Refused(str(error)) from None
     print("\n  ".join(found.lines), flush=True)

@@ -65,3 +65,20 @@ def test_python(url: str, tmp_path: Path, mypy_cache: Path) -> None:
     types = ["--strict", "--cache-dir", mypy_cache, "use_client.py"]
     run(sys.executable, "-m", "mypy", *types, folder=tmp_path)
     run(sys.executable, "use_client.py", url, folder=tmp_path)
+
+
+#: The rules of redocly that do not hold: the resource of the source page ends in a slash, and a project may have no licence.
+REDOCLY = """
+extends: [recommended]
+rules:
+  no-path-trailing-slash: off
+  info-license: off
+"""
+
+
+def test_redocly_finds_no_fault(url: str, tmp_path: Path) -> None:
+    (tmp_path / "redocly.yaml").write_text(REDOCLY, encoding="utf-8")
+    command = ["lint", f"{url}/openapi.json", "--format", "json"]
+    found = json.loads(node("@redocly/cli/bin/cli.js", *command, folder=tmp_path))
+    faults = {(each["ruleId"], each["location"][0]["pointer"]) for each in found["problems"]}
+    assert faults == set()

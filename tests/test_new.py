@@ -95,6 +95,11 @@ def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(file_answers.SourceError, match=r"not degrees.*--source-crs EPSG:n"):
         answers(file)
     assert answers(file, "--source-crs EPSG:2056")[0]["srid"] == "2056"
+    latin = tmp_path / "towns.csv"
+    latin.write_bytes("name,lat,lon\nBesançon,47.2,6\nBern,47,7.4\n".encode("latin1"))
+    with pytest.raises(file_answers.SourceError, match=r"not UTF-8.*--encoding"):
+        answers(latin)
+    assert answers(latin, "--encoding latin1")[0]["attributes"] == "name:text?"
     with pytest.raises(file_answers.SourceError, match=r"compound.*--source-crs EPSG:28992"):
         answers(file, "--source-crs EPSG:7415")
 

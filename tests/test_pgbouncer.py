@@ -34,8 +34,7 @@ postgis.Server.database = pooled
 #: The tests of what a session could keep between transactions: settings, locks, cursors, temporary tables, COPY,
 #: prepared statements, and connections that end.
 WITH_SESSIONS = (
-    *("checks", "database", "export", "faults", "features_edits", "features_pages", "health"),
-    *("load", "migrations", "observation", "rest", "tiles"),
+    *("checks", "database", "export", "faults", "features_edits", "load", "migrations", "tiles"),
 )
 
 #: What some of them ask of sessions, which belong to PgBouncer here.

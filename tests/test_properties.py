@@ -21,7 +21,7 @@ from parameters.reserved import every
 few = settings(
     derandomize=True,
     deadline=None,
-    max_examples=30,
+    max_examples=20,
     database=None,
     # Without shrinking, which takes minutes where each example takes a second.
     phases=[Phase.generate],

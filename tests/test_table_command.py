@@ -297,7 +297,7 @@ def test_nothing_is_left_of_a_table_that_was_interrupted(
     versions: Versions, project: Path, tmp_path: Path
 ) -> None:
     """The check of the copy presses Ctrl-C."""
-    press = "import os, signal, time\n\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"
+    press = "import os, signal, time\n\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(3)\n"
     main = project / "src/facilities_service/__main__.py"
     main.write_text(press + main.read_text(encoding="utf-8"), encoding="utf-8")
     before, folder = contents(project), tmp_path / "scratch"

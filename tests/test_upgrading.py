@@ -181,7 +181,7 @@ def test_a_project_of_the_first_version_takes_this_one(
     }
     # The team's test, and some of those of the table.
     (folder / "tests/test_counts.py").write_text(ROUTE_TEST, encoding="utf-8")
-    tests = suite(folder, "auth", "counts", "features_edits", "openapi", "problems", "rest")
+    tests = suite(folder, "auth", "counts", "features_edits", "rest")
     own = {"TEST_DATABASE_URL": server.url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     project.python("-m", "pytest", "-q", *tests, **own).passed()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI, params
 
 from geotables.collection import Collection
-from geotables.features import containing, edits, queryables, routes
+from geotables.features import containing, edits, routes, schemas
 from geotables.features.searches import searches
 from geotables.http import html_pages
 from geotables.http.faces import Face, register
@@ -13,8 +13,8 @@ from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
 
 #: What a service conforms to: one whose collections are all read-only, and any other.
-READING = (*routes.CONFORMANCE, *queryables.CONFORMANCE)
-CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *queryables.CONFORMANCE)
+READING = (*routes.CONFORMANCE, *schemas.CONFORMANCE)
+CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *schemas.CONFORMANCE)
 
 
 def install(
@@ -37,7 +37,7 @@ def install(
         router = CollectionRouter(f"/collections/{collection.name}/", tags=["Features"])
         items = routes.Items(collection)
         items.add_to(router)
-        queryables.add_to(router, collection)
+        schemas.add_to(router, collection)
         if collection.is_writable:
             edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])

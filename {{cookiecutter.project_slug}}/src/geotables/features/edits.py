@@ -37,6 +37,11 @@ REFUSED = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
+#: The answer to a change whose client prefers none.
+WITHOUT_BODY: dict[int | str, dict[str, Any]] = {
+    int(HTTPStatus.NO_CONTENT): {"description": "Changed, as Prefer: return=minimal has it."}
+}
+
 
 def examples(collection: Collection) -> dict[str, Any]:
     """A feature for the bodies of a collection's routes; none of a read-only collection."""
@@ -78,23 +83,25 @@ class Edits:
                 formats=[GEOJSON],
                 schema=name_of(collection, "FeatureOrCollection"),
             ),
-            openapi_extra=documented(reference(news), FEATURES, "Content-Crs"),
+            openapi_extra=documented(reference(news), FEATURES, "Content-Crs", "Prefer"),
             dependencies=dependencies,
         )(typed(self.create_features, **typed_body))
         router.put(
             item,
             operation_id=f"replace_feature_of_{collection.name}",
             response_class=Response,
-            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
-            openapi_extra=documented(reference(new), FEATURES, "Content-Crs", "If-Match"),
+            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature) | WITHOUT_BODY,
+            openapi_extra=documented(reference(new), FEATURES, "Content-Crs", "If-Match", "Prefer"),
             dependencies=dependencies,
         )(typed(self.replace_feature, **typed_body))
         router.patch(
             item,
             operation_id=f"update_feature_of_{collection.name}",
             response_class=Response,
-            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature),
-            openapi_extra=documented(reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match"),
+            responses=answers(*REFUSED, formats=[GEOJSON], schema=feature) | WITHOUT_BODY,
+            openapi_extra=documented(
+                reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match", "Prefer"
+            ),
             dependencies=dependencies,
         )(typed(self.change_feature, **typed_patch))
         router.delete(
@@ -122,7 +129,7 @@ class Edits:
             headers = described(row, GEOJSON, default)
             own = f"{self._items.items}/{in_path(record.id_of(row))}"
             headers["Location"] = formats.url(request, own)
-            return formats.json_response(created, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+            return _preferred(request, created, HTTPStatus.CREATED, headers)
         features = body.get("features")
         if not isinstance(features, list):
             raise refused("the features of a FeatureCollection are an array", "features")
@@ -131,7 +138,7 @@ class Edits:
             rows = writing.insert(record, news)
         collection = {"type": "FeatureCollection", "features": record.encode(rows)}
         headers = {"Content-Crs": f"<{default.uri}>"}
-        return formats.json_response(collection, GEOJSON.media_type, HTTPStatus.CREATED, headers)
+        return _preferred(request, collection, HTTPStatus.CREATED, headers)
 
     def replace_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Put another feature in the place of one; its id stays, and what is left out goes back to its default."""
@@ -144,7 +151,7 @@ class Edits:
             shape = before.encode_one(stored)["geometry"]
             names = self._bodies.rows.replaced(new, body.get("geometry"), shape)
             row = writing.update(self._record, key, new, names)
-        return self._changed(row)
+        return self._changed(request, row)
 
     def change_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
@@ -159,7 +166,7 @@ class Edits:
             new, names = self._bodies.change_of(body, before.encode_one(row), crs, key)
             if names is not None:
                 row = writing.update(self._record, key, new, names)
-        return self._changed(row)
+        return self._changed(request, row)
 
     def delete_feature(self, request: Request, id: str) -> Response:
         """Remove a feature."""
@@ -180,8 +187,37 @@ class Edits:
         if version is None:
             raise missing(key)
 
-    def _changed(self, row: sa.Row[Any]) -> Response:
+    def _changed(self, request: Request, row: sa.Row[Any]) -> Response:
         headers = described(row, GEOJSON, self._collection.default_crs)
-        return formats.json_response(
-            self._record.encode_one(row), GEOJSON.media_type, headers=headers
-        )
+        return _preferred(request, self._record.encode_one(row), HTTPStatus.OK, headers)
+
+
+def _preferred(
+    request: Request, content: Any, status: HTTPStatus, headers: dict[str, str]
+) -> Response:
+    """The answer to a change as the client prefers it (RFC 7240): with what is stored now, or without a body.
+
+    Bodies are always read strictly: a client that prefers ``handling=lenient`` is not told that it was applied.
+    """
+    preferences = preferences_of(request)
+    returned = preferences.get("return")
+    applied = [f"return={returned}"] if returned in ("minimal", "representation") else []
+    if preferences.get("handling") == "strict":
+        applied.append("handling=strict")
+    if applied:
+        headers["Preference-Applied"] = ", ".join(applied)
+    if returned != "minimal":
+        return formats.json_response(content, GEOJSON.media_type, status, headers)
+    if status is HTTPStatus.OK:
+        status = HTTPStatus.NO_CONTENT
+    return Response(status_code=status, headers={"Vary": "Prefer", **headers})
+
+
+def preferences_of(request: Request) -> dict[str, str]:
+    """What a client prefers, by its names; of one that is given twice the first."""
+    preferences: dict[str, str] = {}
+    for header in request.headers.getlist("prefer"):
+        for preference in header.split(","):
+            name, _, value = preference.partition(";")[0].partition("=")
+            preferences.setdefault(name.strip().lower(), value.strip(' \t"').lower())
+    return preferences

@@ -145,25 +145,50 @@ def features(
     )
 
 
-def queryables(request: Request, collection: Collection) -> Response:
-    """The properties that conditions may ask about."""
-    queries = queries_of(collection)
+def schema(
+    request: Request, collection: Collection, title: str, content: Mapping[str, Any]
+) -> Response:
+    """A schema of the features: their properties, or those that conditions or ``sortby`` take."""
+    queries, is_sortables = queries_of(collection), title == "Sortables"
+    described = content["properties"].get("properties", content)
+    required = described.get("required", ())
     properties = []
-    for column in collection.columns:
+    for name, property in described["properties"].items():
+        column = collection.table.columns[name]
         is_shape = column is collection.geometry
         type = html_values.geometry_type(collection) if is_shape else html_values.type_of(column)
-        parameter = "bbox" if is_shape else column.name if _has_parameter(column, queries) else ""
-        properties.append((column.name, type, parameter))
+        parameter = "bbox" if is_shape else name if _has_parameter(column, queries) else ""
+        properties.append(
+            {
+                "name": name,
+                "type": type,
+                "parameter": "sortby" if is_sortables else parameter,
+                "value": name if is_sortables else "…",
+                "notes": _notes(property, is_required=name in required),
+            }
+        )
     return html_pages.respond(
         request,
-        "features/templates/queryables.html",
-        title="Queryables",
+        "features/templates/schema.html",
+        title=title,
         crumbs=parents(request, collection),
         collection=collection,
         properties=properties,
         example=_example(queries, html_values.label(collection)),
         others=other_formats(request, SCHEMAS),
     )
+
+
+def _notes(property: Mapping[str, Any], *, is_required: bool) -> list[str]:
+    """What a schema says of a property besides its type, in a few words."""
+    role, values = property.get("x-ogc-role"), property.get("enum", ())
+    notes = {
+        "the id": role == "id",
+        "required": is_required,
+        "read-only": property.get("readOnly", False),
+        f"one of {', '.join(map(str, values))}": values,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
 def _items(collection: Collection) -> str:

@@ -52,6 +52,9 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-6/1.0/conf/properties-features",
 )
 
+#: The relation of what features can be sorted by.
+SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
+
 
 @dataclass(slots=True)
 class Page:
@@ -134,7 +137,13 @@ class Items:
         database = database_of(request)
         chosen = formats.negotiated(request, query.f, formats.FEATURES)
         record = self._record(query, is_wkt=chosen in (CSV, HTML))
-        headers = {"Content-Crs": f"<{query.crs.uri}>", "Vary": "Accept"}
+        sortables = formats.url(request, f"{self._parent}/sortables")
+        headers = {
+            "Content-Crs": f"<{query.crs.uri}>",
+            "Vary": "Accept",
+            # Clients look for it in the headers (part 8).
+            "Link": f'<{sortables}>; rel="{SORTABLES}"',
+        }
         wanted = self._queries.conditions(query)
         # A page for people tells it beside the features.
         is_count = query.result_type == "hits" and chosen is not HTML
@@ -144,7 +153,7 @@ class Items:
             links = formats.own_links(request, chosen, formats.FEATURES)
             is_sent = HEADERS_ONLY not in request.scope
             texts = self._all(database, record, query, wanted, is_sent=is_sent)
-            return sequences.Stream(texts, headers | sequences.headers(counts, links))
+            return sequences.Stream(texts, sequences.headers(headers, counts, links))
         limit = clamped(query.limit, settings)
         # One row more than asked for tells whether there is a next page.
         rows = (
@@ -328,7 +337,7 @@ def _following(
 def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     """A page of features in the format that the client wants."""
     if chosen in (CSV, SEQUENCE):
-        headers |= sequences.headers(page.counts, page.links, returned=len(page.rows))
+        headers = sequences.headers(headers, page.counts, page.links, returned=len(page.rows))
     if chosen is CSV:
         return sequences.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)

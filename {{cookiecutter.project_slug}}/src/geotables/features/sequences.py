@@ -18,11 +18,16 @@ from geotables.sql.stream import RECORD_SEPARATOR
 
 
 def headers(
-    counts: Mapping[str, int], links: Iterable[Mapping[str, Any]], *, returned: int | None = None
+    own: Mapping[str, str],
+    counts: Mapping[str, int],
+    links: Iterable[Mapping[str, Any]],
+    *,
+    returned: int | None = None,
 ) -> dict[str, str]:
-    """What a FeatureCollection says of its features, as headers: for formats that have no place for it.
+    """The headers of features in a format that has no place for what a FeatureCollection says of them.
 
     Args:
+        own: The headers of every format.
         counts: How many features there are, as ``numberMatched`` if it is exact.
         links: The links of the answer.
         returned: How many features it has; None: that is not known when it begins.
@@ -31,7 +36,7 @@ def headers(
     told = {
         f"OGC-Number{name}": str(number) for name, number in numbers.items() if number is not None
     }
-    return {**told, "Link": link_header(links)}
+    return {**own, **told, "Link": f"{own['Link']}, {link_header(links)}"}
 
 
 def csv_response(

@@ -25,7 +25,7 @@ class Format(NamedTuple):
     @property
     def is_text(self) -> bool:
         """Whether it is text of another kind."""
-        return self.media_type.startswith("text/") or self.media_type.endswith("json-seq")
+        return self.media_type.startswith("text/") or self.media_type.endswith(("json-seq", "xml"))
 
 
 JSON = Format("json", "application/json")
@@ -34,6 +34,7 @@ HTML = Format("html", "text/html")
 CSV = Format("csv", "text/csv")
 SEQUENCE = Format("jsonseq", "application/geo+json-seq")
 SCHEMA = Format("json", "application/schema+json")
+XSD = Format("xsd", "application/xml")
 TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
 
 #: The formats of each kind of resource; the first is for a client that does not ask for one.

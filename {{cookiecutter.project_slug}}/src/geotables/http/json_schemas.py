@@ -1,5 +1,6 @@
 """JSON Schemas of what the service takes and returns, made from the columns of a table."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.column_types import AsText
 from geotables.geometry import GEOJSON_TYPES, GeoJSON, samples
-from geotables.http import openapi30
+from geotables.http import constraints, openapi30
 
 #: How the OpenAPI document refers to a schema by its name.
 REFERENCE = "#/components/schemas/{model}"
@@ -45,11 +46,18 @@ PROBLEM: dict[str, Any] = {
     },
 }
 
+#: The types of JSON values that are not null.
+JSON_TYPES = ["object", "array", "string", "number", "boolean"]
+
 #: Has a name in the document: client generators would make up the same name for it in each media type.
 PATCH: dict[str, Any] = {
     "type": "object",
     "description": "The members of a feature that change (RFC 7396).",
-    "properties": {"geometry": {"type": "object"}, "properties": {"type": "object"}},
+    "properties": {
+        "type": {"type": "string", "enum": ["Feature"]},
+        "geometry": {"type": "object"},
+        "properties": {"type": "object"},
+    },
 }
 
 
@@ -79,23 +87,62 @@ def of_column(column: sa.Column[Any]) -> dict[str, Any]:
     raise NotImplementedError(f"JSON Schema has no type for {column}")
 
 
+def logical(collection: Collection) -> dict[str, Any]:
+    """JSON Schema of what a feature has, whatever its format (part 5): its properties, its id and its geometry."""
+    schema = properties_of(collection, collection.columns)
+    if isinstance(collection.key.type, sa.Numeric):
+        # As an id an exact number is a text.
+        key = schema["properties"][collection.key.name]
+        schema["properties"][collection.key.name] = key | {"type": "string"}
+    required = [
+        name
+        for name, field in collection.written.items()
+        if field.is_required() and name in schema["properties"]
+    ]
+    return schema | ({"required": required} if required else {})
+
+
+def geojson(collection: Collection) -> dict[str, Any]:
+    """The same of a GeoJSON feature."""
+    properties = properties_of(collection, collection.properties)
+    shape = GeoJSON(collection.geometry).schema()
+    if collection.geometry.nullable:
+        shape = {"oneOf": [{"type": "null"}, shape]}
+    members = {"id": _id(collection), "geometry": shape, "properties": properties}
+    return _geojson("Feature", **members)
+
+
 def queryables(collection: Collection) -> dict[str, Any]:
     """JSON Schema of what conditions may ask about (part 3, 6.2)."""
-    kind, geometry = collection.geometry_type, collection.geometry.name
-    name = "any" if kind == "GEOMETRY" else GEOJSON_TYPES[kind].lower()
-    properties = {
-        column.name: {"title": column.name} | of_column(column)
-        for column in collection.columns
-        if column is not collection.geometry
-    }
-    properties[collection.key.name]["x-ogc-role"] = "id"
-    # A geometry has no type: its format says what it is.
-    properties[geometry] = {
-        "title": geometry,
-        "format": f"geometry-{name}",
-        "x-ogc-role": "primary-geometry",
-    }
+    return properties_of(collection, collection.columns)
+
+
+def properties_of(collection: Collection, columns: Iterable[sa.Column[Any]]) -> dict[str, Any]:
+    """JSON Schema of an object that has some columns, and no others, as properties."""
+    # The geometry last.
+    ordered = sorted(columns, key=lambda column: column is collection.geometry)
+    properties = {column.name: property_of(collection, column) for column in ordered}
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def property_of(collection: Collection, column: sa.Column[Any]) -> dict[str, Any]:
+    """JSON Schema of a column: its values, as far as the model tells, and what it is for."""
+    schema: dict[str, Any] = {"title": column.name}
+    if column.comment:
+        schema["description"] = column.comment
+    if column.name not in collection.written or column.name in collection.read_only:
+        schema["readOnly"] = True
+    if column is collection.geometry:
+        kind = collection.geometry_type
+        # A geometry has no type: its format says what it is.
+        shape = "any" if kind == "GEOMETRY" else GEOJSON_TYPES[kind].lower()
+        return schema | {"format": f"geometry-{shape}", "x-ogc-role": "primary-geometry"}
+    schema |= {"type": JSON_TYPES} | of_column(column) | constraints.of(column)
+    if column is collection.key:
+        schema["x-ogc-role"] = "id"
+    elif column is collection.time:
+        schema["x-ogc-role"] = "primary-instant"
+    return schema
 
 
 def feature(collection: Collection) -> dict[str, Any]:
@@ -104,7 +151,7 @@ def feature(collection: Collection) -> dict[str, Any]:
     for column in collection.properties:
         properties[column.name] = of_column(column)
         if column.nullable:
-            properties[column.name]["nullable"] = True
+            properties[column.name] = openapi30.nullable(properties[column.name])
     return _geojson(
         "Feature",
         id=_id(collection),
@@ -137,7 +184,7 @@ def new_feature(collection: Collection) -> dict[str, Any]:
             # As the schema of a row has it: many a client has doubles only.
             properties[column.name] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
         if column.nullable or column.server_default is not None:
-            properties[column.name]["nullable"] = True
+            properties[column.name] = openapi30.nullable(properties[column.name])
         else:
             required.append(column.name)
     members = {"type": "object", "properties": properties}

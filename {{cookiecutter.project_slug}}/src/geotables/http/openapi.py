@@ -31,10 +31,12 @@ HEADERS = {
     "Content-Crs": "The CRS of the coordinates in the body, by its URI.",
     "If-Match": "The tag of the version that is to be changed.",
     "If-None-Match": "The tag of the version that the client has.",
+    "Prefer": "return=minimal, for an answer without a body, or return=representation (RFC 7240).",
 }
 
 #: Errors that every route may answer with, and those that take a body, that write, and that ask who calls.
 ANYWHERE = (
+    HTTPStatus.BAD_REQUEST,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
@@ -134,6 +136,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         openapi_version="3.0.3",
         description=app.description,
+        servers=[{"url": app.root_path or "/"}],
         routes=app.routes,
     )
     components = described.setdefault("components", {})
@@ -144,6 +147,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             schemas |= face.schemas(collection)
             examples |= face.examples(collection)
     components["parameters"] = {"limit": _limit(settings)}
+    # Operations that ask who calls say so themselves.
+    described["security"] = []
     if not settings.asks_who:
         components.pop("securitySchemes", None)
     paths = described["paths"]

@@ -56,12 +56,20 @@ def _without_null(rewritten: dict[str, Any]) -> dict[str, Any]:
     others = [part for part in rewritten.pop("anyOf") if part != NULL]
     if len(others) == 1 and "$ref" not in others[0]:
         return nullable({**others[0], **rewritten})
-    return rewritten | {"anyOf": others, "nullable": True}
+    return nullable(rewritten | {"anyOf": others})
+
+
+#: Null, and nothing else.
+ONLY_NULL = {"type": "object", "nullable": True, "enum": [None]}
 
 
 def nullable(original: dict[str, Any]) -> dict[str, Any]:
-    """A schema that null fits, too: of alternatives, the first, since ``nullable`` says nothing without a type."""
-    if "oneOf" in original:
-        first, *others = original["oneOf"]
-        return original | {"oneOf": [nullable(first), *others]}
-    return original | {"nullable": True}
+    """A schema that null fits, too. ``nullable`` says nothing without a type: it is for the first of alternatives, and not beside $ref."""
+    # Without a type, null fits already.
+    made = original | {"nullable": True} if "type" in original else original
+    for key in ("oneOf", "anyOf"):
+        if key in original:
+            first, *others = original[key]
+            parts = [first, *others, ONLY_NULL] if "$ref" in first else [nullable(first), *others]
+            return made | {key: parts}
+    return made

@@ -10,6 +10,18 @@ from geotables.http.faces import Face, register
 from geotables.http.routing import CollectionRouter
 from geotables.ogc.landing import Landing, add_collection_to
 
+#: OGC API - Common 1.0, parts 1 (19-072) and 2 (20-024).
+CONFORMANCE = (
+    *(
+        f"http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/{name}"
+        for name in ("core", "landing-page", "json", "html", "oas30")
+    ),
+    *(
+        f"http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/{name}"
+        for name in ("collections", "json", "html")
+    ),
+)
+
 
 def install(
     app: FastAPI,
@@ -35,4 +47,4 @@ def install(
         add_collection_to(router, collection, dependencies)
         app.include_router(router, dependencies=dependencies)
     html_pages.install(app)
-    register(app, Face("ogc"))
+    register(app, Face("ogc", CONFORMANCE))

@@ -12,7 +12,7 @@ from geotables.collection import Collection
 from geotables.crs import CRS84
 from geotables.http import formats, openapi
 from geotables.http.faces import faces_of, has_face
-from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, link, url
+from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, XSD, link, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import counts_of, documented, extents_of, parsed, settings_of
@@ -20,9 +20,20 @@ from geotables.ogc import pages
 from geotables.sql.extent import Extent
 
 #: Relations of links, by their URIs.
-QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+RELATION = "http://www.opengis.net/def/rel/ogc/1.0/{}"
 VECTOR_TILESETS = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector"
 TILING_SCHEMES = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes"
+
+#: What describes the features of a collection: the rest of its path, its relation, format and title.
+DESCRIPTIONS = (
+    ("schema", RELATION.format("schema"), SCHEMA, "The properties of the features"),
+    # GDAL prefers XML Schema, which tells it more.
+    ("schema/feature", "describedby", SCHEMA, "The features as GeoJSON"),
+    ("schema/xsd", "describedby", XSD, "The features as an XML Schema"),
+    ("queryables", RELATION.format("queryables"), SCHEMA, "What conditions may ask about"),
+    ("queryables", "queryables", SCHEMA, "What conditions may ask about"),
+    ("sortables", RELATION.format("sortables"), SCHEMA, "What features can be sorted by"),
+)
 
 #: The calendar of times.
 GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
@@ -145,9 +156,8 @@ def _links(request: Request, collection: Collection) -> list[dict[str, Any]]:
         for each in formats.FEATURES[1:]:
             title = f"The features as {each.name}"
             links.append(link(f"{here}/items?f={each.name}", "items", each.media_type, title))
-        for rel in (QUERYABLES, "queryables", "describedby"):
-            title = "What conditions may ask about"
-            links.append(link(f"{here}/queryables", rel, SCHEMA.media_type, title))
+        for path, rel, each, title in DESCRIPTIONS:
+            links.append(link(f"{here}/{path}", rel, each.media_type, title))
     if has_face(request.app, "tiles"):
         links.append(link(f"{here}/tiles", VECTOR_TILESETS, JSON.media_type, "Vector tiles"))
     return links

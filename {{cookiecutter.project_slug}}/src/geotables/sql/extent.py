@@ -1,15 +1,21 @@
 """Where and when the rows of a collection are."""
 
 import logging
-import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
-from geotables.crs import CRS84, Bounds
+from geotables.crs import WORLD, Bounds
 from geotables.sql import queries
 from geotables.sql.kept import Kept
+
+#: A centimetre or less.
+UNIT = Decimal("0.0000001")
+
+#: Degrees that no transformation gives a place on the Earth.
+NOWHERE = 1e9
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +43,23 @@ class Extents(Kept[Extent | None]):
             log.warning("%s has no extent: %s", self._collection.name, str(error.orig).strip())
             return None
         xmin, ymin, xmax, ymax, first, last = row
-        # Outwards: answers round coordinates, and none may lie outside.
-        unit = 10**CRS84.decimals
-        if xmin is None or not all(math.isfinite(each * unit) for each in (xmin, ymin, xmax, ymax)):
+        if xmin is None or not all(abs(each) < NOWHERE for each in (xmin, ymin, xmax, ymax)):
             return None
-        low = [math.floor(each * unit) / unit for each in (xmin, ymin)]
-        high = [math.ceil(each * unit) / unit for each in (xmax, ymax)]
+        low = (
+            max(_rounded(xmin, ROUND_FLOOR), WORLD.xmin),
+            max(_rounded(ymin, ROUND_FLOOR), WORLD.ymin),
+        )
+        high = (
+            min(_rounded(xmax, ROUND_CEILING), WORLD.xmax),
+            min(_rounded(ymax, ROUND_CEILING), WORLD.ymax),
+        )
         return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
+
+
+def _rounded(degrees: float, rounding: str) -> float:
+    """A coordinate with the digits that clients write when they ask for the box again."""
+    # Not by a product of floats, which may round the other way.
+    return float(Decimal(degrees).quantize(UNIT, rounding))
 
 
 def _moment(text: str | None) -> str | None:

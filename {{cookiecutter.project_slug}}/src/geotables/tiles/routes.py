@@ -38,6 +38,7 @@ CONFORMANCE: tuple[str, ...] = (
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
     "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
     "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
@@ -181,7 +182,7 @@ class Resource:
         router = CollectionRouter(f"/collections/{name}/tiles", tags=["Tiles"])
         router.get(
             self._tilesets,
-            operation_id=f"read_tilesets_{name}",
+            operation_id=f"{name}.collection.vector.getTileSetsList",
             **OPTIONS,
         )(self.read_tilesets)
         router.get(
@@ -189,7 +190,7 @@ class Resource:
             response_class=Response,
             responses=answers(HTTPStatus.BAD_REQUEST, formats=TILESET_FORMATS),
             openapi_extra={"parameters": documented(TilesetQuery)},
-            operation_id=f"read_tileset_{name}",
+            operation_id=f"{name}.collection.vector.getTileSet",
         )(self.read_tileset)
         router.get(
             self._tile,
@@ -199,7 +200,7 @@ class Resource:
                 int(HTTPStatus.NO_CONTENT): {"description": "No row lies in the tile."},
             },
             openapi_extra={"parameters": ADDRESS},
-            operation_id=f"read_tile_{name}",
+            operation_id=f"{name}.collection.vector.getTile",
         )(self.read_tile)
         return router
 

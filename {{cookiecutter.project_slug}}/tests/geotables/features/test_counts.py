@@ -63,7 +63,8 @@ def test_other_formats_have_the_numbers_and_the_links_as_headers(
         whole = client.get(rows.items, params=asked)
         assert whole.headers["OGC-NumberMatched"] == str(some_rows)
         assert whole.headers["OGC-NumberReturned"] == str(some_rows)
-        assert whole.links.keys() == {"self", "alternate"}
+        assert {"self", "alternate"} <= whole.links.keys()
+        assert "next" not in whole.links
         assert whole.links["self"]["url"] == str(whole.url)
         if some_rows > 1:
             first = client.get(rows.items, params=asked | {"limit": 1})

@@ -29,6 +29,9 @@ OF_A_COLLECTION = pytest.mark.parametrize(
         "",
         pytest.param("/items", marks=faces("features")),
         pytest.param("/queryables", marks=faces("features")),
+        pytest.param("/sortables", marks=faces("features")),
+        pytest.param("/schema", marks=faces("features")),
+        pytest.param("/schema/feature", marks=faces("features")),
     ],
 )
 
