@@ -136,6 +136,24 @@ def test_gdal_reads_everything_with_the_pages_that_it_chooses(service: Service) 
     assert len(seen) <= 10
 
 
+def test_gdal_counts_without_reading_pages(service: Service) -> None:
+    with service.requests() as seen:
+        about = pyogrio.read_info(
+            f"OAPIF:{service.url}", layer=service.table, force_feature_count=True
+        )
+    assert about["features"] == len(service.features) > 1000
+    # A look at the first features; the collection says how many there are.
+    assert len([each for each in seen if each.path.endswith("/items")]) == 1
+    with service.requests() as seen:
+        where = ["-so", "-where", "status = 'active'"]
+        described = gdal("ogrinfo", *where, f"OAPIF:{service.url}", service.table)
+    features = service.features.values()
+    active = [each for each in features if each["properties"]["status"] == "active"]
+    assert f"Feature Count: {len(active)}\n" in described
+    _, *counts = (each.parameters for each in seen if each.path.endswith("/items"))
+    assert counts == [{"resultType": "hits", "status": "active"}]
+
+
 def test_gdal_leaves_filters_to_the_service(service: Service) -> None:
     box = BOXES[0]
     with service.requests() as seen:
@@ -226,6 +244,9 @@ def test_owslib_reads(service: Service) -> None:
     expected = inside(service, box)
     found = client.collection_items(service.table, bbox=box, limit=1000)
     assert names(found["features"]) == expected
+    assert found["numberMatched"] == len(expected)
+    whole = client.collection_items(service.table, limit=1, sortby=("name", "asc"))
+    assert whole["numberMatched"] == len(service.features)
     some = client.collection_items(service.table, limit=7, sortby=("name", "desc"))["features"]
     descending = [each["properties"]["name"] for each in some]
     assert len(descending) == 7
