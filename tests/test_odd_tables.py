@@ -18,7 +18,8 @@ ODD = Path(__file__).with_name("odd_tables")
 TESTS = (
     *("test_odd_tables.py", "geotables/rest/test_rest.py", "geotables/rest/test_pages.py"),
     *("geotables/checks/test_migrations.py", "geotables/checks/test_tables.py"),
-    "geotables/features/test_features_edits.py",
+    *("geotables/features/test_features_edits.py", "geotables/features/test_properties.py"),
+    "geotables/rest/test_queries.py",
     "geotables/http/test_problems.py",
     *(
         f"geotables/core/test_hooks.py::test_{name}"

@@ -149,7 +149,14 @@ MaxPageSize = Annotated[int, Field(ge=1, description="Rows of a page, at the mos
 Count = Annotated[
     Literal["exact", "estimated", "none"],
     Field(
-        description="Whether pages of features tell how many there are; exact takes a pass over all of them."
+        description="Whether pages of features tell how many there are; exact takes a pass over all of them, none tells it where that is free."
+    ),
+]
+CountLifetime = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="Seconds for which the number of a collection's rows may miss what other processes write.",
     ),
 ]
 ExtentLifetime = Annotated[
@@ -269,6 +276,7 @@ class ServiceSettings(BaseSettings):
     page_size: PageSize = 100
     max_page_size: MaxPageSize = 10_000
     count: Count = "none"
+    count_lifetime: CountLifetime = 60
     extent_lifetime: ExtentLifetime = 60
     tile_limit: TileLimit = 10_000
     tile_max_age: TileMaxAge = 10

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, BinaryIO, TypeVar
 
 import psycopg2
@@ -285,11 +285,15 @@ class Database:
         work_mem = self._work_mem if statement.needs_work_mem else ""
         return work_mem + (self._single_process if statement.single_process else "")
 
-    def read(self) -> sa.Connection:
+    def read(self, *, fresh: bool = False) -> sa.Connection:
         """A connection for statements that read, each of which is a transaction of its own.
 
-        It is one to the replica, if that answers and keeps up, else to the primary.
+        It is one to the replica, if that answers and keeps up, else to the primary. ``fresh`` prefers the primary: for
+        what is kept until this process writes, which the replica may not have yet.
         """
+        if fresh and self.replica is not None:
+            with suppress(sa.exc.DBAPIError):
+                return self._checked_out(sa.Engine.connect, self._primary)
         return self._to_read(sa.Engine.connect)
 
     def _to_read(self, connect: Callable[[sa.Engine], Lent]) -> Lent:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI, params
 
 from geotables.collection import Collection
-from geotables.features import edits, routes, schemas
+from geotables.features import containing, edits, routes, schemas
 from geotables.features.searches import searches
 from geotables.http import html_pages
 from geotables.http.faces import Face, register
@@ -41,6 +41,9 @@ def install(
         if collection.is_writable:
             edits.Edits(items).add_to(router, [*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
+        forms = CollectionRouter(f"/collections/{collection.name}/containing/")
+        containing.add_to(forms, collection)
+        app.include_router(forms)
     html_pages.install(app)
     # What conforms is the service, whose clients look at OPTIONS of a collection before they edit it.
     conformance = CONFORMANCE if writable else READING

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.db.statements import Row
+from geotables.features.containing import is_text
 from geotables.features.items_query import ItemsQuery, Queries, queries_of
 from geotables.http import html_pages, html_values
 from geotables.http.formats import CSV, FEATURE, FEATURES, GEOJSON, SCHEMAS, SEQUENCE
@@ -27,7 +28,9 @@ COUNTED = 10_000
 NEIGHBOURS = 5
 
 #: Parameters that say how to write features or where a page begins, not which features there are.
-PRESENTATION = {"f", "limit", "offset", "token", "sortby", "crs", "count"}
+PRESENTATION = {
+    *("f", "limit", "offset", "token", "sortby", "crs", "count", "resultType", "properties"),
+}
 PLACE = ("offset", "token")
 
 
@@ -40,7 +43,7 @@ class Head(NamedTuple):
         sorting: ``ascending`` or ``descending`` where the page is sorted by it.
         href: Sorts by it; nothing where features cannot be sorted by it.
         parameter: The query parameter that asks about its values; nothing where there is none.
-        kind: How the parameter is asked for: by a text, a number, a date, an interval or a choice.
+        kind: How the parameter is asked for: by a text, what a text contains, a number, a date, an interval or a choice.
     """
 
     column: sa.Column[Any]
@@ -119,6 +122,7 @@ def features(
         crumbs=parents(request, collection),
         last_crumb="Items",
         collection=collection,
+        has_geometry=record.has_geometry,
         heads=[_head(request, column, asked, queries) for column in columns],
         lines=lines,
         label=label,
@@ -136,7 +140,7 @@ def features(
         ],
         everything=query(request, (*PLACE, "limit"), f=SEQUENCE.name),
         mapped=html_pages.mapped(request, [collection]),
-        geojson=query(request, ("crs",), f=GEOJSON.name, limit=limit),
+        geojson=query(request, ("crs", "properties"), f=GEOJSON.name, limit=limit),
         others=other_formats(request, FEATURES),
     )
 
@@ -209,7 +213,7 @@ def _head(request: Request, column: sa.Column[Any], asked: ItemsQuery, queries: 
 
 
 def _asked(column: sa.Column[Any], queries: Queries) -> tuple[str, str]:
-    """The parameter that asks about a column, and how."""
+    """The parameter that asks about a column, and how: by a value, or by what it contains."""
     if column is queries.time:
         return "datetime", "interval"
     if not _has_parameter(column, queries) or isinstance(column.type, sa.DateTime):
@@ -221,6 +225,8 @@ def _asked(column: sa.Column[Any], queries: Queries) -> tuple[str, str]:
             return column.name, "number"
         case sa.Date():
             return column.name, "date"
+    if is_text(column, queries):
+        return column.name, "contains"
     return column.name, "text"
 
 
@@ -258,15 +264,14 @@ def _summary(
     first, number = asked.offset, len(rows)
     if not rows:
         return "No items"
+    if is_whole and not first and asked.token is None:
+        return _items_in_words(number)
     for name, prefix in (("numberMatched", ""), ("numberEstimated", "about ")):
         if name in counts:
             shown = f"{number:,} items" if asked.token else f"{first + 1:,}–{first + number:,}"
             return f"{shown} of {prefix}{counts[name]:,}"
     if asked.token:
         return f"{number:,} items"
-    if is_whole:
-        total = first + number
-        return f"{first + 1:,}–{total:,} of {total:,}" if first else _items_in_words(number)
     return f"{first + 1:,}–{first + number:,}"
 
 

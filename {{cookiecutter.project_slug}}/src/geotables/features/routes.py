@@ -1,6 +1,7 @@
 """OGC API - Features, parts 1 and 2: a collection's features, a page at a time, and each by its id."""
 
 import datetime
+import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from geotables.crs import Reference
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, together
 from geotables.features import cql, pages, sequences
-from geotables.features.items_query import ItemsQuery, queries_of
+from geotables.features.items_query import FeatureQuery, ItemsQuery, queries_of
 from geotables.http import etags, formats, openapi
 from geotables.http.formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
 from geotables.http.ids import id_convertor, in_path, path_id_type
@@ -27,6 +28,7 @@ from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
 from geotables.http.parameters import (
     clamped,
+    counts_of,
     database_of,
     documented,
     parsed,
@@ -34,7 +36,7 @@ from geotables.http.parameters import (
 )
 from geotables.sql import paging, queries, row_formats, stream
 from geotables.sql.keyset import Order
-from geotables.sql.row_formats import Feature
+from geotables.sql.row_formats import Feature, Selection
 
 CONFORMANCE = (
     *cql.CONFORMANCE,
@@ -45,6 +47,9 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+    # A draft (24-019): it may change.
+    "http://www.opengis.net/spec/ogcapi-features-6/1.0/conf/properties",
+    "http://www.opengis.net/spec/ogcapi-features-6/1.0/conf/properties-features",
 )
 
 #: The relation of what features can be sorted by.
@@ -58,7 +63,6 @@ class Page:
     record: Feature
     rows: Sequence[Row]
     links: list[dict[str, Any]]
-    following: str | None
     counts: dict[str, int]
 
 
@@ -132,7 +136,7 @@ class Items:
         query, settings = parsed(request, self._queries.items), settings_of(request)
         database = database_of(request)
         chosen = formats.negotiated(request, query.f, formats.FEATURES)
-        record = (self.wkt if chosen in (CSV, HTML) else self.geojson)[query.crs.uri]
+        record = self._record(query, is_wkt=chosen in (CSV, HTML))
         sortables = formats.url(request, f"{self._parent}/sortables")
         headers = {
             "Content-Crs": f"<{query.crs.uri}>",
@@ -140,22 +144,32 @@ class Items:
             # Clients look for it in the headers (part 8).
             "Link": f'<{sortables}>; rel="{SORTABLES}"',
         }
-        if chosen is SEQUENCE and not query.model_fields_set & {"limit", "offset", "token"}:
-            is_sent = HEADERS_ONLY not in request.scope
-            return sequences.Stream(self._all(database, record, query, is_sent), headers)
-        limit = clamped(query.limit, settings)
         wanted = self._queries.conditions(query)
+        # A page for people tells it beside the features.
+        is_count = query.result_type == "hits" and chosen is not HTML
+        is_page = is_count or query.model_fields_set & {"limit", "offset", "token"}
+        if chosen is SEQUENCE and not is_page:
+            counts = self._counts(request, query, wanted)
+            links = formats.own_links(request, chosen, formats.FEATURES)
+            is_sent = HEADERS_ONLY not in request.scope
+            texts = self._all(database, record, query, wanted, is_sent=is_sent)
+            return sequences.Stream(texts, sequences.headers(headers, counts, links))
+        limit = clamped(query.limit, settings)
         # One row more than asked for tells whether there is a next page.
-        rows = paging.find(
-            database,
-            record,
-            wanted,
-            order=query.sortby,
-            after=query.token,
-            limit=limit + 1,
-            offset=query.offset,
+        rows = (
+            []
+            if is_count
+            else paging.find(
+                database,
+                record,
+                wanted,
+                order=query.sortby,
+                after=query.token,
+                limit=limit + 1,
+                offset=query.offset,
+            )
         )
-        counts = self._counts(database, wanted, query.count or settings.count)
+        counts = self._counts(request, query, wanted, None if is_count else rows, limit)
         following = _following(request, record, query, rows, limit)
         if chosen is HTML:
             return pages.features(
@@ -172,17 +186,17 @@ class Items:
         links = formats.own_links(request, chosen, formats.FEATURES)
         if following:
             links.append(link(following, "next", chosen.media_type, "The next page"))
-        return _written(Page(record, rows[:limit], links, following, counts), chosen, headers)
+        return _written(Page(record, rows[:limit], links, counts), chosen, headers)
 
     def read_feature(self, request: Request) -> Response:
         """One feature."""
         id, query = request.path_params["id"], parsed(request, self._queries.feature)
         chosen = formats.negotiated(request, query.f, formats.FEATURE)
-        record = self.geojson[query.crs.uri]
+        record = self._record(query)
         row = queries.find(database_of(request), record, self.known(id))
         if row is None:
             raise missing(id)
-        headers = described(row, chosen, query.crs)
+        headers = described(row, chosen, query.crs, query.properties)
         if chosen is HTML:
             # It shows more than the feature, which may have changed where the feature has not.
             return pages.feature(request, record, row, query.crs, headers)
@@ -211,34 +225,81 @@ class Items:
             raise missing(id)
         return value
 
+    def _record(self, query: FeatureQuery, *, is_wkt: bool = False) -> Feature:
+        """What the features of an answer are made of."""
+        if query.properties is None:
+            return (self.wkt if is_wkt else self.geojson)[query.crs.uri]
+        written = row_formats.wkt if is_wkt else row_formats.geojson
+        return written(self.collection, query.crs, query.properties)
+
     def _all(
-        self, database: Database, record: Feature, query: ItemsQuery, is_sent: bool
+        self,
+        database: Database,
+        record: Feature,
+        query: ItemsQuery,
+        wanted: Sequence[Condition],
+        *,
+        is_sent: bool,
     ) -> Generator[bytes, None, None]:
         """All the features that a client asks for, some at a time."""
         if not is_sent:
             return
         order = query.sortby.by() if "sortby" in query.model_fields_set else ()
-        wanted = together(self._queries.conditions(query))
         with database.stream() as connection:
-            texts = stream.sequence(connection, wanted, feature=record, order=order)
+            texts = stream.sequence(connection, together(wanted), feature=record, order=order)
             with closing(texts):
                 yield from database.liveness.watched(connection, texts)
 
     def _counts(
-        self, database: Database, conditions: Sequence[Condition], how: str
+        self,
+        request: Request,
+        query: ItemsQuery,
+        conditions: Sequence[Condition],
+        rows: Sequence[Row] | None = None,
+        limit: int = 0,
     ) -> dict[str, int]:
-        """How many features there are; only an exact number is ``numberMatched``."""
-        if how == "none":
+        """How many features there are; only an exact number is ``numberMatched``.
+
+        Args:
+            request: The request.
+            query: What it asks for.
+            conditions: Which features.
+            rows: The page, with one row more if others follow; None: not a page.
+            limit: The rows of a page.
+        """
+        how = query.count or settings_of(request).count
+        if query.result_type == "hits":
+            how = "exact"
+        elif query.count == "none":
             return {}
-        rows, name = together(conditions), "numberMatched"
         if how == "estimated":
-            name = "numberEstimated"
-            # The planner's statistics are of every row: conditions would find out the values of those that are not shown.
-            if self.collection.where is None:
-                return {name: queries.estimate(database, self.collection, rows)}
+            return self._estimated(database_of(request), conditions)
+        least = 0 if rows is None else query.offset + len(rows)
+        is_last = rows is not None and len(rows) <= limit and (rows or not query.offset)
+        if is_last and query.token is None:
+            # It is known how many came before.
+            return {"numberMatched": least}
+        counts, number = counts_of(request, self.collection), None
+        if len(conditions) == 1:
+            # Every row that the collection has for this caller.
+            number = counts.now() if how == "exact" else counts.free(least)
+        elif how == "exact":
+            number = self._counted(database_of(request), conditions)
+        return {} if number is None else {"numberMatched": number}
+
+    def _counted(self, database: Database, conditions: Sequence[Condition]) -> int:
+        rows = together(conditions)
         with database.read() as connection:
             count = queries.count(self.collection, rows.expression)
-            return {name: connection.execute(count, rows.values).scalar_one()}
+            number: int = connection.execute(count, rows.values).scalar_one()
+            return number
+
+    def _estimated(self, database: Database, conditions: Sequence[Condition]) -> dict[str, int]:
+        # The planner's statistics are of every row: conditions would find out the values of those that are not shown.
+        if self.collection.where is not None:
+            return {"numberEstimated": self._counted(database, conditions)}
+        rows = together(conditions)
+        return {"numberEstimated": queries.estimate(database, self.collection, rows)}
 
 
 def missing(id: Any) -> HTTPException:
@@ -246,11 +307,17 @@ def missing(id: Any) -> HTTPException:
     return HTTPException(HTTPStatus.NOT_FOUND, f"there is no feature {id}")
 
 
-def described(row: Sequence[Any], chosen: Format, reference: Reference) -> dict[str, str]:
+def described(
+    row: Sequence[Any], chosen: Format, reference: Reference, selection: Selection | None = None
+) -> dict[str, str]:
     """The headers of one feature; its version is the last column."""
+    representation = f"{chosen.name}-{reference.name}"
+    if selection is not None:
+        names = "\n".join(sorted(selection)).encode()
+        representation += f"-{hashlib.blake2s(names, digest_size=8).hexdigest()}"
     return {
         "Content-Crs": f"<{reference.uri}>",
-        "ETag": etags.etag(row[-1], f"{chosen.name}-{reference.name}"),
+        "ETag": etags.etag(row[-1], representation),
         "Vary": "Accept",
     }
 
@@ -269,9 +336,8 @@ def _following(
 
 def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     """A page of features in the format that the client wants."""
-    if page.following and chosen in (CSV, SEQUENCE):
-        # These formats have no place for links.
-        headers["Link"] += f', <{page.following}>; rel="next"; type="{chosen.media_type}"'
+    if chosen in (CSV, SEQUENCE):
+        headers = sequences.headers(headers, page.counts, page.links, returned=len(page.rows))
     if chosen is CSV:
         return sequences.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)

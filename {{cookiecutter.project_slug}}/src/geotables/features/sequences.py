@@ -1,7 +1,7 @@
 """Features as CSV and as GeoJSON text sequences."""
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,9 +12,31 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from geotables.http.formats import CSV, SEQUENCE
+from geotables.http.formats import CSV, SEQUENCE, link_header
 from geotables.sql.row_formats import Feature
 from geotables.sql.stream import RECORD_SEPARATOR
+
+
+def headers(
+    own: Mapping[str, str],
+    counts: Mapping[str, int],
+    links: Iterable[Mapping[str, Any]],
+    *,
+    returned: int | None = None,
+) -> dict[str, str]:
+    """The headers of features in a format that has no place for what a FeatureCollection says of them.
+
+    Args:
+        own: The headers of every format.
+        counts: How many features there are, as ``numberMatched`` if it is exact.
+        links: The links of the answer.
+        returned: How many features it has; None: that is not known when it begins.
+    """
+    numbers = {"Matched": counts.get("numberMatched"), "Returned": returned}
+    told = {
+        f"OGC-Number{name}": str(number) for name, number in numbers.items() if number is not None
+    }
+    return {**own, **told, "Link": f"{own['Link']}, {link_header(links)}"}
 
 
 def csv_response(
@@ -24,7 +46,8 @@ def csv_response(
     lines = [names(record)]
     for row in rows:
         _, geometry, *values = row
-        lines.append([record.key_of(row), geometry, *map(plain, record.others, values)])
+        place = [geometry] if record.has_geometry else []
+        lines.append([record.key_of(row), *place, *map(plain, record.others, values)])
     text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
     return Response(text, headers=headers, media_type=CSV.media_type)
 
@@ -33,7 +56,8 @@ def names(record: Feature) -> list[Any]:
     """The column heads of a table of features."""
     collection = record.collection
     others = [column.name for column in record.others]
-    return [collection.key.name, collection.geometry.name, *others]
+    place = [collection.geometry.name] if record.has_geometry else []
+    return [collection.key.name, *place, *others]
 
 
 def _cell(value: Any) -> str:

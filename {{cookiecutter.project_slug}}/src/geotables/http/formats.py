@@ -1,9 +1,9 @@
 """The formats of an answer, and which of them a client wants."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import orjson
 from pydantic import BeforeValidator
@@ -110,6 +110,18 @@ def _by_weight(accepted: str) -> tuple[str, ...]:
 def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
     """A link to another resource (RFC 8288)."""
     return {"href": href, "rel": rel, "type": media_type, "title": title}
+
+
+def link_header(links: Iterable[Mapping[str, Any]]) -> str:
+    """The header Link with some links, for formats that have no place for them."""
+    return ", ".join(
+        f'<{quote(each["href"], safe=_IN_URL)}>; rel="{each["rel"]}"; type="{each["type"]}"'
+        for each in links
+    )
+
+
+#: What a URL may have as it is (RFC 3986).
+_IN_URL = "%:/?#[]@!$&'()*+,;=~"
 
 
 def url(request: Request, path: str) -> str:

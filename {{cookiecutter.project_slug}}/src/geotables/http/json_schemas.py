@@ -146,18 +146,17 @@ def property_of(collection: Collection, column: sa.Column[Any]) -> dict[str, Any
 
 
 def feature(collection: Collection) -> dict[str, Any]:
-    """JSON Schema of a feature as the service returns it."""
+    """JSON Schema of a feature as the service returns it: without some members where a request selects the others."""
     properties = {}
     for column in collection.properties:
         properties[column.name] = of_column(column)
         if column.nullable:
             properties[column.name] = openapi30.nullable(properties[column.name])
-    required = {"required": list(properties)} if properties else {}
     return _geojson(
         "Feature",
         id=_id(collection),
-        geometry=_geometry(collection),
-        properties={"type": "object", **required, "properties": properties},
+        geometry=openapi30.nullable(GeoJSON(collection.geometry).schema()),
+        properties={"type": "object", "properties": properties},
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -14,6 +15,7 @@ from geotables.crs import WORLD, Bounds
 from geotables.db.database import Database
 from geotables.http.problems import ParameterError
 from geotables.settings import ServiceSettings
+from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -39,22 +41,37 @@ def extents_of(request: Request, collection: Collection) -> Extents:
     return extents
 
 
-def parsed(request: Request, model: type[Query]) -> Query:
+def counts_of(request: Request, collection: Collection) -> Counts:
+    """The number of a collection's rows, as the application that serves a request keeps it."""
+    counts: Counts = request.app.state.counts[collection.name]
+    return counts
+
+
+def parsed(
+    request: Request,
+    model: type[Query],
+    error: type[ParameterError | RequestValidationError] = ParameterError,
+) -> Query:
     """The query parameters of a request as a model, which has to forbid others.
 
+    Args:
+        request: The request.
+        model: The model.
+        error: What to raise. The OGC wants 400 (17-069r4, requirements query-param-unknown and query-param-invalid);
+            ``RequestValidationError`` is answered with 422, as FastAPI does.
+
     Raises:
-        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have. The OGC wants 400
-            for it (17-069r4, requirements query-param-unknown and query-param-invalid), FastAPI would answer 422.
+        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have.
     """
     parameters: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in parameters:
-            raise ParameterError([{"loc": ("query", name), "msg": "it is given twice"}])
+            raise error([{"loc": ("query", name), "msg": "it is given twice"}])
         parameters[name] = value
     try:
         return model.model_validate(parameters)
-    except ValidationError as error:
-        raise ParameterError(located(error, "query")) from error
+    except ValidationError as invalid:
+        raise error(located(invalid, "query")) from invalid
 
 
 def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
@@ -64,13 +81,14 @@ def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:
 
 def documented(model: type[BaseModel]) -> list[dict[str, Any]]:
     """The parameters of a model, as the OpenAPI document has them. Each states its style, which clients look for."""
-    parameters = []
-    for name, schema in model.model_json_schema()["properties"].items():
+    parameters, described = [], model.model_json_schema()
+    for name, schema in described["properties"].items():
         # A parameter is there or not; it is never null.
         schema |= next(iter(schema.pop("anyOf", [])), {})
         schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
         description = {"description": schema.pop("description")} if "description" in schema else {}
-        where = {"name": name, "in": "query", "required": False, "style": "form", "explode": False}
+        where = {"name": name, "in": "query", "style": "form", "explode": False}
+        where["required"] = name in described.get("required", ())
         parameters.append(where | description | {"schema": schema})
     return parameters
 

@@ -10,6 +10,7 @@ from geotables.db.migrations import Migrations
 from geotables.http.health import Readiness
 from geotables.http.observation import Metrics
 from geotables.settings import ServiceSettings
+from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
 
 
@@ -27,6 +28,9 @@ def install(
     app.state.database = database
     app.state.extents = {
         each.name: Extents(database, each, settings.extent_lifetime) for each in collections
+    }
+    app.state.counts = {
+        each.name: Counts(database, each, settings.count_lifetime) for each in collections
     }
     app.state.metrics = Metrics(database)
     database.count_rows = app.state.metrics.count_rows

@@ -15,7 +15,7 @@ from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, XSD, link, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
-from geotables.http.parameters import documented, extents_of, parsed, settings_of
+from geotables.http.parameters import counts_of, documented, extents_of, parsed, settings_of
 from geotables.ogc import pages
 from geotables.sql.extent import Extent
 
@@ -94,7 +94,7 @@ class Landing:
         listed, links = [], []
         for collection in self._collections:
             # Whether the caller may read the rows is for the collection's own routes to ask.
-            content = _content(request, collection, has_extent=not collection.readers)
+            content = _content(request, collection, may_read=not collection.readers)
             here = url(request, path_of(collection))
             content["links"].append(link(here, "self", JSON.media_type, collection.title))
             listed.append(content)
@@ -130,11 +130,10 @@ def path_of(collection: Collection) -> str:
     return f"/collections/{collection.name}"
 
 
-def _content(
-    request: Request, collection: Collection, *, has_extent: bool = True
-) -> dict[str, Any]:
-    """A collection; its extent holds every feature that it has."""
-    extent = extents_of(request, collection).get() if has_extent else None
+def _content(request: Request, collection: Collection, *, may_read: bool = True) -> dict[str, Any]:
+    """A collection; its extent holds every feature that it has, and is told to those who may read them."""
+    extent = extents_of(request, collection).get() if may_read else None
+    count = {"itemCount": counts_of(request, collection).get()} if may_read else {}
     return {
         "id": collection.name,
         "title": collection.title,
@@ -142,6 +141,7 @@ def _content(
         "links": _links(request, collection),
         **({"extent": _extent(collection, extent)} if extent else {}),
         "itemType": "feature",
+        **count,
         "crs": list(collection.references),
         "storageCrs": collection.storage_crs.uri,
     }

@@ -31,6 +31,7 @@ STANDARDS = {
     "ogcapi-features-3": "OGC API – Features, part 3: Filtering",
     "ogcapi-features-4": "OGC API – Features, part 4: Create, replace, update and delete",
     "ogcapi-features-5": "OGC API – Features, part 5: Schemas",
+    "ogcapi-features-6": "OGC API – Features, part 6: Property selection (draft)",
     "ogcapi-features-8": "OGC API – Features, part 8: Sorting (draft)",
     "ogcapi-tiles-1": "OGC API – Tiles, part 1: Core",
     "tms": "Two Dimensional Tile Matrix Set",

@@ -17,7 +17,7 @@ from shapely import Point
 from geotables.collection import Collection
 from geotables.crs import WGS84, WORLD, Bounds
 from geotables.db.database import Database
-from geotables.db.statements import OWN, Row, Statement
+from geotables.db.statements import OWN, Condition, Row, Statement
 from geotables.geometry import ewkb, in_srid, parameter
 from geotables.sql.bbox import candidates
 from geotables.sql.queries import select
@@ -42,36 +42,40 @@ class Query(NamedTuple):
 
 
 def search(
-    database: Database, record: RowFormat, place: Point, radius: float, limit: int
+    database: Database,
+    record: RowFormat,
+    rows: Condition,
+    place: Point,
+    radius: float,
+    limit: int,
 ) -> list[Row]:
-    """The rows within a radius, nearest first, each with its distance at the end, both in metres."""
+    """Rows within a radius, nearest first, each with its distance at the end, both in metres."""
     crs = record.collection.crs
     if not crs.geographic and crs.domain.contain(shapely.get_coordinates(place)):
-        farthest = _how_far(record.collection, place, limit)
+        farthest = _how_far(record.collection, rows, place, limit)
         ((reach,),) = database.fetch(farthest.statement, farthest.values)
         radius = radius if reach is None else min(radius, reach)
-    within = _within(record, place, radius, limit)
+    within = _within(record, rows, place, radius, limit)
     return database.fetch(within.statement, within.values)
 
 
 def queries(record: RowFormat, place: Point, radius: float, limit: int) -> Iterator[Query]:
     """All that a search may send."""
+    rows = record.collection.rows()
     if not record.collection.crs.geographic:
-        yield _how_far(record.collection, place, limit)
-    yield _within(record, place, radius, limit)
+        yield _how_far(record.collection, rows, place, limit)
+    yield _within(record, rows, place, radius, limit)
 
 
-def _how_far(collection: Collection, place: Point, limit: int) -> Query:
+def _how_far(collection: Collection, rows: Condition, place: Point, limit: int) -> Query:
     """How far the first rows are in the index's order."""
-    rows = collection.rows()
     values = {**rows.values, "place": ewkb(place), "limit": limit}
     return Query("how far the nearest rows are", _farthest(collection, rows.expression), values)
 
 
-def _within(record: RowFormat, place: Point, radius: float, limit: int) -> Query:
+def _within(record: RowFormat, rows: Condition, place: Point, radius: float, limit: int) -> Query:
     """The rows within a radius, nearest first."""
     collection = record.collection
-    rows = collection.rows()
     values = {**rows.values, "place": ewkb(place), "radius": radius, "limit": limit}
     if collection.crs.geographic:
         statement = _nearest_by_geography(record, rows.expression)

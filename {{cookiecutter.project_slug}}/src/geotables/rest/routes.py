@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any, Generic, NamedTuple
 
 import orjson
 import shapely
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.exceptions import HTTPException
@@ -16,9 +17,11 @@ from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.crs import WGS84
+from geotables.db.statements import Condition, together
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
 from geotables.http.bodies import JSON, Bodies, bodies_of, documented
+from geotables.http.column_queries import ColumnQueries
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
@@ -29,10 +32,13 @@ from geotables.http.parameters import (
     Latitude,
     Limit,
     Longitude,
+    Query,
     clamped,
     database_of,
+    parsed,
     settings_of,
 )
+from geotables.http.parameters import documented as documented_query
 from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
@@ -49,17 +55,19 @@ REFUSED = refusals(
 
 
 class PageQuery(BaseModel):
-    """Which rows to list, in the order of their ids."""
+    """Which rows to list, and in which order; ``_queries`` completes it for a collection."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Limit = None
+    sortby: Any
+    token: Any
     after: Any = None
     bbox: BBox = Field(default=None, description="West, south, east, north in degrees.")
 
 
 class NearbyQuery(BaseModel):
-    """Where to look for rows."""
+    """Where to look for rows; ``_queries`` completes it for a collection."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,6 +102,7 @@ class Resource:
         self._geometry = collection.geometry.name
         self._one_path = "/{id:" + id_convertor(collection) + "}"
         self._distance = distance_name(collection)
+        self._page, self._near = _page_query(collection), _nearby_query(collection)
         takes_query = collection.is_writable and collection.geometry_type == "POINT"
         self._query_row = QueryRow(collection) if takes_query else None
 
@@ -106,20 +115,27 @@ class Resource:
         collection, name = self._collection, self._collection.name
         row, page, neighbours = _models(collection)
         listed, near = (
-            "Rows in the order of their ids",
+            "Rows in the order of ``sortby``, or of their ids",
             "Rows within a radius of a place, nearest first",
         )
         if collection.is_partial:
             listed += ": those that the spatial indexes hold, unless ``all`` is true"
             near += ": those that the spatial indexes hold"
         router = CollectionRouter(f"{self._path}/", prefix=self._path, tags=[name])
-        router.get("/", response_model=page, description=f"{listed}.", operation_id=f"list_{name}")(
-            typed(self.read_page, query=Annotated[_page_query(collection), Query()])
-        )
+        router.get(
+            "/",
+            response_model=page,
+            description=f"{listed}.",
+            responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
+            openapi_extra={"parameters": documented_query(self._page.model)},
+            operation_id=f"list_{name}",
+        )(self.read_page)
         router.get(
             "/nearby",
             response_model=neighbours,
             description=f"{near}.",
+            responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
+            openapi_extra={"parameters": documented_query(self._near.model)},
             operation_id=f"find_nearby_{name}",
         )(self.read_nearby)
         router.get(
@@ -192,35 +208,56 @@ class Resource:
         location = url(request, f"{self._path}/{in_path(self._record.id_of(row))}")
         return _json(created, HTTPStatus.CREATED, _tagged(row) | {"Location": location})
 
-    def read_page(self, request: Request, query: PageQuery) -> Response:
-        """Rows in the order of their ids."""
+    def read_page(self, request: Request) -> Response:
+        """Rows in an order."""
+        query = parsed(request, self._page.model, RequestValidationError)
         # The query has this only where the spatial indexes leave rows out.
         every = getattr(query, "all", False)
         conditions = [self._collection.visible() if every else self._collection.rows()]
         if query.bbox is not None:
             conditions.append(bbox.within(self._collection.geometry, query.bbox))
-        after = None
+        conditions += self._page.columns.column_conditions(query)
+        order: keyset.Order = query.sortby
+        after: Condition | None = query.token
         if query.after is not None:
-            after = keyset.by_id(self._collection).after([str(query.after)])
+            _check_after(order, after)
+            after = order.after([str(query.after)])
         limit = clamped(query.limit, settings_of(request))
         # One row more than asked for tells whether there is a next page.
         rows = paging.find(
-            database_of(request), self._record, conditions, after=after, limit=limit + 1
+            database_of(request),
+            self._record,
+            conditions,
+            order=order,
+            after=after,
+            limit=limit + 1,
         )
         items, following = self._record.encode(rows[:limit]), None
         if len(rows) > limit:
-            last = self._record.id_of(rows[limit - 1])
-            following = str(request.url.include_query_params(after=last))
+            following = self._following(request, order, rows[limit - 1])
         return _json({"items": items, "next": following})
 
-    def read_nearby(self, request: Request, query: Annotated[NearbyQuery, Query()]) -> Response:
+    def _following(self, request: Request, order: keyset.Order, last: Sequence[Any]) -> str:
+        """The URL of the page after a row."""
+        id = self._record.id_of(last)
+        if order.is_by_id:
+            return str(request.url.include_query_params(after=id))
+        before = len(self._record.columns)
+        token = order.token([*last[before : before + len(order.columns)], id])
+        return str(request.url.include_query_params(token=token))
+
+    def read_nearby(self, request: Request) -> Response:
         """Rows within a radius of a place, nearest first."""
+        query = parsed(request, self._near.model, RequestValidationError)
         settings = settings_of(request)
         if settings.max_radius is not None and query.radius > settings.max_radius:
             raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
         place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
         limit = clamped(query.limit, settings)
-        rows = nearby.search(database_of(request), self._record, place, query.radius, limit)
+        wanted = [self._collection.rows(), *self._near.columns.column_conditions(query)]
+        rows = nearby.search(
+            database_of(request), self._record, together(wanted), place, query.radius, limit
+        )
         items = self._record.encode(rows)
         for item, row in zip(items, rows, strict=True):
             item[self._distance] = row[-1]
@@ -273,14 +310,42 @@ class Resource:
             raise _missing(id)
 
 
-def _page_query(collection: Collection) -> type[PageQuery]:
+class Parameters(NamedTuple, Generic[Query]):
+    """The query parameters of a route, and those of them that ask about columns."""
+
+    model: type[Query]
+    columns: ColumnQueries
+
+
+def _page_query(collection: Collection) -> Parameters[PageQuery]:
     """The parameters of a page: with a partial index, ``all`` asks for the rows beyond it."""
-    after = Field(default=None, description="The last id of the page before.")
+    after = Field(
+        default=None, description="The last id of the page before, in the order of the ids."
+    )
     fields: dict[str, Any] = {"after": (id_type(collection) | None, after)}
     if collection.is_partial:
         described = f"Every row, not only those where {collection.indexed_rows}."
         fields["all"] = (bool, Field(default=False, description=described))
-    return create_model("PageQuery", __base__=PageQuery, **fields)
+    columns = ColumnQueries(collection, {*PageQuery.model_fields, *fields})
+    fields |= columns.order_fields() | columns.fields()
+    return Parameters(create_model("PageQuery", __base__=PageQuery, **fields), columns)
+
+
+def _nearby_query(collection: Collection) -> Parameters[NearbyQuery]:
+    columns = ColumnQueries(collection, NearbyQuery.model_fields)
+    model = create_model("NearbyQuery", __base__=NearbyQuery, **columns.fields())
+    return Parameters(model, columns)
+
+
+def _check_after(order: keyset.Order, token: Condition | None) -> None:
+    """Check that nothing but an id says where a page begins.
+
+    Raises:
+        RequestValidationError: Something else does.
+    """
+    if token is not None or not order.is_by_id:
+        message = "it goes with the order of the ids: with sortby, take the token of the link to the next page"
+        raise RequestValidationError([{"loc": ("query", "after"), "msg": message}])
 
 
 def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel]]:
@@ -300,7 +365,7 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
     neighbours: Any = {"items": (list[neighbour], ...)}
     return (
         row,
-        create_model(f"{name}Page", __doc__="Rows in the order of their ids.", **page),
+        create_model(f"{name}Page", __doc__="Rows, and where the next page is.", **page),
         create_model(f"{name}Neighbours", __doc__="Rows, nearest first.", **neighbours),
     )
 

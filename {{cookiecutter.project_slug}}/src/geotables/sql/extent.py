@@ -1,18 +1,15 @@
-"""Where and when the rows of a collection are: kept for a while, since finding out takes a pass over the table."""
+"""Where and when the rows of a collection are."""
 
 import logging
-import threading
-import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
-from geotables.collection import Collection
 from geotables.crs import WORLD, Bounds
-from geotables.db.database import Database
 from geotables.sql import queries
+from geotables.sql.kept import Kept
 
 #: A centimetre or less.
 UNIT = Decimal("0.0000001")
@@ -30,41 +27,14 @@ class Extent(NamedTuple):
     interval: tuple[str | None, str | None]
 
 
-class Extents:
-    """The extent, asked of the database when it is older than ``lifetime`` seconds.
-
-    Rows that this process writes are in it at once (``Database.writes``). Those that others write may be missing for
-    up to ``lifetime`` seconds.
-    """
-
-    def __init__(self, database: Database, collection: Collection, lifetime: float) -> None:
-        self._database = database
-        self._collection = collection
-        self._lifetime = lifetime
-        self._lock = threading.Lock()
-        self._extent: Extent | None = None
-        self._writes = -1
-        self._until = 0.0
-
-    def get(self) -> Extent | None:
-        """The extent of the rows that the caller may see; none if there are none, or one is at no place on the Earth."""
-        if self._collection.where is not None:
-            # Callers see different rows.
-            return self._read()
-        # One request asks the database, the others wait for what it finds.
-        with self._lock:
-            # Counted before the database is asked: what is written meanwhile may not be in the answer.
-            writes = self._database.writes
-            if writes != self._writes or time.monotonic() > self._until:
-                self._extent = self._read()
-                self._writes, self._until = writes, time.monotonic() + self._lifetime
-            return self._extent
+class Extents(Kept[Extent | None]):
+    """The extent of a collection; none if it has no rows, or one is at no place on the Earth."""
 
     def _read(self) -> Extent | None:
         rows = self._collection.rows()
         statement = queries.extent(self._collection, rows.expression)
         try:
-            with self._database.read() as connection:
+            with self._database.read(fresh=self._is_shared) as connection:
                 row = connection.execute(statement, rows.values).one()
         except sa.exc.DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != "XX000":

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import sqlalchemy as sa
@@ -18,6 +18,9 @@ from geotables.db.statements import Statement
 from geotables.geometry import GeometryFormat, in_srid
 from geotables.geometry.metadata import GeometryColumn
 
+#: The names of the columns of a feature that a client wants.
+Selection: TypeAlias = frozenset[str]
+
 
 class RowFormat(ABC):
     """How rows are written: what is selected of them, and the JSON values that this becomes."""
@@ -26,7 +29,7 @@ class RowFormat(ABC):
         self,
         collection: Collection,
         columns: Iterable[sa.Column[Any]],
-        geometry: sa.ColumnElement[str],
+        geometry: sa.ColumnElement[Any],
         *,
         geometry_is_json: bool,
     ) -> None:
@@ -87,11 +90,23 @@ class Feature(RowFormat):
     """A row as a GeoJSON feature: its id, its geometry as text, and its properties.
 
     Attributes:
+        has_geometry: Whether the geometry is selected; else it is null.
         others: The columns that are selected after the key and the geometry.
     """
 
-    def __init__(self, collection: Collection, geometry: sa.ColumnElement[str]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        geometry: sa.ColumnElement[Any],
+        selection: Selection | None = None,
+    ) -> None:
         properties = collection.properties
+        self.has_geometry = True
+        if selection is not None:
+            properties = [column for column in properties if column.name in selection]
+            self.has_geometry = collection.geometry.name in selection
+        if not self.has_geometry:
+            geometry = sa.null()
         self.others = [column for column in properties if column is not collection.key]
         columns = [collection.key, collection.geometry, *self.others]
         super().__init__(collection, columns, geometry, geometry_is_json=True)
@@ -134,21 +149,25 @@ def record(collection: Collection) -> Record:
     return Record(collection, collection.format)
 
 
-@cache
-def geojson(collection: Collection, reference: Reference) -> Feature:
+@lru_cache(maxsize=256)
+def geojson(
+    collection: Collection, reference: Reference, selection: Selection | None = None
+) -> Feature:
     """Features whose geometry is GeoJSON, in a CRS and its order of the axes."""
     coordinates = _in_reference(collection.geometry, reference)
     # Options 0: without them PostGIS adds a "crs" member, which RFC 7946 has removed.
     text = sa.func.ST_AsGeoJSON(coordinates, reference.decimals, 0, type_=sa.Text())
-    return Feature(collection, text)
+    return Feature(collection, text, selection)
 
 
-@cache
-def wkt(collection: Collection, reference: Reference) -> Feature:
+@lru_cache(maxsize=256)
+def wkt(
+    collection: Collection, reference: Reference, selection: Selection | None = None
+) -> Feature:
     """Features whose geometry is WKT, in a CRS and its order of the axes."""
     coordinates = _in_reference(collection.geometry, reference)
     text = sa.func.ST_AsText(coordinates, reference.decimals, type_=sa.Text())
-    return Feature(collection, text)
+    return Feature(collection, text, selection)
 
 
 def _in_reference(geometry: GeometryColumn, reference: Reference) -> sa.ColumnElement[Any]:

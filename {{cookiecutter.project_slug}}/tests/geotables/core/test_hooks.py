@@ -225,6 +225,22 @@ def test_where_holds_for_pages_and_for_what_is_near(divided: Divided, rows: Rows
         assert divided.get(path, **parameters).json()["items"] == []
 
 
+@faces("rest")
+def test_where_holds_for_rows_that_are_asked_for(divided: Divided, rows: Rows) -> None:
+    key = rows.key.name
+    for part in (0, 1):
+        mine, other = divided.ids(part), divided.ids(1 - part)[0]
+        for asked, ids in (
+            ({key: other}, []),
+            ({key: mine[0]}, mine[:1]),
+            ({"sortby": f"-{key}"}, mine[::-1]),
+        ):
+            page = divided.get(rows.path, part, limit=1000, **asked).json()
+            assert [rows.text(row[key]) for row in page["items"]] == ids
+        near = {"lon": 0, "lat": 0, "radius": EVERYWHERE, key: other}
+        assert divided.get(f"{rows.path}nearby", part, **near).json()["items"] == []
+
+
 @faces("features")
 def test_where_holds_for_features_however_they_are_found(divided: Divided, rows: Rows) -> None:
     key = rows.key.name
@@ -271,6 +287,10 @@ def test_where_holds_for_counts(divided: Divided, rows: Rows, connection: sa.Con
     for part in (0, 1):
         counted = divided.get(rows.items, part, count="exact", limit=1).json()
         assert counted["numberMatched"] == len(divided.ids(part))
+        # What one caller is told is never another's number.
+        hits = divided.get(rows.items, part, resultType="hits").json()
+        assert hits["numberMatched"] == len(divided.ids(part))
+        assert "numberMatched" not in divided.get(rows.items, part, limit=1).json()
     assert divided.get(rows.items, count="exact").json()["numberMatched"] == 0
     # An estimate of the planner's would tell of the values that hidden rows have.
     connection.execute(sa.text(f"ANALYZE {rows.sql}"))

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from typing import Any
-from urllib.parse import parse_qsl, urljoin
+from urllib.parse import parse_qsl, quote, urljoin
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.dialects.postgresql import JSONB
 
 from geotables.collection import Collection
+from geotables.features.containing import is_text
 from geotables.features.items_query import queries_of
 from geotables.http import html_values
 from geotables.http.ids import in_path
@@ -105,6 +106,40 @@ def test_a_filter_is_shown_with_a_link_that_removes_it(
     assert "?limit=7" in page.linked
     none = open_page(client, rows.items, **{rows.key.name: as_json(rows.no_id)})
     assert ids(none) == [] and "Nothing meets these filters" in none.texts
+
+
+@only(lambda c: any(is_text(column, queries_of(c)) for column in c.properties))
+def test_a_text_is_asked_for_what_it_contains(
+    client: TestClient, collection: Collection, rows: Rows, some_rows: list[str]
+) -> None:
+    (column, *_) = (each for each in collection.properties if is_text(each, queries_of(collection)))
+    features = client.get(rows.items, params={"limit": 1000}).json()["features"]
+    texts = {rows.text(each["id"]): each["properties"][column.name] for each in features}
+    # The longest text, without its ends, in the other case; % and _ stand for themselves.
+    part = max(filter(None, texts.values()), key=len)[1:-1].swapcase() or "%"
+    address = f"/collections/{collection.name}/containing/{quote(column.name, safe='')}"
+    asked = {"f": "html", "limit": "100", column.name: part}
+    response = client.get(address, params=asked, headers=BROWSER)
+    assert response.status_code == 200, response.text
+    expected = [id for id in some_rows if part.lower() in (texts[id] or "").lower()]
+    assert ids(markup.read(response)) == expected
+    # The address is one of Features: other formats take it.
+    found = client.get(str(response.url).replace("f=html", "f=csv"))
+    assert [line[0] for line in csv.reader(io.StringIO(found.text))][1:] == expected
+    for text in ("%", "_", "'", "no such"):
+        page = client.get(address, params={column.name: text}, headers=BROWSER)
+        assert ids(markup.read(page)) == [id for id in some_rows if text in (texts[id] or "")]
+    # A condition that is there already stays.
+    for lang, none in (("cql2-text", f'"{rows.key.name}" IS NULL'), ("cql2-json", NONE)):
+        condition = none.replace("KEY", json.dumps(rows.key.name))
+        asked = {"filter": condition, "filter-lang": lang, column.name: part}
+        assert ids(markup.read(client.get(address, params=asked, headers=BROWSER))) == []
+    missing = client.get(f"/collections/{collection.name}/containing/no%20such?x=y")
+    assert missing.status_code == 404
+
+
+#: A condition that no feature meets.
+NONE = '{"op": "isNull", "args": [{"property": KEY}]}'
 
 
 def test_pages_go_forward_and_back(client: TestClient, rows: Rows, some_rows: list[str]) -> None:

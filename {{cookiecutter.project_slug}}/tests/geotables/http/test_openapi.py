@@ -92,7 +92,7 @@ def test_every_parameter_of_the_items_is_documented(rows: Rows, document: dict[s
         if "name" in each
     }
     names = {"f", "crs", "bbox", "bbox-crs", "offset", "token", "sortby", "count"}
-    names |= {"filter", "filter-lang", "filter-crs"}
+    names |= {"filter", "filter-lang", "filter-crs", "properties", "resultType"}
     if rows.collection.time is not None:
         names.add("datetime")
     own = queries_of(rows.collection).parameters.values()
