@@ -144,7 +144,13 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     project = newcomer.home / "facilities-service"
     readme = (project / "README.md").read_text("utf-8")
     start = block(readme, "Start")
-    assert [line.split("#")[0].strip() for line in start] == ["make run", "make test", "make check"]
+    assert [line.split("#")[0].strip() for line in start] == [
+        "make run",
+        "make load FILE=trees.csv",
+        "make export FILE=trees.gpkg",
+        "make test",
+        "make check",
+    ]
     output = newcomer.run("make check", project)
     assert "Installing" in output
     assert "models, migrations, schemas and queries agree" in output
@@ -154,7 +160,12 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     assert "Installing" not in output
     assert " passed" in output
 
-    assert_served(newcomer, project)
+    (project / "trees.csv").write_text("name,lat,lon\nOak,47.4,8.5\n")
+    (project / "trees.csv").chmod(0o644)
+    load, export = (line.split("#")[0].strip() for line in start[1:3])
+    assert_served(newcomer, project, load)
+    newcomer.run(export, project)
+    assert b"Oak" in (project / "trees.gpkg").read_bytes()
 
     features = newcomer.home / "FILE"
     features.write_text(json.dumps(WELL))
@@ -173,8 +184,8 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     assert "Installing" not in output
 
 
-def assert_served(newcomer: Newcomer, project: Path) -> None:
-    """``make run`` serves, says where, and logs lines for people."""
+def assert_served(newcomer: Newcomer, project: Path, load: str) -> None:
+    """``make run`` serves what is loaded meanwhile, says where, and logs lines for people."""
     port = free_port()
     with newcomer.start("make run", project, PORT=str(port)) as process:
         try:
@@ -184,6 +195,9 @@ def assert_served(newcomer: Newcomer, project: Path) -> None:
                 time.sleep(0.2)
             with urllib.request.urlopen(f"{url}/map") as response:
                 assert b"<html" in response.read()
+            newcomer.run(load, project)
+            with urllib.request.urlopen(f"{url}/collections/facilities/items") as response:
+                assert b"Oak" in response.read()
         finally:
             os.killpg(process.pid, signal.SIGINT)
             output, _ = process.communicate()

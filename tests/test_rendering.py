@@ -29,6 +29,7 @@ LITERAL = {
     ".github/dependabot.yml": "what the deployment has to be kept up to date",
     ".github/workflows/image.yml": "a file for each deployment",
     "LICENSE": "a file for each license",
+    "Makefile": "make key, where keys are what authenticates",
     "README.md": "describes the service",
     "deploy/.gitignore": "a file for each deployment",
     "deploy/roles.sql": "the table's schema",

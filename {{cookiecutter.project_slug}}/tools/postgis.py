@@ -875,6 +875,30 @@ def run(command: Sequence[str], database: str) -> int:
         return _run_forwarding(command, os.environ | {"DATABASE_URL": url})
 
 
+def psql(database: str) -> int:
+    """Run psql in the development database, the server's own or else the one on the PATH."""
+    with _server(("DATABASE_URL",)) as found:
+        url, password = _split_password(found.ensure_database(database))
+        state = _state(_folder()) if found.own else {}
+        program, environment = shutil.which("psql"), dict(os.environ)
+        own = Path(state.get("bin") or "/nonexistent", "psql")
+        if os.access(own, os.X_OK):
+            root = Path(state["root"]) if state["root"] else None
+            libraries = Binaries(own.parent, root).environment
+            program, environment = str(own), libraries | environment
+            if "LC_ALL" not in os.environ:
+                del environment["LC_ALL"]
+        if program is None:
+            raise PostgisUnavailable(
+                "psql is not installed: it is in the package postgresql-client of Debian and Ubuntu,"
+                " in libpq of Homebrew"
+            )
+        if password is not None:
+            environment["PGPASSWORD"] = password
+        dsn = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+        return _run_forwarding([program, dsn], environment)
+
+
 def _run_forwarding(command: Sequence[str], environment: dict[str, str]) -> int:
     child: subprocess.Popen[bytes] | None = None
     early: list[int] = []
@@ -940,15 +964,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="verb", required=True)
     running = commands.add_parser("run", help="run a command with DATABASE_URL set")
     starting = commands.add_parser("start", help="start the server until `stop`, print the URL")
+    connecting = commands.add_parser("psql", help="run psql in the development database")
     commands.add_parser("stop", help="stop the server that `start` started")
     name = re.sub(r"\W+", "_", Path(__file__).resolve().parents[1].name.lower())
-    for command in (running, starting):
+    for command in (running, starting, connecting):
         command.add_argument("--database", default=name, help="development database (%(default)s)")
     running.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     options = parser.parse_args(arguments)
     try:
         if options.verb == "run":
             return run(options.command, options.database)
+        if options.verb == "psql":
+            return psql(options.database)
         if options.verb == "stop":
             stop()
         else:

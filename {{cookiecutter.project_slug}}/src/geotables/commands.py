@@ -32,6 +32,12 @@ POSTGIS_MISSING = {
     "0A000": "the database server has no PostGIS: install it there",
 }
 
+#: Where a database is to be had, for an error about DATABASE_URL.
+DATABASE_HINT = (
+    "DATABASE_URL is like postgresql://user:password@host:5432/database. `make run` and `make load FILE=…` use"
+    " a development database; `python tools/postgis.py start` starts it and prints its URL."
+)
+
 
 def command_line(package: str) -> tuple[argparse.ArgumentParser, Any]:
     """The parser of a project's command line, and where to add commands to it (``add_parser``).
@@ -58,6 +64,8 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None)
         for each in error.errors():
             name = "_".join(map(str, each["loc"])).upper()
             print(": ".join(filter(None, [name, each["msg"]])), file=sys.stderr)
+            if name == "DATABASE_URL":
+                print(DATABASE_HINT, file=sys.stderr)
     except DBAPIError as error:
         print(_reason(error), file=sys.stderr)
     except (FileNotFoundError, UnknownCRS, UnsafeProduction, UnsupportedKey) as error:
@@ -215,4 +223,7 @@ def _reason(error: DBAPIError) -> str:
     code = getattr(error.orig, "pgcode", None)
     if code in POSTGIS_MISSING and "extension" in str(error.statement).lower():
         return POSTGIS_MISSING[code]
-    return f"database: {str(error.orig).strip()}"
+    reason = f"database: {str(error.orig).strip()}"
+    # Of a connection that is refused libpq gives no code.
+    refused = code is None and error.statement is None
+    return f"{reason}\n{DATABASE_HINT}" if refused else reason

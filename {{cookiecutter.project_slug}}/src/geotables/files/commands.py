@@ -19,6 +19,7 @@ from geotables.crs import Bounds
 from geotables.db.statements import json_text, together
 
 if TYPE_CHECKING:
+    from geotables.files.sources import Source
     from geotables.service import Service
 
 # What reads and writes files is imported by the command that does: the others need not wait for it.
@@ -76,6 +77,11 @@ def _add_load(load: argparse.ArgumentParser, service: "Service") -> None:
     load.add_argument("--force-2d", action="store_true", help="drop z and m")
     load.add_argument("--linearize", action="store_true", help="make lines of curves")
     load.add_argument("--make-valid", action="store_true", help="repair invalid geometries")
+    load.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be loaded and what would be refused, and load nothing",
+    )
     load.add_argument(
         "--skip-invalid", action="store_true", help="load the others where features are refused"
     )
@@ -197,6 +203,7 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
     )
     rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
     engine = _engine(service)
+    file: Source | None = None
     try:
         if rejects.path.resolve() == options.file.resolve():
             raise SourceError(f"{options.file} cannot be read and take the refused features")
@@ -215,17 +222,27 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
         def watch(progress: int) -> None:
             bar.update(progress - bar.n)
 
-        with rejects, bar, engine.begin() as connection:
+        with rejects, bar, engine.connect() as connection:
             result = load(connection, collection, file, how, rejects, watch)
+            if not options.dry_run:
+                connection.commit()
     except (LoadError, SourceError, OSError) as error:
-        print(f"{rejects}{error}", file=sys.stderr)
+        print(f"{_read_as(file)}{rejects}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: nothing was loaded", file=sys.stderr)
         return 130
-    print(f"{rejects}{result}", file=sys.stderr)
-    announce(collection, result)
+    print(f"{_read_as(file)}{rejects}{result}", file=sys.stderr)
+    if options.dry_run:
+        print("dry run: the table is as it was", file=sys.stderr)
+    else:
+        announce(collection, result)
     return 0
+
+
+def _read_as(file: "Source | None") -> str:
+    """A line about how a file is read; of one that was not opened, none."""
+    return f"read as {file.reading}\n" if file else ""
 
 
 def _export(service: "Service", options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, compress, groupby
 from operator import attrgetter
 from pathlib import Path
@@ -42,6 +43,7 @@ from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.statements import OWN, Condition, json_text
+from geotables.files.fields import Fields
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
 from geotables.identifiers import qualified, quoted
@@ -79,6 +81,8 @@ class Result:
     unknown: dict[str, None] = field(default_factory=dict)
     #: Properties that only the database sets.
     read_only: dict[str, None] = field(default_factory=dict)
+    #: The columns that would hold the unknown ones, as the template's parameter ``attributes`` declares them.
+    attributes: list[str] = field(default_factory=list)
     #: Whether features bring ids of their own that no attribute takes.
     has_ids: bool = False
     #: What was written, where ``after_commit`` of the collection is to be told.
@@ -96,6 +100,11 @@ class Result:
             lines.append(
                 f"ignored, since no column has this name: {', '.join(self.unknown)}"
                 " (--map PROPERTY=ATTRIBUTE takes one)"
+            )
+        if self.attributes:
+            lines.append(
+                f"columns that would hold them: {' '.join(self.attributes)}"
+                " (docs/extending.md adds one)"
             )
         return "\n".join(lines)
 
@@ -323,6 +332,7 @@ def load(
     with _interruptible():
         # The driver takes a percent sign for a parameter.
         connection.exec_driver_sql(f"ANALYZE {qualified(collection.table)}".replace("%", "%%"))
+    loading.result.attributes = loading.attributes()
     return loading.result
 
 
@@ -398,6 +408,21 @@ class _Loading:
         self._required = {*required(collection), *filter(None, [options.key])}
         #: The properties that were there, in the order of their appearance.
         self._seen: dict[str, None] = {}
+
+    @cached_property
+    def _unknown(self) -> Fields:
+        """What is known of the properties that no attribute takes."""
+        return self._source.fields()
+
+    def attributes(self) -> list[str]:
+        """Declare the columns that would hold the properties that no attribute takes."""
+        if not self.result.unknown:
+            return []
+        return [
+            field.declaration(re.sub(r"\W+", "_", field.name).strip("_").lower())
+            for field in self._unknown.all()
+            if field.name in self.result.unknown and field.type
+        ]
 
     def run(self) -> None:
         batches = self._source.batches()
@@ -532,6 +557,11 @@ class _Loading:
             if name not in taken:
                 ignored = self.result.read_only if name in read_only else self.result.unknown
                 ignored[name] = None
+        if unknown := self.result.unknown:
+            self._unknown.add(
+                {name: value for name, value in properties.items() if name in unknown}
+                for properties in batch.properties
+            )
         return {
             name: self._attributes[name].fill(column, self._options.empty)
             for name, column in columns.items()

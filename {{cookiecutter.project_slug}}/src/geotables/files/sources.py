@@ -90,6 +90,10 @@ class Source(Protocol):
     #: Whether the values of JSON attributes are texts that hold JSON.
     json_as_text: bool
 
+    @property
+    def reading(self) -> str:
+        """How it is read, for people: what was found or taken for granted, and the options that say otherwise."""
+
     def batches(self) -> Iterator[Batch]:
         """The features, in the order of the file.
 
@@ -198,6 +202,10 @@ class GeoJSON:
         self.progress = 0
         self._encoding = encoding
         self._follows_file = srid is None
+
+    @property
+    def reading(self) -> str:
+        return f"GeoJSON in EPSG:{self.srid} (--source-crs)"
 
     def batches(self) -> Iterator[Batch]:
         first = 1
@@ -425,6 +433,9 @@ class Layer:
         self.driver: str = about["driver"]
         kinds = zip(about["fields"], about["ogr_types"], strict=True)
         self._times = [str(name) for name, kind in kinds if kind == "OFTDateTime"]
+        layer_of = f", layer {self.layer} (--layer)" if self.layer else ""
+        columns = f", {self._table.reading}" if self._table else ""
+        self.reading = f"{self.driver}{layer_of}{columns} in EPSG:{self.srid} (--source-crs)"
 
     def _open(self, *, linearize: bool) -> None:
         """Have GDAL make lines of curves, and take layers whose type pyogrio does not know."""
@@ -590,6 +601,10 @@ class CSV:
             raise SourceError(f"{path} has several columns called {', '.join(sorted(twice))}")
         self._table = _Table(path, collection, self._names, coordinates)
         self.srid = srid or self._table.srid
+        self.reading = (
+            f"CSV separated by {self._delimiter!r}, {encoding or 'UTF-8'} (--encoding),"
+            f" {self._table.reading} in EPSG:{self.srid} (--source-crs)"
+        )
 
     def batches(self) -> Iterator[Batch]:
         from pyarrow import csv as arrow
@@ -833,6 +848,13 @@ class _Table:
                 f"{path} has no geometries{listed}. They come in a column WKT, or in lon and lat,"
                 " or in those that --x and --y name"
             )
+
+    @property
+    def reading(self) -> str:
+        """The columns of the geometries, and the options that name others."""
+        if len(self.names) == 1:
+            return f"geometries from {self.names[0]}"
+        return f"points from {', '.join(self.names)} (--x, --y)"
 
     @property
     def srid(self) -> int:

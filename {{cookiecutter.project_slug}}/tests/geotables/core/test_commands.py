@@ -90,7 +90,7 @@ def test_a_missing_setting_is_named(
     main: Main, no_settings: None, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
-    assert capsys.readouterr().err == "DATABASE_URL: Field required\n"
+    assert capsys.readouterr().err == f"DATABASE_URL: Field required\n{commands.DATABASE_HINT}\n"
 
 
 @pytest.mark.parametrize("arguments", [["check", "--database"], ["migrate"]])
@@ -105,6 +105,7 @@ def test_a_dead_database_is_named_in_a_few_lines(
     error = capsys.readouterr().err
     assert error.startswith("database: ")
     assert "refused" in error
+    assert error.endswith(f"{commands.DATABASE_HINT}\n")
     assert "s3cret" not in error
     assert "Traceback" not in error
 

@@ -860,12 +860,13 @@ def test_properties_are_found_by_name(
     renamed = {} if source == "upper case" else {source: column.name}
     name = source if renamed else column.name.upper()
     key = {} if rows.is_given else {rows.key.name: 5}
-    others = {"more": 1, **key}
+    others = {"more": 1, "Planted on": "2020-01-31", **key}
     changed = given | {"properties": given["properties"] | {name: wanted} | others}
     result = loaded(write(lines([changed])), renamed=renamed)
-    assert list(result.unknown) == ["more"]
+    assert list(result.unknown) == ["more", "Planted on"]
     assert list(result.read_only) == list(key)
-    assert "more (--map PROPERTY=ATTRIBUTE takes one)" in str(result)
+    assert "more, Planted on (--map PROPERTY=ATTRIBUTE takes one)" in str(result)
+    assert result.attributes == ["more:int?", "planted_on:date?"]
     given["properties"][column.name] = wanted
     assert same(rows, stored(rows, connection), [given])
 
@@ -1108,11 +1109,18 @@ def test_the_command_says_what_it_did(
         _, errors = process.communicate()
     assert process.returncode == 1
     assert errors.splitlines() == [
+        "read as GeoJSON in EPSG:4326 (--source-crs)",
         "feature 2: no geometry",
         "(every refused feature, with the reason: features.rejects.geojsonl)",
         "nothing was loaded: 1 features are refused (--skip-invalid loads the others)",
     ]
     assert (tmp_path / "features.rejects.geojsonl").exists()
+    with command(path, "--skip-invalid", "--dry-run") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 0
+    assert "1 rows loaded, 1 features refused" in errors
+    assert errors.splitlines()[-1] == "dry run: the table is as it was"
+    assert any_rows.count(connection) == 0
     with command(path, "--skip-invalid", "--rejects", tmp_path / "other") as process:
         _, errors = process.communicate()
     assert process.returncode == 0
