@@ -209,6 +209,8 @@ def test_other_answers_come_into_an_edited_project(
     assert {file for file in new | now if new.get(file) != now.get(file)} == {
         # Derived from the table's name where a project is made, and an answer of its own.
         *(".template.json", "src/facilities_service/tables/places.py", "docs/extending.md"),
+        # They have the description, which is of the table's name, too.
+        *("README.md", "pyproject.toml"),
         *(SETTINGS, revision.format("places"), revision.format("facilities")),
     }
     assert "idx_facilities_location_gist" in now["src/facilities_service/tables/places.py"].decode()
