@@ -46,7 +46,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names | words("""
 # Dependencies of the rendered project and theirs, by the names that they are imported and installed by.
 DEPENDENCIES = words("""
     aiosqlite alembic annotated_doc annotated_types anyio ast_serialize asyncpg attr attrs certifi
-    cffi cfgv charset_normalizer click cql2 cryptography distlib dotenv email_validator fastapi
+    cffi cfgv charset_normalizer click cql2 cryptography distlib dotenv email_validator execnet fastapi
     fastapi_cli fastapi_offline filelock geoalchemy2 geojson_pydantic google
     googleapis_common_protos greenlet gunicorn h11 httpcore httpcore2 httptools httpx httpx2
     hypothesis identify idna iniconfig jinja2 joserfc jsonschema jsonschema_path
@@ -57,7 +57,8 @@ DEPENDENCIES = words("""
     opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging
     pathable pathspec pip pkg_resources platformdirs pluggy pre_commit prometheus_client protobuf
     psycopg psycopg2 psycopg2_binary psycopg_pool py pyarrow pycparser pydantic pydantic_core
-    pydantic_settings pygments pyjwt pyogrio pyproj pytest pytest_cov python_discovery python_dotenv
+    pydantic_settings pygments pyjwt pyogrio pyproj pytest pytest_cov pytest_xdist python_discovery
+    python_dotenv
     pyyaml referencing requests rfc3339_validator rich rpds rpds_py ruff schemathesis setuptools
     shapely six sniffio sortedcontainers sqlalchemy starlette structlog tqdm truststore typer
     typing_extensions typing_inspection urllib3 uv uvicorn uvloop virtualenv watchfiles websockets
