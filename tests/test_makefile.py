@@ -12,8 +12,8 @@ from rendering import Project
 HOSTILE = 'it\'s $HOME, $(HOME); a "b" `c` \\ é.csv'
 
 
-def make(project: Project, *arguments: str, database_url: str) -> str:
-    """What a command prints, that succeeds."""
+def make(project: Project, *arguments: str, database_url: str, succeeds: bool = True) -> str:
+    """What a command prints."""
     run = subprocess.run(
         ["make", *arguments, f"PYTHON={sys.executable}"],
         cwd=project.path,
@@ -22,7 +22,7 @@ def make(project: Project, *arguments: str, database_url: str) -> str:
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
+    assert (run.returncode == 0) is succeeds, run.stderr
     return run.stdout + run.stderr
 
 
@@ -33,6 +33,12 @@ def test_names_and_options_reach_the_service_as_typed(
     file, out = tmp_path / HOSTILE, tmp_path / f"out {HOSTILE}"
     file.write_text("name,my lat,$lon\nOak,47.4,8.5\n")
     load = ["load", f"FILE={file}", "ARGS=--y 'my lat' --x '$lon'"]
+    # A database that is named is not changed by the way.
+    refused = make(project, *load, database_url=database_url, succeeds=False)
+    assert "(the database has not been migrated: run migrate first)" in refused
+    refused = make(project, "export", f"FILE={out}", database_url=database_url, succeeds=False)
+    assert "the database has not been migrated: run migrate first" in refused
+    make(project, "migrate", database_url=database_url)
     assert "1 rows loaded" in make(project, *load, database_url=database_url)
     make(project, "export", f"FILE={out}", database_url=database_url)
     assert "Oak" in out.read_text()
