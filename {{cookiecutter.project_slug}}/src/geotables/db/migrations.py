@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SHARED_VERSION_TABLE = "alembic_version"
 
 #: What PostgreSQL answers where it lacks a table, a column or a schema of the models.
-NOT_MIGRATED = frozenset({"42P01", "42703", "3F000"})
+NOT_MIGRATED = ("42P01", "42703", "3F000")
 
 #: Alembic's names of the newest revision.
 NEWEST = frozenset({"head", "heads"})
