@@ -1101,7 +1101,8 @@ def test_the_command_says_what_it_did(
     assert (tmp_path / "features.rejects.geojsonl").exists()
     errors = said(path, "--skip-invalid", "--dry-run")
     assert "1 rows loaded, 1 features refused" in errors
-    assert errors[-1] == "dry run: the table is as it was"
+    assert errors[0] == "dry run: the table is as it was; without --dry-run:"
+    assert errors[1].startswith("read as GeoJSON")
     assert any_rows.count(connection) == 0
     errors = said(path, "--skip-invalid", "--rejects", "other")
     assert errors[-2:] == [
