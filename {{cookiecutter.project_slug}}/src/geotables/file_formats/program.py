@@ -310,7 +310,7 @@ class FlatGeobuf:
         before = np.frombuffer(pack("<H", number), np.uint8)
         if COLUMNS[kind] < COLUMNS["string"]:
             plain = values.drop_null().to_numpy(zero_copy_only=False)
-            data = plain.view(np.uint8).reshape(len(plain), -1)
+            data = plain.view(np.uint8).reshape(len(plain), plain.itemsize)
             cells = np.hstack([np.tile(before, (len(plain), 1)), data])
             yield cells.ravel(), is_there * cells.shape[1]
             return
