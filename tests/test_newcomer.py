@@ -166,6 +166,8 @@ def test_the_first_minutes(newcomer: Newcomer) -> None:
     assert_served(newcomer, project, load)
     newcomer.run(export, project)
     assert b"Oak" in (project / "trees.gpkg").read_bytes()
+    assert "Oak" in newcomer.run("echo 'SELECT name FROM facilities' | make psql", project)
+    assert "API_KEYS" in newcomer.run("make key", project)
 
     features = newcomer.home / "FILE"
     features.write_text(json.dumps(WELL))

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from geotables.collection import UnsupportedKey
 from geotables.crs import UnknownCRS
+from geotables.db.migrations import NOT_MIGRATED
 from geotables.service import Service
 from geotables.settings import UnsafeProduction
 
@@ -224,6 +225,8 @@ def _reason(error: DBAPIError) -> str:
     if code in POSTGIS_MISSING and "extension" in str(error.statement).lower():
         return POSTGIS_MISSING[code]
     reason = f"database: {str(error.orig).strip()}"
+    if code in NOT_MIGRATED:
+        return f"{reason}\nthe database has not been migrated: run migrate first"
     # Of a connection that is refused libpq gives no code.
     refused = code is None and error.statement is None
     return f"{reason}\n{DATABASE_HINT}" if refused else reason

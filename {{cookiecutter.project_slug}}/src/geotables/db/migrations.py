@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 #: Alembic's default version table, which projects used to share.
 SHARED_VERSION_TABLE = "alembic_version"
 
+#: What PostgreSQL answers where it lacks a table, a column or a schema of the models.
+NOT_MIGRATED = ("42P01", "42703", "3F000")
+
 #: Alembic's names of the newest revision.
 NEWEST = frozenset({"head", "heads"})
 

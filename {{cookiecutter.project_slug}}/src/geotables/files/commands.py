@@ -240,10 +240,9 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted: nothing was loaded", file=sys.stderr)
         return 130
-    print(f"{_read_as(file)}{rejects}{result}", file=sys.stderr)
-    if options.dry_run:
-        print("dry run: the table is as it was", file=sys.stderr)
-    else:
+    dry = "dry run: the table is as it was; without --dry-run:\n" if options.dry_run else ""
+    print(f"{dry}{_read_as(file)}{rejects}{result}", file=sys.stderr)
+    if not options.dry_run:
         announce(collection, result)
     return 0
 

@@ -147,7 +147,7 @@ def _write_csv(rows: Rows, file: BinaryIO, *, for_spreadsheets: bool = False) ->
                 f"COPY ({text}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')", file
             )
         except driver.Error as error:
-            raise ExportError(f"database: {str(error).strip()}") from error
+            raise sa.exc.DBAPIError(text, None, error) from error
 
 
 def _for_csv(

@@ -42,6 +42,7 @@ from geotables.collection import BeforeWrite, Change, Collection, Refused
 from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
+from geotables.db.migrations import NOT_MIGRATED
 from geotables.db.statements import OWN, Condition, json_text
 from geotables.files.fields import Fields
 from geotables.files.sources import Batch, Source
@@ -968,6 +969,8 @@ def _refusing(connection: sa.Connection, collection: Collection) -> Iterator[Non
         elif cause.pgcode == UNIQUE_VIOLATION:
             before.rollback()
             reason = _twice(connection, collection, cause.diag) or reason
+        elif cause.pgcode in NOT_MIGRATED:
+            reason += " (the database has not been migrated: run migrate first)"
         raise LoadError(f"nothing was loaded: {reason}") from error
     before.commit()
 

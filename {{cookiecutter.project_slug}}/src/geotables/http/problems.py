@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from geotables.collection import Collection, Refused
 from geotables.context import ClientGone, current
+from geotables.db.migrations import NOT_MIGRATED
 from geotables.geometry import metadata
 from geotables.http import formats, html_pages, methods
 from geotables.identifiers import named_in
@@ -54,9 +55,10 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     "25P03": (HTTPStatus.SERVICE_UNAVAILABLE, "the transaction was idle for too long"),
     # RAISE EXCEPTION, which is how triggers refuse a row.
     "P0001": (HTTPStatus.UNPROCESSABLE_ENTITY, "a trigger of the table refuses this row"),
-    # Tables, or columns, are missing: this version of the service is here before its migration.
-    "42703": (HTTPStatus.SERVICE_UNAVAILABLE, "the database has not been migrated"),
-    "42P01": (HTTPStatus.SERVICE_UNAVAILABLE, "the database has not been migrated"),
+    # This version of the service is here before its migration.
+    **dict.fromkeys(
+        NOT_MIGRATED, (HTTPStatus.SERVICE_UNAVAILABLE, "the database has not been migrated")
+    ),
     "55P03": (HTTPStatus.SERVICE_UNAVAILABLE, "another request holds the same rows"),
 }
 
