@@ -85,7 +85,10 @@ def same(value: Any, stored: Any, column: sa.Column[Any], f: str) -> bool:
         case sa.Date() if f == "fgb":
             return bool(value.date() == stored)
         case sa.DateTime() if f == "fgb":
-            return bool(abs(value.replace(tzinfo=stored.tzinfo) - stored) < datetime.timedelta(milliseconds=1))
+            return bool(
+                abs(value.replace(tzinfo=stored.tzinfo) - stored)
+                < datetime.timedelta(milliseconds=1)
+            )
         case sa.Uuid():
             return bool(value == str(stored))
     return bool(value == stored and type(value) is type(stored))
