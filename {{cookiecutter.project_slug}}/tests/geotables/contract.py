@@ -378,12 +378,18 @@ def unconstrained(service: Service, _unconstrained_application: TestClient) -> I
     _empty(_unconstrained_application.app.state.database, tables)
 
 
+@pytest.fixture(scope="session")
+def _unconstrained_own(service: Service, unconstrained_url: str) -> Iterator[Database]:
+    with _connections(service, unconstrained_url) as own:
+        yield own
+
+
 @pytest.fixture
 def unconstrained_connection(
-    service: Service, unconstrained: TestClient, unconstrained_url: str
+    unconstrained: TestClient, _unconstrained_own: Database
 ) -> Iterator[sa.Connection]:
     """A connection to the tables that are not constrained; each statement is a transaction of its own."""
-    with _connections(service, unconstrained_url) as own, own.read() as connection:
+    with _unconstrained_own.read() as connection:
         yield connection
 
 
