@@ -90,7 +90,7 @@ render-diff: $(ENVIRONMENT)
 test-faults: $(ENVIRONMENT)
 	$(PYTHON) -m pytest tests/test_faults.py tests/test_pgbouncer.py
 
-bench: $(ENVIRONMENT) build/bench/peers/ready
+bench: $(ENVIRONMENT) build/bench/peers/ready $(if $(shell command -v cargo),build/bench/martin/bin/martin)
 	$(PYTHON) benchmarks/bench.py $(BENCH_ARGS)
 
 bench-scale: $(ENVIRONMENT)
@@ -104,6 +104,10 @@ build/bench/peers/ready: benchmarks/requirements.txt
 	python3 -m venv build/bench/peers
 	$(PYTHON) -m uv pip install --quiet --python build/bench/peers/bin/python --requirement $<
 	touch $@
+
+# Of what it can serve, tiles from PostGIS.
+build/bench/martin/bin/martin:
+	cargo install martin --version 1.14.0 --locked --no-default-features --features postgres --root build/bench/martin
 
 lint: $(ENVIRONMENT)
 	$(PYTHON) -m ruff check $(SOURCES)

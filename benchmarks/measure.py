@@ -1,26 +1,44 @@
-"""Requests to servers in turns, and what each costs: CPU time of the server's process, requests per second, latency."""
+"""Requests to servers in turns, and what each costs: CPU time of the server and of PostgreSQL, requests per second, latency."""
 
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from peers import Peer, Request, sent
 
+#: The unit of the times in /proc.
+TICKS = os.sysconf("SC_CLK_TCK")
+
 
 @dataclass
 class Sample:
-    """One round of one operation on one server."""
+    """One round of one operation on one server.
+
+    Attributes:
+        cpu_ms: CPU time of the server's process for a request.
+        database_ms: CPU time of PostgreSQL's processes for it.
+        per_second: Requests.
+        latencies_ms: Of each request.
+    """
 
     cpu_ms: float
+    database_ms: float
     per_second: float
     latencies_ms: list[float]
+
+    @property
+    def total_ms(self) -> float:
+        return self.cpu_ms + self.database_ms
 
 
 class Ratio(NamedTuple):
@@ -58,7 +76,7 @@ def one_round(server: Peer, operation: str, *, seconds: float, clients: int, see
     latencies: list[float] = []
     errors: list[Exception] = []
     make = server.operations[operation]
-    before, start = cpu_seconds(server.pid), time.perf_counter()
+    before, start = spent(server), time.perf_counter()
     threads = [
         threading.Thread(
             target=_client,
@@ -71,10 +89,13 @@ def one_round(server: Peer, operation: str, *, seconds: float, clients: int, see
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - start
-    cpu = cpu_seconds(server.pid) - before
+    cpu, database = (
+        (after - then) / len(latencies) * 1e3
+        for after, then in zip(spent(server), before, strict=True)
+    )
     if errors:
         raise errors[0]
-    return Sample(cpu / len(latencies) * 1e3, len(latencies) / elapsed, latencies)
+    return Sample(cpu, database, len(latencies) / elapsed, latencies)
 
 
 def _client(
@@ -104,6 +125,23 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def spent(server: Peer) -> tuple[float, float]:
+    """CPU seconds of a server's process, and of all processes of its PostgreSQL: backends, workers, writers."""
+    return cpu_seconds(server.pid), tree_seconds(server.postmaster)
+
+
+def tree_seconds(pid: int) -> float:
+    """User and system time of a process and its children, also of those that have ended."""
+    # proc(5): after the name in brackets, the 14th to 17th field are utime, stime, cutime and cstime.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    seconds = sum(map(int, fields[11:15])) / TICKS
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        # One that has ended meanwhile is counted for its parent next time.
+        with suppress(OSError):
+            seconds += cpu_seconds(int(child))
+    return seconds
+
+
 def ratio(mine: Sequence[float], ours: Sequence[float]) -> Ratio:
     ratios = [a / b for a, b in zip(mine, ours, strict=True)]
     low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
@@ -111,8 +149,8 @@ def ratio(mine: Sequence[float], ours: Sequence[float]) -> Ratio:
 
 
 def cpu_ratio(mine: Samples, ours: Samples) -> Ratio:
-    """How many times as much CPU time a request takes, of one server and another."""
-    return ratio([each.cpu_ms for each in mine], [each.cpu_ms for each in ours])
+    """How many times as much CPU time a request takes of one server as of another, that of PostgreSQL included."""
+    return ratio([each.total_ms for each in mine], [each.total_ms for each in ours])
 
 
 def latency(samples: Samples, share: float) -> float:

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from rows import ROOT, Prepared
 
@@ -26,6 +26,11 @@ HERE = ROOT / "benchmarks"
 #: The interpreter of the peers, which need other versions of the same packages.
 PEERS_PYTHON = ROOT / "build" / "bench" / "peers" / "bin" / "python"
 
+#: A server of tiles in Rust, which make builds where cargo is there.
+MARTIN = ROOT / "build" / "bench" / "martin" / "bin" / "martin"
+
+#: The features of a tile: of the service and of tipg, the default.
+FEATURES_OF_A_TILE = 10_000
 
 #: The operation that only the service has.
 MANY = "insert 1,000 at once"
@@ -53,6 +58,7 @@ class Peer:
     name: str
     port: int
     pid: int
+    postmaster: int
     operations: Operations
 
 
@@ -188,7 +194,13 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
         tipg.operations = features(prepared, f"{table}/items", deep=offset)
         tipg.operations |= tiles(f"{table}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}")
         pygeoapi.operations = features(prepared, items, item="{items}/{id}?f=json", deep=offset)
-        yield [ours, floor, usual, tipg, pygeoapi]
+        servers = [ours, floor, usual, tipg, pygeoapi]
+        if MARTIN.exists():
+            servers.append(stack.enter_context(serve_martin(prepared, "Martin", cache_size=0)))
+            servers.append(
+                stack.enter_context(serve_martin(prepared, "Martin, cache", cache_size=512))
+            )
+        yield servers
 
 
 def of_the_service(prepared: Prepared, server: Peer) -> Operations:
@@ -283,28 +295,45 @@ def serve(
     command += ["--no-access-log", "--log-level", "warning"]
     if application.endswith("create_app"):
         command.append("--factory")
-    with started(name, command, prepared.environment | environment) as peer:
+    command += ["--port", "{port}"]
+    with started(prepared, name, command, prepared.environment | environment) as peer:
         yield peer
 
 
 @contextmanager
 def serve_the_service(prepared: Prepared, name: str) -> Iterator[Peer]:
     """Serve the rendered service by its own command, which logs every request."""
-    with started(name, prepared.command("serve"), prepared.environment) as peer:
+    command = prepared.command("serve", "--port", "{port}")
+    with started(prepared, name, command, prepared.environment) as peer:
         yield peer
 
 
 @contextmanager
-def started(name: str, command: list[str], environment: dict[str, str]) -> Iterator[Peer]:
-    """A process that serves on a free port."""
+def serve_martin(prepared: Prepared, name: str, cache_size: int) -> Iterator[Peer]:
+    """Serve tiles by Martin, in as many threads as it takes for itself; the cache is of so many megabytes."""
+    url = urlsplit(prepared.url)
+    user = f"{url.username}:{quote(prepared.password)}"
+    address = f"postgresql://{user}@{url.hostname}:{url.port}{url.path}"
+    command = [str(MARTIN), address, "--listen-addresses", "127.0.0.1:{port}"]
+    command += ["--cache-size", str(cache_size), "--max-feature-count", str(FEATURES_OF_A_TILE)]
+    with started(prepared, name, command, {**os.environ, "RUST_LOG": "error"}) as peer:
+        peer.operations = tiles("/facilities/{z}/{x}/{y}")
+        yield peer
+
+
+@contextmanager
+def started(
+    prepared: Prepared, name: str, command: list[str], environment: dict[str, str]
+) -> Iterator[Peer]:
+    """A process that serves on a free port, which its command names as ``{port}``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*command, "--port", str(port)]
+    command = [each.replace("{port}", str(port)) for each in command]
     with subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             wait_for(port)
-            yield Peer(name, port, process.pid, {})
+            yield Peer(name, port, process.pid, prepared.postmaster, {})
         finally:
             process.terminate()
 
@@ -328,15 +357,13 @@ def tipg_settings(prepared: Prepared) -> dict[str, str]:
 
 def pygeoapi_settings(prepared: Prepared) -> dict[str, str]:
     url = urlsplit(prepared.url)
-    # The file that the URL names has one line, which ends with the password.
-    (file,) = parse_qs(url.query).get("passfile", [os.devnull])
     folder = prepared.project.parent
     settings = {
         "BENCH_HOST": url.hostname or "",
         "BENCH_PORT": str(url.port),
         "BENCH_DATABASE": url.path.strip("/"),
         "BENCH_USER": unquote(url.username or ""),
-        "BENCH_PASSWORD": Path(file).read_text("utf-8").strip().rpartition(":")[2],
+        "BENCH_PASSWORD": prepared.password,
         "PYGEOAPI_CONFIG": str(HERE / "pygeoapi.yml"),
         "PYGEOAPI_OPENAPI": str(folder / "pygeoapi-openapi.yml"),
     }
@@ -388,4 +415,6 @@ def about(prepared: Prepared) -> str:
 def about_the_peers() -> str:
     script = f"import importlib.metadata as m; print(*(f'{{n}} {{m.version(n)}},' for n in {THERE_WITH}))"
     there = subprocess.check_output([str(PEERS_PYTHON), "-c", script], text=True)
-    return f"- the peers: {there.rstrip().rstrip(',')}\n"
+    if MARTIN.exists():
+        there += subprocess.check_output([str(MARTIN), "--version"], text=True)
+    return f"- the peers: {there.rstrip().rstrip(',').replace(chr(10), ' ')}\n"

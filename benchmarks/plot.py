@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from measure import Ratio
 
-COLORS = ("#4269d0", "#97bbf5", "#ff725c", "#3ca951", "#a463f2", "#9c6b4e")
+COLORS = ("#4269d0", "#97bbf5", "#ff725c", "#3ca951", "#a463f2", "#9c6b4e", "#ffb000")
 LINE, LEFT, WIDTH, TOP = 22, 210, 560, 60
 
 #: Ratios at which there is a line.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg2
 
@@ -66,6 +67,31 @@ class Prepared:
             check=True,
             stderr=subprocess.DEVNULL,
         )
+
+    @property
+    def password(self) -> str:
+        """Of the URL, or of the file that it names: one line, which ends with it."""
+        url = urlsplit(self.url)
+        (file,) = parse_qs(url.query).get("passfile", [os.devnull])
+        return (
+            unquote(url.password or "") or Path(file).read_text("utf-8").strip().rpartition(":")[2]
+        )
+
+    @property
+    def postmaster(self) -> int:
+        """The process whose children are all those of PostgreSQL.
+
+        Raises:
+            RuntimeError: It runs on another machine.
+        """
+        with self.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            stat = Path(f"/proc/{cursor.fetchone()[0]}/stat")
+            if not (stat.exists() and "(postgres)" in stat.read_text()):
+                raise RuntimeError(
+                    "a benchmark counts PostgreSQL's CPU time: it must run on this machine"
+                )
+            return int(stat.read_text().rpartition(")")[2].split()[1])
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """Measure how the service's cost grows with the table, in one run: what ``make bench-scale`` does.
 
 A small table and a large one, each behind a process of the service, take turns. The ratios are of the large one to the small one:
-of the CPU time of the service's process, and of the latency, which is PostgreSQL's time, too. The plans are those of the
+of the CPU time of the service and of PostgreSQL, and of the latency. The plans are those of the
 statements that the service sends for the same requests. Rows come by the service's own ``load``, of which the time is told, and
 the spatial indexes are made once more, as for a table that had none.
 """
@@ -142,7 +142,7 @@ def cost_table(servers: Sequence[Peer], large: Prepared, options: argparse.Names
             operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
         )
         small, big = samples[small_server.name], samples[large_server.name]
-        cpu = [statistics.median(each.cpu_ms for each in found) for found in (small, big)]
+        cpu = [statistics.median(each.total_ms for each in found) for found in (small, big)]
         p50 = [measure.latency(found, 0.5) for found in (small, big)]
         lines.append(
             f"| {operation} | {cpu[0]:.2f} ms | {cpu[1]:.2f} ms | {measure.cpu_ratio(big, small)} "

@@ -4,6 +4,7 @@ Each test with a fixture ``rows`` or ``collection`` runs for every collection th
 empty when a test begins. All that is known of the project is the ``Service`` that its tests/conftest.py returns.
 """
 
+import gc
 import importlib
 import importlib.util
 import itertools
@@ -99,6 +100,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "no_collection: a test that applies to no collection of this service",
     ):
         config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect all garbage once; pytest does so five times, each through all objects that are left."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

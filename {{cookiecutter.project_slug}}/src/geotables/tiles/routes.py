@@ -35,10 +35,12 @@ from geotables.http.parameters import (
     database_of,
     documented,
     extents_of,
+    overviews_of,
     parsed,
     settings_of,
 )
 from geotables.http.routing import CollectionRouter
+from geotables.sql import overviews
 from geotables.tiles import mvt, pages, styles
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
@@ -281,7 +283,8 @@ class Resource:
         if not tile.exists:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"{QUAD} has no such tile")
         limit, age = settings.tile_limit, settings.tile_max_age
-        content, is_full = mvt.find(database_of(request), self._collection, tile, limit)
+        likely = overviews_of(request, self._collection).of(tile)
+        content, is_full = mvt.find(database_of(request), self._collection, tile, limit, likely)
         headers = {
             "Cache-Control": f"{self._sharing}, max-age={age}" if age else "no-cache",
             "ETag": f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"',
@@ -349,6 +352,9 @@ def searches(collection: Collection) -> Iterator[Search]:
         tile = mvt.Tile.at(lon, lat, zoom)
         statement, values = mvt.statement(collection, tile, limit=10)
         yield Search(f"a tile of zoom {zoom}", statement, values, [gist])
+    if overview := overviews.example(collection):
+        statement, values = mvt.statement(collection, tile, 10, overview)
+        yield Search("a tile of an overview", statement, values, [overview.index()])
 
 
 def _wants_html(request: Request) -> bool:
