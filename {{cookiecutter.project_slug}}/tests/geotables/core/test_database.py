@@ -61,7 +61,7 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
 
 @writes
 @faces("rest")
-def test_a_row_is_added_by_one_statement(
+def test_each_write_is_one_message(
     rows: Rows, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
@@ -70,14 +70,21 @@ def test_a_row_is_added_by_one_statement(
         sent.append(statement)
         return nullcontext()
 
+    body = rows.body()
     # The first connection asks for the server's version.
     assert client.get(rows.path).status_code == 200
     monkeypatch.setattr(database, "span", span)
     before = database.writes
-    assert client.post(rows.path, json=rows.body()).status_code == 201
-    (statement,) = sent
-    assert statement.startswith("INSERT ")
-    assert database.writes == before + 1
+    added = client.post(rows.path, json=body)
+    path, tag = added.headers["Location"], added.headers["ETag"]
+    replaced = client.put(path, json=body, headers={"If-Match": tag})
+    place = {rows.collection.geometry.name: body[rows.collection.geometry.name]}
+    changed = client.patch(path, json=place, headers={"If-Match": replaced.headers["ETag"]})
+    removed = client.delete(path, headers={"If-Match": changed.headers["ETag"]})
+    statuses = [answer.status_code for answer in (added, replaced, changed, removed)]
+    assert statuses == [201, 200, 200, 204]
+    assert [statement.split()[0] for statement in sent] == ["INSERT", "UPDATE", "UPDATE", "DELETE"]
+    assert database.writes == before + 4
 
 
 def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) -> None:

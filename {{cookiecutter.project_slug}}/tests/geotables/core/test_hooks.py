@@ -120,6 +120,16 @@ def test_the_list_of_collections_tells_nothing_that_readers_guard(
 
 
 @faces("tiles")
+def test_the_style_of_all_collections_tells_nothing_that_readers_guard(
+    serve_with: Serve, rows: Rows, connection: sa.Connection
+) -> None:
+    rows.insert(connection, rows.spread(5))
+    assert "center" in serve_with(readers=[]).get("/style.json").json()
+    client = serve_with(readers=[Depends(refuse)])
+    assert "center" not in client.get("/style.json").json()
+
+
+@faces("tiles")
 @pytest.mark.parametrize("are_of_the_service", [True, False])
 def test_no_cache_shares_a_tile_that_readers_guard(
     service: Service,
