@@ -112,7 +112,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = [_row(report, steps) for report in sorted(reports, key=lambda report: report.nodeid)]
     rows += [(name, "skipped", *[""] * len(steps), "", reason) for name, reason in skipped.items()]
     terminalreporter.section(
-        "variants: seconds of each step, and why it failed, or the files of tests left out"
+        "variants: seconds of each step, and why it failed, or the tests left out"
     )
     for name, outcome, *columns, reason in (head, *rows):
         seconds = "".join(f"{column:>9}" for column in columns)

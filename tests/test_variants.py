@@ -42,7 +42,8 @@ def test_variant(
     progress: Callable[[str], None],
 ) -> None:
     """Takes its variants from `variants.py`, or from the file that the option --presets names."""
-    record_property("left out", " ".join(variant.left_out))
+    processes = () if variant.processes else ("processes",)
+    record_property("left out", " ".join((*variant.left_out, *processes)))
     try:
         for step, seconds in prove(variant, tmp_path, server, mypy_cache):
             record_property(step, f"{seconds:.1f}")

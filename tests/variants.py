@@ -2,9 +2,9 @@
 
 The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
 
-Of those with a name the first runs the whole of its suite, the next two all but what starts processes, those of a CRS the files
-about places, and those of a table that was found the files about that. A row of the array runs its table's own tests, and some files of tests/geotables: of these, what is
-about a collection, so that each file meets every value.
+Of those with a name the first runs the whole of its suite, the next two all but what starts processes, those of a CRS the
+files about places, and those of a table that was found the files about that. A row of the array runs its table's own tests, and
+some files of tests/geotables: of these, what is about a collection, so that each file meets every value.
 """
 
 import itertools
