@@ -123,6 +123,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _row(report: pytest.TestReport, steps: Sequence[str]) -> tuple[str, ...]:
     values = dict(report.user_properties)
     name = report.nodeid.partition("[")[2].removesuffix("]")
+    columns = [values.get(step, "") for step in steps]
     # The first step that has no seconds is the one that failed; before the first, what all need.
     if report.failed and report.when == "call" and "" in columns:
         columns[columns.index("")] = "failed"
