@@ -1,6 +1,7 @@
 """What the tests share: renderings of the template, and a PostGIS."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ CHOSEN = pytest.StashKey[Sequence[Variant]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The server to test on; what the tests run takes DATABASE_URL for a service's own database.
+    if url := os.environ.pop("DATABASE_URL", ""):
+        os.environ.setdefault("TEST_DATABASE_URL", url)
     file = config.getoption("presets")
     try:
         config.stash[CHOSEN] = presets.load(file) if file else VARIANTS
