@@ -467,6 +467,8 @@ JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = %(oid)s AND i.indislive
+    -- Not those of the command overviews.
+    AND NOT (m.amname = 'gist' AND i.indpred IS NOT NULL AND c.relname ~ '_overview_[1-9][0-9]*$')
 ORDER BY c.relname
 """
 

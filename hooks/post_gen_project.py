@@ -13,11 +13,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-PACKAGE = json.loads(r"""{{ cookiecutter.package_name | tojson }}""")
-SLUG = json.loads(r"""{{ cookiecutter.project_slug | tojson }}""")
+PACKAGE = json.loads(r'''{{ cookiecutter.package_name | tojson }}''')
+SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
 #: The files of this project, and the patterns of those that it may have with other parameters.
-PATHS = json.loads(r"""{{ cookiecutter | paths | tojson }}""")
+PATHS = json.loads(r'''{{ cookiecutter | paths | tojson }}''')
 
 #: Set this variable to 0 to have no environment made where cookiecutter's own interpreter cannot run the check.
 DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
@@ -52,9 +52,7 @@ def main() -> int:
         return 0
     cause = "a fault of the template or of the parameters: please report it with them."
     if left:
-        cause = (
-            "perhaps because of what other parameters left: remove it, and run cookiecutter again."
-        )
+        cause = "perhaps because of what other parameters left: remove it, and run cookiecutter again."
     say(
         f"{RULE}\nThe generated models do not pass their own check; the reasons are given above.\n"
         f"That is {cause}\n{RULE}"
@@ -92,11 +90,9 @@ def of_other_parameters(root: Path) -> list[str]:
 def requirements() -> list[str]:
     """What the check needs: what the project needs, and the validator of the OpenAPI document."""
     pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    needed = pyproject["project"]["dependencies"]
     tools = pyproject["dependency-groups"]["dev"]
-    return [
-        *pyproject["project"]["dependencies"],
-        *(tool for tool in tools if tool.startswith("openapi")),
-    ]
+    return [*needed, *(tool for tool in tools if tool.startswith("openapi"))]
 
 
 def interpreter(needed: list[str]) -> Path:

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 #: What is wrong, found while this hook was rendered: a hook runs in a folder of its own and can import nothing.
-PROBLEMS = json.loads(r"""{{ cookiecutter | problems | tojson }}""")
+PROBLEMS = json.loads(r'''{{ cookiecutter | problems | tojson }}''')
 
 #: The file with the answers, and the command that goes on from it, where cookiecutter keeps them.
-AGAIN = json.loads(r"""{{ cookiecutter | again | tojson }}""")
+AGAIN = json.loads(r'''{{ cookiecutter | again | tojson }}''')
 
 #: The folder that cookiecutter has made for the project, as it was asked for: `a/b` is two.
-SLUG = json.loads(r"""{{ cookiecutter.project_slug | tojson }}""")
+SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
 
 def leave_nothing_behind() -> None:
@@ -45,12 +45,11 @@ def main() -> int:
     rule = "=" * 88
     advice = "Correct them and run cookiecutter again."
     if AGAIN:
-        advice += " Your answers are kept. To go on from them, correct them in\n  {}\nand run\n  {}".format(
-            *AGAIN
-        )
+        advice += " Your answers are kept. To go on from them, correct them in\n  {}\nand run\n  {}".format(*AGAIN)
     lines = "\n".join(f"- {problem}" for problem in PROBLEMS)
     say(
-        f"\n{rule}\nThe parameters are wrong; nothing was generated.\n{lines}\n\n{advice}\n{rule}\n"
+        f"\n{rule}\nThe parameters are wrong; nothing was generated.\n{lines}\n\n"
+        f"{advice}\n{rule}\n"
     )
     leave_nothing_behind()
     return 1

@@ -37,6 +37,7 @@ LITERAL = {
     "docs/deployment.md": "a file for each deployment",
     "docs/extending.md": "changes of this table, and of what authentication is there",
     "docs/operations.md": "what a process keeps of the issuer, with OpenID Connect",
+    "docs/scaling.md": "the key, and created_at where there is one",
     "migrations/versions/0001_create_{table}.py": "the table, as it was at first",
     "pyproject.toml": "description, author, license; what authentication needs",
     "src/{package}/auth.py": "a file for each kind of authentication",

@@ -1,4 +1,4 @@
-"""The command line of a project, and the commands ``check``, ``serve`` and ``migrate``."""
+"""The command line of a project, and the commands ``check``, ``serve``, ``migrate`` and ``overviews``."""
 
 import argparse
 import ctypes
@@ -31,6 +31,12 @@ POSTGIS_MISSING = {
     "42501": "PostGIS is not in the database and this role may not add it: have a superuser run CREATE EXTENSION postgis",
     "58P01": "the database server has no PostGIS: install it there",
     "0A000": "the database server has no PostGIS: install it there",
+}
+
+#: What to do where PostgreSQL makes no index, by its error code.
+NO_INDEX = {
+    "42501": "run overviews with the DATABASE_URL of the role that owns the table, as migrate is",
+    "25006": "DATABASE_URL is that of a read-only server, such as a replica: run overviews on the primary server",
 }
 
 #: Where a database is to be had, for an error about DATABASE_URL.
@@ -126,6 +132,15 @@ def add_migrate(commands: Any, service: Service) -> None:
     migrate.set_defaults(run=partial(_migrate, service))
 
 
+def add_overviews(commands: Any, service: Service) -> None:
+    """Add ``overviews`` to the command line."""
+    overviews = commands.add_parser(
+        "overviews", help="index large tables for the tiles of the first zooms; writes go on"
+    )
+    overviews.add_argument("--drop", action="store_true", help="drop these indexes")
+    overviews.set_defaults(run=partial(_overviews, service))
+
+
 def _check(service: Service, options: argparse.Namespace) -> int:
     # Imported here because it builds the application, which the other commands need not wait for.
     from geotables import checks
@@ -216,6 +231,31 @@ def _limit_arenas() -> None:
 
 def _migrate(service: Service, options: argparse.Namespace) -> int:
     service.migrations.upgrade(service.settings().database_url, options.revision)
+    return 0
+
+
+def _overviews(service: Service, options: argparse.Namespace) -> int:
+    from geotables.sql import overview_indexes
+
+    settings = service.settings()
+    limit = None if options.drop else settings.tile_limit
+    # PostgreSQL makes such indexes outside of a transaction.
+    engine = sa.create_engine(
+        settings.database_url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        # While it waits, nobody waits for it.
+        connection.exec_driver_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+        for collection in service.collections:
+            try:
+                for line in overview_indexes.make(connection, collection, limit):
+                    print(f"{collection.name}: {line}", flush=True)
+            except DBAPIError as error:
+                hint = NO_INDEX.get(getattr(error.orig, "pgcode", None) or "")
+                if hint is None:
+                    raise
+                print(f"{collection.name}: {str(error.orig).strip()}: {hint}", file=sys.stderr)
+                return 1
     return 0
 
 

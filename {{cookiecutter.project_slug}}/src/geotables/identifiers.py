@@ -10,6 +10,9 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 _DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
 _PREPARER = _DIALECT.identifier_preparer
 
+#: The length of a name in PostgreSQL; it cuts off what is longer.
+NAME_BYTES = 63
+
 #: A text, a quoted name, or a word.
 _TOKEN = re.compile(r"""'(?:[^']|'')*' | "((?:[^"]|"")+)" | ([^\W\d][\w$]*)""", re.VERBOSE)
 

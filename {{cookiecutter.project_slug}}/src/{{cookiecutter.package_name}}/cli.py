@@ -1,7 +1,7 @@
 """The command line: ``python -m {{ cookiecutter.package_name }} COMMAND``."""
 
 from geotables import files
-from geotables.commands import add_check, add_migrate, add_serve, command_line, run
+from geotables.commands import add_check, add_migrate, add_overviews, add_serve, command_line, run
 from geotables.service import Service
 
 from . import auth
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_check(commands, SERVICE)
     add_serve(commands, SERVICE)
     add_migrate(commands, SERVICE)
+    add_overviews(commands, SERVICE)
     files.add_commands(commands, SERVICE)  # load, export
     auth.add_commands(commands)
     # A command of your own: commands.add_parser("name").set_defaults(run=function of the options).

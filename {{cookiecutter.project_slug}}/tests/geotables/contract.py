@@ -4,6 +4,7 @@ Each test with a fixture ``rows`` or ``collection`` runs for every collection th
 empty when a test begins. All that is known of the project is the ``Service`` that its tests/conftest.py returns.
 """
 
+import gc
 import importlib
 import importlib.util
 import itertools
@@ -15,6 +16,7 @@ from typing import Any
 import postgis
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, BaseTransport, Request, Response
 
@@ -99,6 +101,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "no_collection: a test that applies to no collection of this service",
     ):
         config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect all garbage once; pytest does so five times, each through all objects that are left."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -368,12 +378,18 @@ def unconstrained(service: Service, _unconstrained_application: TestClient) -> I
     _empty(_unconstrained_application.app.state.database, tables)
 
 
+@pytest.fixture(scope="session")
+def _unconstrained_own(service: Service, unconstrained_url: str) -> Iterator[Database]:
+    with _connections(service, unconstrained_url) as own:
+        yield own
+
+
 @pytest.fixture
 def unconstrained_connection(
-    service: Service, unconstrained: TestClient, unconstrained_url: str
+    unconstrained: TestClient, _unconstrained_own: Database
 ) -> Iterator[sa.Connection]:
     """A connection to the tables that are not constrained; each statement is a transaction of its own."""
-    with _connections(service, unconstrained_url) as own, own.read() as connection:
+    with _unconstrained_own.read() as connection:
         yield connection
 
 
@@ -440,20 +456,36 @@ def client(application: TestClient, empty_tables: None) -> TestClient:
 
 
 @pytest.fixture
-def serve(
-    service: Service, database_url: str, everything: Mapping[str, str], empty_tables: None
-) -> Iterator[Callable[..., TestClient]]:
-    """Makes a client of an application with other settings, which are given by their names."""
+def client_of(application: TestClient, empty_tables: None) -> Iterator[Callable[..., TestClient]]:
+    """Makes a client of an application, whose connections are closed after the test."""
     clients = []
+
+    def client_of(app: FastAPI, **headers: str) -> TestClient:
+        client = TestClient(app, headers=headers)
+        # Else each request would start an event loop and its threads.
+        client.portal = application.portal
+        clients.append(client)
+        return client
+
+    yield client_of
+    for client in clients:
+        client.app.state.database.close()
+
+
+@pytest.fixture
+def serve(
+    service: Service,
+    database_url: str,
+    everything: Mapping[str, str],
+    client_of: Callable[..., TestClient],
+) -> Callable[..., TestClient]:
+    """Makes a client of an application with other settings, which are given by their names."""
 
     def serve(**values: Any) -> TestClient:
         app = service.create_app(_settings(service, database_url, **values))
-        clients.append(TestClient(app, headers=dict(everything)))
-        return clients[-1]
+        return client_of(app, **everything)
 
-    yield serve
-    for client in clients:
-        client.app.state.database.close()
+    return serve
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
                 # The others need rows that the table takes.
                 continue
             yield from plans.check_plans(app, connection, collection)
+            yield from plans.check_overviews(connection, collection)
             plans.check_view(connection, collection)
             yield from rows.check_round_trip(connection, collection)
 

@@ -13,10 +13,11 @@ from sqlalchemy.schema import CreateIndex
 from geotables.checks.copies import copied, schemas
 from geotables.checks.rows import new_row
 from geotables.collection import Collection
+from geotables.crs import WORLD
 from geotables.db.statements import Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
-from geotables.sql import bbox, row_formats, writes
+from geotables.sql import bbox, overviews, row_formats, writes
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,24 @@ def check_view(connection: sa.Connection, collection: Collection) -> None:
             "%s: a search in a box reads every row of the view: no spatial index of its tables can be used",
             collection.name,
         )
+
+
+def check_overviews(connection: sa.Connection, collection: Collection) -> Iterator[str]:
+    """See that the overviews in the database are those of this version, and that tiles use them."""
+    again = "run overviews again, or overviews --drop"
+    for name, overview in overviews.stored(connection, collection).items():
+        if overview is None:
+            yield f"{collection.name}: the overview {name} is invalid, or of another model or version: {again}"
+            continue
+        rows, box = collection.rows(), bbox.overlapping(collection.geometry, WORLD)
+        found = sa.select(collection.key).where(rows.expression, box.expression, overview.rows)
+        search = Search(name, Statement(found), {**rows.values, **box.values}, [])
+        with connection.begin_nested() as savepoint:
+            connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            if name not in _indexes_used(connection, {}, search):
+                yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {again}"
+            savepoint.rollback()
 
 
 _SPATIAL = sa.text(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from geotables.db.database import examine
-from geotables.geometry.metadata import is_view
+from geotables.geometry.metadata import is_overview, is_view
 
 # Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to
 # serve need not wait for it.
@@ -244,6 +244,9 @@ class Migrations:
         def is_ours(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
             if kind == "schema":
                 return name in schemas
+            if kind == "index" and name is not None:
+                table = self.metadata.tables.get(parents["schema_qualified_table_name"] or "")
+                return table is None or not is_overview(table, name)
             return kind != "table" or (parents["schema_name"], name) in ours
 
         def is_compared(item: Any, name: str | None, kind: str, *_: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables import json_numbers
@@ -92,7 +92,7 @@ def _renamed(expression: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 class Statement:
-    """A SELECT or an INSERT whose parameters that differ from use to use have names.
+    """A SELECT, or a change that returns rows, whose parameters that differ from use to use have names.
 
     SQLAlchemy takes several times as long to build one as PostgreSQL takes to find a row by its id, and about as long to send
     one. So this is for what clients ask for all the time. Its rows are the driver's: PostgreSQL must have written what
@@ -108,7 +108,7 @@ class Statement:
 
     def __init__(
         self,
-        query: sa.Select[Any] | ReturningInsert[Any],
+        query: sa.Select[Any] | ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any],
         *,
         needs_work_mem: bool = False,
         single_process: bool = False,

@@ -138,14 +138,21 @@ class FeatureBodies:
                 rows.append(self.row_of(feature, crs, *place, number))
         return rows
 
+    def merges(self, patch: Mapping[str, Any]) -> bool:
+        """Whether what becomes of a feature depends on what is stored, too."""
+        properties = patch.get("properties")
+        members = properties if isinstance(properties, dict) else {}
+        return self.rows.merges({**members, self._geometry: patch.get("geometry")})
+
     def change_of(
-        self, patch: Mapping[str, Any], stored: Mapping[str, Any], crs: Reference, id: Any
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any] | None, crs: Reference, id: Any
     ) -> tuple[BaseModel, frozenset[str] | None]:
         """The new values of the members that a patch of a feature changes, and their names; None if it changes none.
 
         Args:
             patch: The feature's members.
-            stored: The feature as the service has written it, in the CRS of the patch where that has a geometry.
+            stored: The feature as the service has written it, in the CRS of the patch where that has a geometry; None: the
+                change does not depend on it.
             crs: The CRS of the patch.
             id: The id of the feature.
 
@@ -162,21 +169,22 @@ class FeatureBodies:
         if self._geometry in members:
             raise refused("the geometry is no property", "properties", self._geometry)
         members |= self._key_of(patch, members)
-        shape = stored["geometry"]
+        before = stored and stored["geometry"]
+        shape = before
         if "geometry" in patch:
             try:
-                shape = merge(parsed_stored(shape), patch["geometry"])
+                shape = merge(parsed_stored(before), patch["geometry"])
                 members[self._geometry] = self._shape(shape, crs)
             except ValueError as error:
                 raise refused(str(error), "geometry") from error
-        row = stored["properties"] | {self._geometry: stored["geometry"]}
+        row = stored and stored["properties"] | {self._geometry: before}
         try:
             new, names = self.rows.change(members, row, id)
         except RequestValidationError as error:
             raise self._in_feature(error.errors(), patch) from error
-        if names is None:
-            return new, None
-        return new, self.rows.changed(names, shape, stored["geometry"])
+        if names is None or stored is None:
+            return new, names
+        return new, self.rows.changed(names, shape, before)
 
     def _members(self, feature: Any, *place: str | int) -> dict[str, Any]:
         """The properties of a feature that a row is to have."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request, params
 from starlette.responses import Response
 
@@ -12,8 +11,9 @@ from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.features.bodies import FEATURES, PATCHES, feature_bodies_of
 from geotables.features.routes import Items, described, missing
-from geotables.http import etags, formats, openapi
+from geotables.http import formats, openapi
 from geotables.http.bodies import documented, refused
+from geotables.http.changes import Changes
 from geotables.http.formats import GEOJSON
 from geotables.http.ids import in_path
 from geotables.http.json_schemas import feature_example, name_of
@@ -21,7 +21,6 @@ from geotables.http.openapi import answers, reference
 from geotables.http.parameters import database_of
 from geotables.http.routing import typed
 from geotables.sql import writes
-from geotables.sql.writes import Writing
 
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/{name}"
@@ -59,6 +58,7 @@ class Edits:
         self._bodies = feature_bodies_of(items.collection)
         #: What answers are made of, whatever CRS the request is in.
         self._record = items.geojson[items.collection.default_crs.uri]
+        self._changes = Changes(self._record, missing)
 
     def add_to(self, router: APIRouter, dependencies: Sequence[params.Depends]) -> None:
         """Add the routes that change features to a router.
@@ -145,49 +145,36 @@ class Edits:
         before = self._items.geojson[crs.uri]
         key = self._items.known(id)
         new = self._bodies.row_of(body, crs, replaces=key)
-        with writes.transaction(database_of(request), self._collection) as writing:
-            self._lock(writing, request, key)
-            stored = writing.connection.execute(before.by_id.query, {"id": key}).one()
-            shape = before.encode_one(stored)["geometry"]
-            names = self._bodies.rows.replaced(new, body.get("geometry"), shape)
-            row = writing.update(self._record, key, new, names)
+        shape = body.get("geometry")
+
+        def change(stored: Any) -> Any:
+            return new, self._bodies.rows.replaced(new, shape, stored, "geometry")
+
+        row = self._changes.update(request, key, change, shape=shape, before=before)
         return self._changed(request, row)
 
     def change_feature(self, request: Request, id: str, body: Any, crs: Reference) -> Response:
         """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
         if not isinstance(body, dict):
             raise refused("a patch of a feature is an object")
-        # A patch of the geometry applies to it in the CRS of the request.
-        before = self._items.geojson[crs.uri] if "geometry" in body else self._record
         key = self._items.known(id)
-        with writes.transaction(database_of(request), self._collection) as writing:
-            self._lock(writing, request, key)
-            row = writing.connection.execute(before.by_id.query, {"id": key}).one()
-            new, names = self._bodies.change_of(body, before.encode_one(row), crs, key)
-            if names is not None:
-                row = writing.update(self._record, key, new, names)
+        row = self._changes.update(
+            request,
+            key,
+            lambda stored: self._bodies.change_of(body, stored, crs, key),
+            shape=body.get("geometry"),
+            # A patch of the geometry applies to it in the CRS of the request.
+            before=self._items.geojson[crs.uri] if "geometry" in body else None,
+            merges=self._bodies.merges(body),
+        )
         return self._changed(request, row)
 
     def delete_feature(self, request: Request, id: str) -> Response:
         """Remove a feature."""
-        key = self._items.known(id)
-        with writes.transaction(database_of(request), self._collection) as writing:
-            self._lock(writing, request, key)
-            writing.delete(key)
+        self._changes.delete(request, self._items.known(id))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _lock(self, writing: Writing, request: Request, key: Any) -> None:
-        """Keep others from changing a feature until the transaction ends.
-
-        Raises:
-            HTTPException: There is none, or it is not as the client knows it (If-Match).
-        """
-        version = writing.lock(key)
-        etags.check(request, version)
-        if version is None:
-            raise missing(key)
-
-    def _changed(self, request: Request, row: sa.Row[Any]) -> Response:
+    def _changed(self, request: Request, row: Sequence[Any]) -> Response:
         headers = described(row, GEOJSON, self._collection.default_crs)
         return _preferred(request, self._record.encode_one(row), HTTPStatus.OK, headers)
 

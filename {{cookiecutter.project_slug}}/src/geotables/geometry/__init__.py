@@ -163,6 +163,13 @@ def parameter(name: str, srid: int) -> sa.ColumnElement[Any]:
     return sa.Function("ST_GeomFromEWKB", value, type_=Geometry(srid=srid))
 
 
+def of_text(text: sa.ColumnElement[Any], srid: int, *, is_json: bool) -> sa.ColumnElement[Any]:
+    """A geometry in SQL of GeoJSON, or of WKT in a CRS: what ``read`` makes of the same text."""
+    if is_json:
+        return sa.Function("ST_GeomFromGeoJSON", text, type_=Geometry(srid=WGS84))
+    return sa.Function("ST_GeomFromText", text, srid, type_=Geometry(srid=srid))
+
+
 def intersecting(
     geometry: sa.ColumnElement[Any], names: Iterable[str], srid: int
 ) -> sa.ColumnElement[bool]:

@@ -201,8 +201,19 @@ class Bodies:
         self.check_number(body, *place)
         return body
 
+    def merges(self, patch: Mapping[str, Any]) -> bool:
+        """Whether what becomes of a row depends on what is stored, too: a patch reaches into a geometry or into JSON."""
+        columns, place = self.collection.table.columns, self.collection.geometry.name
+        return self.validates_whole or any(
+            not (value.get("type") and (value.get("coordinates") or value.get("geometries")))
+            if name == place
+            else isinstance(columns[name].type, sa.JSON)
+            for name, value in patch.items()
+            if isinstance(value, dict) and name in columns
+        )
+
     def change(
-        self, patch: Mapping[str, Any], stored: Mapping[str, Any], id: Any
+        self, patch: Mapping[str, Any], stored: Mapping[str, Any] | None, id: Any
     ) -> tuple[BaseModel, frozenset[str] | None]:
         """The new values of the members that a JSON merge patch (RFC 7396) names, and the names; None if it names none.
 
@@ -211,14 +222,15 @@ class Bodies:
 
         Args:
             patch: The members; null takes one back to its default.
-            stored: The row as the service has written it, whose geometry and JSON a patch may reach into. A hidden column
-                is not in it: the patch replaces its JSON, and validators of the whole row see its default.
+            stored: The row as the service has written it, whose geometry and JSON a patch may reach into; None: it does not
+                (``merges``). A hidden column is not in it: the patch replaces its JSON, and validators of the whole row
+                see its default.
             id: The id of the row.
 
         Raises:
             RequestValidationError: The table cannot store one, or needs one that is taken away.
         """
-        fields, place = members(self.model), self.collection.geometry.name
+        fields, place, row = members(self.model), self.collection.geometry.name, stored or {}
         required = {name for name in fields if fields[name].is_required()} | {self.given_key}
         errors: list[dict[str, Any]] = [
             {"loc": ("body", name), "msg": "Field required", "type": "missing"}
@@ -227,11 +239,11 @@ class Bodies:
         ]
         given = {name: value for name, value in patch.items() if value is not None}
         if isinstance(given.get(place), dict):
-            given[place] = merge(parsed_stored(stored[place]), given[place])
+            given[place] = merge(parsed_stored(row.get(place)), given[place])
         try:
             if self.validates_whole:
-                kept = fields.keys() & stored.keys() - patch.keys()
-                whole = {name: parsed_stored(stored[name]) for name in kept} | given
+                kept = fields.keys() & row.keys() - patch.keys()
+                whole = {name: parsed_stored(row[name]) for name in kept} | given
                 new = self.model.model_validate(self.keyed(whole, id))
             else:
                 new = self._changed.model_validate(given)
@@ -244,27 +256,31 @@ class Bodies:
         for field, name in member_names(self.model).items():
             # Merged after it is validated: what is stored need not be what a client may send.
             if isinstance(given.get(name), dict) and isinstance(columns[name].type, sa.JSON):
-                setattr(new, field, merge(parsed_stored(stored.get(name)), given[name]))
+                setattr(new, field, merge(parsed_stored(row.get(name)), given[name]))
         # Members that the service sets itself change nothing, nor does a null for what no row has.
         names = frozenset(fields.keys() & patch.keys()) - {self.given_key}
         if not names:
             return new, None
         shape = given.get(place)
-        if shape is None or isinstance(shape, BaseGeometry):
+        if stored is None or shape is None or isinstance(shape, BaseGeometry):
             # A geometry of a feature may be in another CRS than the stored one: the face that read it compares them.
             return new, names
         return new, self.changed(names, shape, stored[place])
 
-    def replaced(self, new: BaseModel, given: Any, stored: Any) -> frozenset[str]:
+    def replaced(
+        self, new: BaseModel, given: Any, stored: Mapping[str, Any] | None, place: str
+    ) -> frozenset[str]:
         """The members that another row in the place of one changes: all but those that clients cannot see and do not give.
 
         Args:
             new: The other row.
             given: Its geometry, which can be stored.
-            stored: The geometry of the row as the service has written it, in the CRS of ``given``.
+            stored: The row as the service has written it, in the CRS of ``given``; None: unread.
+            place: The member of it that is its geometry.
         """
         kept = self._hidden - values_of(new).keys() | {self.given_key}
-        return self.changed(self.collection.written.keys() - kept, given, stored)
+        names = frozenset(self.collection.written.keys() - kept)
+        return names if stored is None else self.changed(names, given, stored[place])
 
     def changed(self, names: Set[str], given: Any, stored: Any) -> frozenset[str]:
         """The members of these that change: without the geometry, if it comes back as it is stored."""

@@ -19,6 +19,12 @@ def is_known(request: Request, tag: str) -> bool:
     return known.strip() == "*" or tag in _tags(known)
 
 
+def expected(request: Request) -> list[str] | None:
+    """The versions that a client takes a row to have (If-Match); None: any."""
+    tags = request.headers.get("if-match")
+    return None if tags is None or tags.strip() == "*" else _versions(tags)
+
+
 def check(request: Request, version: str | None) -> None:
     """Check that a row, which is locked, still is as the client knows it (If-Match).
 
@@ -38,9 +44,11 @@ def check(request: Request, version: str | None) -> None:
 
 
 def _names(tags: str, version: str) -> bool:
-    if tags.strip() == "*":
-        return True
-    return any(tag.strip('"').partition("-")[0] == version for tag in _tags(tags))
+    return tags.strip() == "*" or version in _versions(tags)
+
+
+def _versions(tags: str) -> list[str]:
+    return [tag.strip('"').partition("-")[0] for tag in _tags(tags)]
 
 
 def _tags(header: str) -> list[str]:

@@ -36,6 +36,7 @@ SEQUENCE = Format("jsonseq", "application/geo+json-seq")
 SCHEMA = Format("json", "application/schema+json")
 XSD = Format("xsd", "application/xml")
 TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
+STYLE = Format("style", "application/vnd.mapbox.style+json")
 
 #: The formats of each kind of resource; the first is for a client that does not ask for one.
 PAGES = (JSON, HTML)

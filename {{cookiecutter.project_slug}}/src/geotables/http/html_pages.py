@@ -21,7 +21,6 @@ from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face
 from geotables.http.formats import FORMAT, HTML, Format
 from geotables.http.ids import in_path
-from geotables.settings import ServiceSettings
 
 #: The files that every page loads.
 STATIC = Path(__file__).with_name("static")
@@ -184,27 +183,16 @@ def _shared(request: Request) -> dict[str, Any]:
 
     return {
         "service": app.state.settings.title,
-        "background": _background(app.state.settings),
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
-        # A map of collections is of tiles.
+        # Maps draw tiles, and by the style of tiles what a page is about.
         "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
         "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
         "has_face": lambda name: has_face(app, name),
         "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
         "others": (),
-    }
-
-
-def _background(settings: ServiceSettings) -> dict[str, str] | None:
-    """What maps draw below the features."""
-    if not settings.map_background_url:
-        return None
-    return {
-        "url": settings.map_background_url,
-        "attribution": settings.map_background_attribution,
     }
 
 

@@ -17,6 +17,7 @@ from geotables.http.problems import ParameterError
 from geotables.settings import ServiceSettings
 from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
+from geotables.sql.overviews import Overviews
 
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -45,6 +46,12 @@ def counts_of(request: Request, collection: Collection) -> Counts:
     """The number of a collection's rows, as the application that serves a request keeps it."""
     counts: Counts = request.app.state.counts[collection.name]
     return counts
+
+
+def overviews_of(request: Request, collection: Collection) -> Overviews:
+    """The overviews of a collection, as the application that serves a request knows them."""
+    overviews: Overviews = request.app.state.overviews[collection.name]
+    return overviews
 
 
 def parsed(

@@ -12,6 +12,7 @@ from geotables.http.observation import Metrics
 from geotables.settings import ServiceSettings
 from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
+from geotables.sql.overviews import Overviews
 
 
 def install(
@@ -31,6 +32,10 @@ def install(
     }
     app.state.counts = {
         each.name: Counts(database, each, settings.count_lifetime) for each in collections
+    }
+    app.state.overviews = {
+        each.name: Overviews(database, each, settings.extent_lifetime, settings.tile_limit)
+        for each in collections
     }
     app.state.metrics = Metrics(database)
     database.count_rows = app.state.metrics.count_rows

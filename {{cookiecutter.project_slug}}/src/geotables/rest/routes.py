@@ -7,7 +7,6 @@ from typing import Any, Generic, NamedTuple
 
 import orjson
 import shapely
-import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
@@ -21,6 +20,7 @@ from geotables.db.statements import Condition, together
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
 from geotables.http.bodies import JSON, Bodies, bodies_of, documented
+from geotables.http.changes import Changes
 from geotables.http.column_queries import ColumnQueries
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import url
@@ -98,6 +98,7 @@ class Resource:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._record = row_formats.record(collection)
+        self._changes = Changes(self._record, _missing)
         self._path = f"/{collection.name}"
         self._geometry = collection.geometry.name
         self._one_path = "/{id:" + id_convertor(collection) + "}"
@@ -276,38 +277,31 @@ class Resource:
     def replace(self, request: Request, id: Any, body: Any) -> Response:
         """Put another row in the place of one: what is left out goes back to its default."""
         new = self._bodies.row(body, replaces=id)
-        with writes.transaction(database_of(request), self._collection) as writing:
-            stored = self._record.encode_one(self._locked(request, writing, id))
-            names = self._bodies.replaced(new, body.get(self._geometry), stored[self._geometry])
-            row = writing.update(self._record, id, new, names)
-        return _json(self._record.encode_one(row), headers=_tagged(row))
+        shape = body.get(self._geometry)
+
+        def change(stored: Any) -> Any:
+            return new, self._bodies.replaced(new, shape, stored, self._geometry)
+
+        return self._changed(self._changes.update(request, id, change, shape=shape))
 
     def change(self, request: Request, id: Any, body: Any) -> Response:
         """Change the members that a JSON merge patch (RFC 7396) names; null takes one back to its default."""
         patch = self._bodies.patch_of(body)
-        with writes.transaction(database_of(request), self._collection) as writing:
-            row = self._locked(request, writing, id)
-            new, names = self._bodies.change(patch, self._record.encode_one(row), id)
-            if names is not None:
-                row = writing.update(self._record, id, new, names)
-        return _json(self._record.encode_one(row), headers=_tagged(row))
+        row = self._changes.update(
+            request,
+            id,
+            lambda stored: self._bodies.change(patch, stored, id),
+            shape=patch.get(self._geometry),
+            merges=self._bodies.merges(patch),
+        )
+        return self._changed(row)
 
     def delete(self, request: Request, id: Any) -> None:
         """Remove a row."""
-        with writes.transaction(database_of(request), self._collection) as writing:
-            self._lock(request, writing, id)
-            writing.delete(id)
+        self._changes.delete(request, id)
 
-    def _locked(self, request: Request, writing: writes.Writing, id: Any) -> sa.Row[Any]:
-        """Lock a row until the transaction ends; returns it as it is stored."""
-        self._lock(request, writing, id)
-        return writing.connection.execute(self._record.by_id.query, {"id": id}).one()
-
-    def _lock(self, request: Request, writing: writes.Writing, id: Any) -> None:
-        version = writing.lock(id)
-        etags.check(request, version)
-        if version is None:
-            raise _missing(id)
+    def _changed(self, row: Sequence[Any]) -> Response:
+        return _json(self._record.encode_one(row), headers=_tagged(row))
 
 
 class Parameters(NamedTuple, Generic[Query]):

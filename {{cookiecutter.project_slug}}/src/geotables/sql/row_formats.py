@@ -15,7 +15,7 @@ from geotables.collection import Collection
 from geotables.column_types import text_of
 from geotables.crs import Reference
 from geotables.db.statements import Statement
-from geotables.geometry import GeometryFormat, in_srid
+from geotables.geometry import GeometryFormat, in_srid, metadata, of_text
 from geotables.geometry.metadata import GeometryColumn
 
 #: The names of the columns of a feature that a client wants.
@@ -45,6 +45,10 @@ class RowFormat(ABC):
             self._is_json.append(is_json)
             self.columns.append(value.label(column.name))
         self._key = self._names.index(collection.key.name)
+        #: The geometry as it is read from what is written of it: rounded, in another CRS perhaps.
+        self.rounded = of_text(
+            geometry, metadata.srid(collection.geometry), is_json=geometry_is_json
+        )
         #: The row with an id, and its version at the end.
         self.by_id = self._by_id(sa.true())
         self._of_the_visible = lru_cache(maxsize=16)(self._by_id)

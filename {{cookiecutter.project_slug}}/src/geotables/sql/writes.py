@@ -21,14 +21,14 @@ from geotables.column_types import text_of, values_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.database import Database
-from geotables.db.statements import OWN, Row, Statement
+from geotables.db.statements import OWN, Condition, Row, Statement, together
 from geotables.geometry import ewkb, metadata, parameter, read
 from geotables.sql.row_formats import RowFormat
 
 log = logging.getLogger(__name__)
 
 #: The parameters that are no columns.
-ID, PLACE = f"{OWN}id", f"{OWN}place"
+ID, PLACE, SENT, VERSIONS = (f"{OWN}{name}" for name in ("id", "place", "sent", "versions"))
 
 #: The version of a row that is being written: what its xmin will be, unless a hook leaves a savepoint open. RETURNING of a
 #: partitioned table has no xmin.
@@ -53,6 +53,64 @@ def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
     statement = _insert_one(record, frozenset(values))
     (row,) = database.change(statement, _parameters(collection, values))
     return row
+
+
+def known(collection: Collection, id: Any, versions: Sequence[str] | None) -> Condition:
+    """A row that the caller sees, if it has one of some versions; None: any.
+
+    Where PostgreSQL has to wait for another writer of the row, it asks this anew of what that one has stored.
+    """
+    conditions = [Condition(_same(collection), {ID: id}), collection.visible()]
+    if versions is not None:
+        conditions.append(Condition(_has_version(collection), {VERSIONS: versions}))
+    return together(conditions)
+
+
+def are_single(collection: Collection) -> bool:
+    """Whether one statement can change a row: no hook is called, and no value made by Python (``onupdate``)."""
+    return not collection.has_hooks and not any(
+        column.onupdate is not None and not column.onupdate.is_clause_element
+        for column in collection.table.columns
+    )
+
+
+def update(
+    database: Database,
+    record: RowFormat,
+    row: Condition,
+    new: BaseModel,
+    names: frozenset[str],
+    *,
+    shape: Any,
+    before: RowFormat,
+) -> Row | None:
+    """Change a row in a transaction of its own, as ``Writing.update`` does; None if no row meets the condition.
+
+    Args:
+        database: The database.
+        record: What is returned of the row.
+        row: Which one it is (``known``).
+        new: Its new values.
+        names: The columns to set, at least one.
+        shape: Its geometry as the client sent it, which stays as it is stored if it comes back as it was written.
+        before: How rows are written in the CRS of ``shape``.
+    """
+    collection = record.collection
+    given = {name: value for name, value in values_of(new).items() if name in names}
+    values = {**row.values, **_parameters(collection, given)}
+    if values.get(PLACE) is not None:
+        values[SENT] = ewkb(read(shape, default_srid=metadata.srid(collection.geometry)))
+    left_out = frozenset(names - given.keys())
+    statement = _update_one(
+        record, frozenset(given), left_out, row.expression, before if SENT in values else None
+    )
+    rows = database.change(statement, values)
+    return rows[0] if rows else None
+
+
+def delete(database: Database, collection: Collection, row: Condition) -> bool:
+    """Remove a row in a transaction of its own; returns whether one meets the condition (``known``)."""
+    return bool(database.change(_delete_one(collection, row.expression), row.values))
 
 
 @contextmanager
@@ -112,7 +170,7 @@ class Writing:
             left_out -= changed
         if not (given or left_out or _has_onupdate(collection)):
             return self.connection.execute(record.by_id.query, {"id": id}).one()
-        statement = _update(record, frozenset(given), frozenset(left_out))
+        statement = _update(record, frozenset(given), frozenset(left_out), _same(collection))
         row = self.connection.execute(statement, _parameters(collection, given) | {ID: id}).one()
         if old is not None:
             self._changes.append(Change(old, self._stored(id)))
@@ -124,7 +182,7 @@ class Writing:
             old = self._stored(id)
             self._ask(old, None)
             self._changes.append(Change(old, None))
-        self.connection.execute(_delete(self._collection), {ID: id})
+        self.connection.execute(_delete(self._collection, _same(self._collection)), {ID: id})
 
     def committed(self) -> None:
         """Tell ``after_commit`` what was written; that it fails is logged, since the rows are there."""
@@ -206,6 +264,7 @@ def _placed(collection: Collection) -> sa.ColumnElement[Any]:
     return sa.func.ST_Transform(parameter(PLACE, WGS84), metadata.srid(collection.geometry))
 
 
+@cache
 def _same(collection: Collection) -> sa.ColumnElement[bool]:
     return collection.key == sa.bindparam(ID)
 
@@ -216,14 +275,25 @@ def _lock(collection: Collection, visible: sa.ColumnElement[bool]) -> sa.Select[
 
 
 @cache
+def _has_version(collection: Collection) -> sa.ColumnElement[bool]:
+    versions = sa.bindparam(VERSIONS, type_=sa.ARRAY(sa.Text()))
+    return collection.version == sa.any_(versions)
+
+
+@cache
 def _has_onupdate(collection: Collection) -> bool:
     """Whether a change without values changes something: a time, say."""
     return any(column.onupdate is not None for column in collection.table.columns)
 
 
-@cache
-def _delete(collection: Collection) -> sa.Delete:
-    return sa.delete(collection.table).where(_same(collection))
+@lru_cache(maxsize=64)
+def _delete(collection: Collection, rows: sa.ColumnElement[bool]) -> sa.Delete:
+    return sa.delete(collection.table).where(rows)
+
+
+@lru_cache(maxsize=64)
+def _delete_one(collection: Collection, rows: sa.ColumnElement[bool]) -> Statement:
+    return Statement(_delete(collection, rows).returning(sa.literal_column("1")))
 
 
 @cache
@@ -266,14 +336,34 @@ def _insert_many(record: RowFormat, *, has_place: bool) -> ReturningInsert[Any]:
 
 @lru_cache(maxsize=256)
 def _update(
-    record: RowFormat, names: frozenset[str], left_out: frozenset[str]
+    record: RowFormat,
+    names: frozenset[str],
+    left_out: frozenset[str],
+    rows: sa.ColumnElement[bool],
 ) -> ReturningUpdate[Any]:
     """A change of some columns to values, and of those left out to their defaults."""
     collection = record.collection
     values = _bound(collection, names)
     values |= {name: sa.literal_column("DEFAULT") for name in left_out}
-    statement = sa.update(collection.table).where(_same(collection)).values(values)
+    statement = sa.update(collection.table).where(rows).values(values)
     return statement.returning(*record.columns, VERSION)
+
+
+@lru_cache(maxsize=256)
+def _update_one(
+    record: RowFormat,
+    names: frozenset[str],
+    left_out: frozenset[str],
+    rows: sa.ColumnElement[bool],
+    before: RowFormat | None,
+) -> Statement:
+    """The same of one row; ``before`` is how its geometry is written, where one like that stays."""
+    query, geometry = _update(record, names, left_out, rows), record.collection.geometry
+    if before is not None:
+        stays = before.rounded == parameter(SENT, WGS84)
+        place = sa.case((stays, geometry), else_=_placed(record.collection))
+        query = query.values({geometry.name: place})
+    return Statement(query)
 
 
 @cache

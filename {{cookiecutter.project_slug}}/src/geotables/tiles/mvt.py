@@ -1,6 +1,7 @@
 """Vector tiles: which rows a tile shows, and how PostGIS makes them a Mapbox Vector Tile, in one statement."""
 
 import math
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from geotables.crs import MERCATOR, RADIUS, WORLD, Bounds
 from geotables.db.database import Database
 from geotables.db.statements import OWN, Statement
 from geotables.geometry import in_srid
-from geotables.sql import bbox
+from geotables.sql import bbox, overviews
+from geotables.sql.overviews import Overview
 
 #: The side of the world in metres of Web Mercator, the CRS of the tiles.
 WORLD_SIZE = 2 * math.pi * RADIUS
@@ -91,20 +93,33 @@ class Content(NamedTuple):
     is_full: bool
 
 
-def find(database: Database, collection: Collection, tile: Tile, limit: int) -> Content:
-    """What a tile holds, of ``limit`` rows at the most.
+def find(
+    database: Database,
+    collection: Collection,
+    tile: Tile,
+    limit: int,
+    likely: Iterable[Overview] = (),
+) -> Content:
+    """What a tile holds, of ``limit`` rows at the most: the same with the overviews that are likely to have these and without.
 
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
     """
+    for overview in likely:
+        content, is_full = database.fetch_bytes(*statement(collection, tile, limit, overview))
+        if is_full == b"\1":
+            return Content(content or b"", True)
     content, is_full = database.fetch_bytes(*statement(collection, tile, limit))
     return Content(content or b"", is_full == b"\1")
 
 
-def statement(collection: Collection, tile: Tile, limit: int) -> tuple[Statement, dict[str, Any]]:
-    """The statement that finds a tile, and the values of its parameters."""
+def statement(
+    collection: Collection, tile: Tile, limit: int, overview: Overview | None = None
+) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds a tile, and the values of its parameters; of an overview, one that is full or has no content."""
     rows, inside = collection.rows(), bbox.overlapping(collection.geometry, tile.box)
-    return _statement(collection, rows.expression, inside.expression), {
+    first = None if overview is None else overview.rows
+    return _statement(collection, rows.expression, inside.expression, first), {
         **rows.values,
         **inside.values,
         **tile._asdict(),
@@ -134,45 +149,31 @@ def _crosses_antimeridian(collection: Collection) -> bool:
 
 @lru_cache(maxsize=256)
 def _statement(
-    collection: Collection, rows: sa.ColumnElement[bool], inside: sa.ColumnElement[bool]
+    collection: Collection,
+    rows: sa.ColumnElement[bool],
+    inside: sa.ColumnElement[bool],
+    first: sa.ColumnElement[bool] | None,
 ) -> Statement:
     geometry = collection.geometry
     limit = sa.bindparam("limit", type_=sa.Integer())
     attributes = [column for column in collection.columns if column is not geometry]
     found = (
         sa.select(*attributes, _mercator(collection).label(geometry.name))
-        .where(rows, inside)
-        .order_by(*_largest_first(collection))
+        .where(rows, inside, *([] if first is None else [first]))
+        .order_by(*overviews.order(collection))
         .limit(limit)
         .cte("found")
     )
-    features = _features(collection, found).subquery(FEATURES)
+    is_full = sa.select(sa.func.count()).select_from(found).scalar_subquery() == limit
+    shown = _features(collection, found)
+    features = (shown if first is None else shown.where(is_full)).subquery(FEATURES)
     names = [collection.name, EXTENT, geometry.name]
     if FEATURE_ID in features.c:
         names.append(FEATURE_ID)
     mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
-    number = sa.select(sa.func.count()).select_from(found).scalar_subquery()
-    columns: list[sa.ColumnElement[Any]] = [
-        mvt.label("content"),
-        (number == limit).label("is_full"),
-    ]
+    columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), is_full.label("is_full")]
     # A map asks for several tiles at once.
     return Statement(sa.select(*columns), needs_work_mem=True, single_process=True)
-
-
-def _largest_first(collection: Collection) -> list[sa.ColumnElement[Any]]:
-    # Has nothing to do with where the rows lie.
-    match collection.key.type:
-        case sa.Uuid():
-            shuffled = sa.func.uuid_hash_extended(collection.key, 0)
-        case sa.Integer():
-            shuffled = sa.func.hashint8extended(collection.key, 0)
-        case _:
-            shuffled = sa.func.hashtextextended(sa.cast(collection.key, sa.Text()), 0)
-    if collection.geometry_type == "POINT":
-        return [shuffled]
-    size = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(collection.geometry))
-    return [size.desc(), shuffled]
 
 
 def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:

@@ -61,7 +61,7 @@ def test_a_write_is_undone_where_an_exception_leaves_it(
 
 @writes
 @faces("rest")
-def test_a_row_is_added_by_one_statement(
+def test_each_write_is_one_message(
     rows: Rows, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
@@ -70,14 +70,21 @@ def test_a_row_is_added_by_one_statement(
         sent.append(statement)
         return nullcontext()
 
+    body = rows.body()
     # The first connection asks for the server's version.
     assert client.get(rows.path).status_code == 200
     monkeypatch.setattr(database, "span", span)
     before = database.writes
-    assert client.post(rows.path, json=rows.body()).status_code == 201
-    (statement,) = sent
-    assert statement.startswith("INSERT ")
-    assert database.writes == before + 1
+    added = client.post(rows.path, json=body)
+    path, tag = added.headers["Location"], added.headers["ETag"]
+    replaced = client.put(path, json=body, headers={"If-Match": tag})
+    place = {rows.collection.geometry.name: body[rows.collection.geometry.name]}
+    changed = client.patch(path, json=place, headers={"If-Match": replaced.headers["ETag"]})
+    removed = client.delete(path, headers={"If-Match": changed.headers["ETag"]})
+    statuses = [answer.status_code for answer in (added, replaced, changed, removed)]
+    assert statuses == [201, 200, 200, 204]
+    assert [statement.split()[0] for statement in sent] == ["INSERT", "UPDATE", "UPDATE", "DELETE"]
+    assert database.writes == before + 4
 
 
 def test_a_value_that_cannot_be_written_takes_no_connection(database: Database) -> None:
@@ -159,18 +166,17 @@ def test_connections_to_a_server_that_only_reads_are_replaced(
 
 @faces("rest")
 def test_the_pool_is_as_large_as_the_settings_say(
-    service: Service, any_rows: Rows, settings: ServiceSettings
+    serve: Callable[..., TestClient], any_rows: Rows
 ) -> None:
-    small = settings.model_copy(update={"pool_size": 1, "max_overflow": 1, "pool_timeout": 0.01})
-    with TestClient(service.create_app(small)) as client:
-        database = client.app.state.database
-        with database.read():
-            assert client.get(any_rows.path).status_code == 200
-            with database.read():
-                refused = client.get(any_rows.path)
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"].isdigit()
+    client = serve(pool_size=1, max_overflow=1, pool_timeout=0.01)
+    database = client.app.state.database
+    with database.read():
         assert client.get(any_rows.path).status_code == 200
+        with database.read():
+            refused = client.get(any_rows.path)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"].isdigit()
+    assert client.get(any_rows.path).status_code == 200
 
 
 def test_an_app_connects_when_it_is_first_asked(service: Service) -> None:

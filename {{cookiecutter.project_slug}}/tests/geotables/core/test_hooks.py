@@ -41,19 +41,15 @@ EVERYWHERE = 21_000_000
 
 @pytest.fixture
 def serve_with(
-    service: Service, collection: Collection, database_url: str, empty_tables: None
-) -> Iterator[Serve]:
+    service: Service, collection: Collection, database_url: str, client_of: Serve
+) -> Serve:
     """Makes a client of an application on the collection with hooks, which are given by their names."""
-    clients = []
 
     def serve(**hooks: Any) -> TestClient:
         changed = apps.with_hooks(collection, **hooks)
-        clients.append(TestClient(apps.create(service, database_url, [changed])))
-        return clients[-1]
+        return client_of(apps.create(service, database_url, [changed]))
 
-    yield serve
-    for client in clients:
-        client.app.state.database.close()
+    return serve
 
 
 def send(client: TestClient, method: str, path: str, body: Any, **headers: str) -> Response:
@@ -124,9 +120,23 @@ def test_the_list_of_collections_tells_nothing_that_readers_guard(
 
 
 @faces("tiles")
+def test_the_style_of_all_collections_tells_nothing_that_readers_guard(
+    serve_with: Serve, rows: Rows, connection: sa.Connection
+) -> None:
+    rows.insert(connection, rows.spread(5))
+    assert "center" in serve_with(readers=[]).get("/style.json").json()
+    client = serve_with(readers=[Depends(refuse)])
+    assert "center" not in client.get("/style.json").json()
+
+
+@faces("tiles")
 @pytest.mark.parametrize("are_of_the_service", [True, False])
 def test_no_cache_shares_a_tile_that_readers_guard(
-    service: Service, collection: Collection, database_url: str, are_of_the_service: bool
+    service: Service,
+    collection: Collection,
+    database_url: str,
+    client_of: Serve,
+    are_of_the_service: bool,
 ) -> None:
     from geotables.tiles.mvt import Tile
 
@@ -136,8 +146,7 @@ def test_no_cache_shares_a_tile_that_readers_guard(
     changed = apps.with_hooks(collection, readers=none if are_of_the_service else readers)
     of_the_service = readers if are_of_the_service else none
     app = apps.create(service, database_url, [changed], ["tiles"], readers=of_the_service)
-    response = TestClient(app).get(mvt.path(collection, Tile(0, 0, 0)))
-    app.state.database.close()
+    response = client_of(app).get(mvt.path(collection, Tile(0, 0, 0)))
     assert response.headers["Cache-Control"].startswith("private")
 
 

@@ -1075,56 +1075,37 @@ def test_a_table_is_analyzed(
     assert connection.scalar(estimate, {"table": rows.sql}) == len(given)
 
 
-Command = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def command(
-    client: TestClient, service: Service, any_collection: Collection, tmp_path: Path
-) -> Command:
-    """Starts the command ``load``."""
-
-    def command(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-        module = [sys.executable, "-m", service.package, "load", "--table", any_collection.name]
-        return subprocess.Popen(
-            [*module, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            **options,
-        )
-
-    return command
-
-
-@pytest.mark.process
 def test_the_command_says_what_it_did(
-    connection: sa.Connection, command: Command, write: Write, any_rows: Rows, tmp_path: Path
+    connection: sa.Connection,
+    main: Callable[[list[str]], int],
+    write: Write,
+    any_rows: Rows,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments: str, code: int = 0) -> list[str]:
+        assert main(["load", "--table", any_rows.collection.name, *arguments]) == code
+        return capsys.readouterr().err.splitlines()
+
     given = [feature(any_rows), feature(any_rows, 0) | {"geometry": None}]
-    path = write(feature_collection(given))
-    with command(path) as process:
-        _, errors = process.communicate()
-    assert process.returncode == 1
-    assert errors.splitlines() == [
+    path = str(write(feature_collection(given)))
+    assert said(path, code=1) == [
         "read as GeoJSON in EPSG:4326 (--source-crs)",
         "feature 2: no geometry",
         "(every refused feature, with the reason: features.rejects.geojsonl)",
         "nothing was loaded: 1 features are refused (--skip-invalid loads the others)",
     ]
     assert (tmp_path / "features.rejects.geojsonl").exists()
-    with command(path, "--skip-invalid", "--dry-run") as process:
-        _, errors = process.communicate()
-    assert process.returncode == 0
+    errors = said(path, "--skip-invalid", "--dry-run")
     assert "1 rows loaded, 1 features refused" in errors
-    assert errors.startswith("dry run: the table is as it was; without --dry-run:\nread as GeoJSON")
+    assert errors[0] == "dry run: the table is as it was; without --dry-run:"
+    assert errors[1].startswith("read as GeoJSON")
     assert any_rows.count(connection) == 0
-    with command(path, "--skip-invalid", "--rejects", tmp_path / "other") as process:
-        _, errors = process.communicate()
-    assert process.returncode == 0
-    assert errors.splitlines()[-2:] == [
+    errors = said(path, "--skip-invalid", "--rejects", "other")
+    assert errors[-2:] == [
         "1 rows loaded, 1 features refused",
         "ignored: the features' own ids (--id-to ATTRIBUTE keeps them)",
     ]
@@ -1133,24 +1114,23 @@ def test_the_command_says_what_it_did(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_command_and_leaves_nothing(
-    connection: sa.Connection,
-    command: Command,
-    any_rows: Rows,
-    tmp_path: Path,
-    sent: signal.Signals,
+    connection: sa.Connection, service: Service, any_rows: Rows, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    # Whoever runs the tests in the background has SIGINT ignored.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = command(pipe, preexec_fn=heed)
+    module = [sys.executable, "-m", service.package, "load", "--table", any_rows.collection.name]
+    process = subprocess.Popen(
+        [*module, str(pipe)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     with process, pipe.open("w") as file:
         for one in features(any_rows):
             file.write(json.dumps(one) + "\n")
             file.flush()
-        process.send_signal(sent)
+        process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "interrupted: nothing was loaded\n")
     assert any_rows.count(connection) == 0

@@ -1,0 +1,123 @@
+"""Makes overviews, the indexes by which the tiles of large tables come without reading every row, and drops them."""
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex
+
+from geotables.collection import Collection
+from geotables.identifiers import qualified, quoted
+from geotables.sql import overviews
+from geotables.sql.overviews import RATIO, Overview
+
+#: Rows of which the bounds of the overviews are computed, at the most.
+SAMPLE = 1_000_000
+
+#: The kinds of tables that PostgreSQL makes an index of while they are written: ordinary ones and materialized views.
+INDEXABLE = ("r", "m")
+
+
+def make(connection: sa.Connection, collection: Collection, limit: int | None) -> Iterator[str]:
+    """Give a collection the overviews that it should have, drop the others, and say what is done.
+
+    Args:
+        connection: In autocommit mode: PostgreSQL makes these indexes outside of a transaction.
+        collection: The collection.
+        limit: How many rows a tile may show; None: there should be no overviews.
+    """
+    table = {"table": qualified(collection.table)}
+    stored = overviews.stored(connection, collection)
+    reason = overviews.unfit(collection)
+    if connection.scalar(_KIND, table) not in INDEXABLE:
+        reason = "PostgreSQL indexes no view and no foreign table, and a partitioned table only while nobody writes"
+    if builder := connection.scalar(_BUILDER, table):
+        yield f"PostgreSQL's process {builder} is building an index of it: try again when it has ended"
+        return
+    shares: list[int] = []
+    kept: list[str] = []
+    if reason:
+        yield f"it can have no overviews: {reason}"
+    elif limit is not None:
+        usable = [overview for overview in stored.values() if overview]
+        rows, *numbers = _counts(connection, collection, usable)
+        while rows >= (share := RATIO ** (len(shares) + 1)) * limit:
+            shares.append(share)
+        kept = [
+            overview.name
+            for overview, number in zip(usable, numbers, strict=True)
+            if overview.share in shares and 0.5 < number * overview.share / rows < 2
+        ]
+        yield f"{rows:,} rows" + ("" if shares else f" need none; {RATIO * limit:,} would")
+    for name in stored:
+        if name not in kept:
+            _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {_in_schema(collection, name)}")
+            yield f"{name} is dropped"
+    missing = []
+    if len(kept) < len(shares):
+        computed = _computed(connection, collection, rows, shares)
+        missing = [overview for overview in computed if overview.name not in kept]
+    for overview in missing:
+        connection.execute(CreateIndex(overview.index(concurrently=True)))
+        name = _in_schema(collection, overview.name)
+        comment = f"COMMENT ON INDEX {name} IS ".replace("%", "%%")
+        connection.exec_driver_sql(f"{comment}%(condition)s", {"condition": overview.condition})
+        size = connection.scalar(_SIZE, {"name": name})
+        yield f"{overview.name} is made: 1 row in {overview.share}, {size}"
+    for name in kept:
+        yield f"{name} is as it should be"
+    if missing:
+        _run(connection, f"ANALYZE {qualified(collection.table)}")
+
+
+def _counts(
+    connection: sa.Connection, collection: Collection, usable: Sequence[Overview]
+) -> list[int]:
+    """The number of rows of a collection, and of each of some overviews."""
+    numbers = [sa.func.count().filter(overview.rows) for overview in usable]
+    counts = sa.select(sa.func.count(), *numbers).select_from(collection.table)
+    return list(connection.execute(counts.where(collection.indexed_rows)).one())
+
+
+def _computed(
+    connection: sa.Connection, collection: Collection, rows: int, shares: Sequence[int]
+) -> list[Overview]:
+    """The overviews of these shares, by the rows that there are, or by a sample of many."""
+    order = overviews.order(collection)
+    rank = sa.func.row_number().over(order_by=order).label("rank")
+    ranked = (
+        sa.select(
+            *(sa.cast(expression, sa.Text()) for expression in order),
+            rank,
+            sa.func.count().over().label("number"),
+        )
+        .where(collection.indexed_rows, collection.geometry.is_not(None))
+        .where(sa.func.random() * rows <= SAMPLE)
+        .subquery()
+    )
+    *bound, rank_, number = ranked.columns
+    last = sa.or_(*(rank_ == number // share for share in shares))
+    found = connection.execute(sa.select(*bound).where(last).order_by(rank_)).all()
+    return [
+        Overview(collection, share, tuple(row))
+        for share, row in zip(reversed(shares), found, strict=True)
+    ]
+
+
+def _in_schema(collection: Collection, name: str) -> str:
+    """The name of an index as SQL has it, with its schema if the model says one."""
+    schema = collection.table.schema
+    return f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
+
+
+def _run(connection: sa.Connection, statement: str) -> None:
+    # The driver takes a percent sign for a parameter.
+    connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+_KIND = sa.text("SELECT relkind FROM pg_class WHERE oid = CAST(:table AS regclass)")
+
+_BUILDER = sa.text(
+    "SELECT pid FROM pg_stat_progress_create_index WHERE relid = CAST(:table AS regclass)"
+)
+
+_SIZE = sa.text("SELECT pg_size_pretty(pg_relation_size(CAST(:name AS regclass)))")

@@ -1,0 +1,99 @@
+"""Overviews of large tables: a tile is the same with them and without, and nothing takes their indexes for a difference."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from geotables.checks.database import check_tables
+from geotables.checks.plans import check_overviews
+from geotables.collection import Collection
+from geotables.geometry import metadata
+from geotables.identifiers import quoted
+from geotables.service import Service
+from geotables.sql import overview_indexes, overviews
+from geotables.sql.overviews import Overviews
+from geotables.tiles.mvt import Tile
+
+import mvt
+from contract import only
+
+#: Of this many rows a tile, hundreds of rows are a large table.
+LIMIT = 4
+
+TILES = [Tile(z, x, y) for z in range(3) for x, y in product(range(2**z), repeat=2)]
+
+
+def can_have_overviews(collection: Collection) -> bool:
+    """Whether its table is one that can be indexed so."""
+    return not collection.is_view and not overviews.unfit(collection)
+
+
+@pytest.fixture
+def owner(service: Service, collection: Collection) -> Iterator[sa.Connection]:
+    """A connection that makes indexes; the overviews are dropped at the end."""
+    engine = sa.create_engine(
+        service.settings().database_url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        yield connection
+        list(overview_indexes.make(connection, collection, None))
+        assert overviews.stored(connection, collection) == {}
+
+
+def findings(service: Service, collection: Collection) -> list[str]:
+    """What `check --database` finds of the tables and their overviews; `alembic check` compares them the same way."""
+    engine = sa.create_engine(service.settings().database_url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return [
+            *check_tables(service.migrations, connection),
+            *check_overviews(connection, collection),
+        ]
+
+
+@only(can_have_overviews)
+def test_tiles_are_the_same_with_overviews_and_without(
+    spread: TestClient,
+    owner: sa.Connection,
+    collection: Collection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def contents() -> list[bytes]:
+        return [spread.get(mvt.path(collection, tile)).content for tile in TILES]
+
+    state = spread.app.state  # type: ignore[attr-defined]
+    monkeypatch.setattr(state.settings, "tile_limit", LIMIT)
+    without = contents()
+    list(overview_indexes.make(owner, collection, LIMIT))
+    known = Overviews(state.database, collection, 60, LIMIT)
+    monkeypatch.setitem(state.overviews, collection.name, known)
+    assert len(known.of((0, 0, 0))) > 1
+    assert contents() == without
+    # A tile of an index that is gone, or of another bound than the rows have by now, is the same.
+    list(overview_indexes.make(owner, collection, None))
+    assert contents() == without
+
+
+@only(can_have_overviews)
+def test_an_overview_is_no_difference_and_is_made_again_where_it_is_another(
+    spread: TestClient,
+    owner: sa.Connection,
+    service: Service,
+    collection: Collection,
+) -> None:
+    list(overview_indexes.make(owner, collection, LIMIT))
+    name = metadata.overview_name(collection.geometry, 4)
+    assert name in overviews.stored(owner, collection)
+    assert findings(service, collection) == []
+    schema = collection.table.schema
+    qualified = f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
+    owner.exec_driver_sql(
+        f"COMMENT ON INDEX {qualified} IS 'of another version'".replace("%", "%%")
+    )
+    (finding,) = findings(service, collection)
+    assert name in finding
+    lines = list(overview_indexes.make(owner, collection, LIMIT))
+    assert [line for line in lines if line.startswith(f"{name} is made")]
+    assert all(overviews.stored(owner, collection).values())
