@@ -105,8 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Collect all garbage once; pytest does so five times, each through all objects that are left."""
-    gc.unfreeze()
+    """Collect the garbage that is left; pytest would go through all objects five times."""
     gc.collect()
     gc.freeze()
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -56,9 +57,9 @@ def send(client: TestClient, method: str, path: str, body: Any, **headers: str) 
     return client.request(method, path, json=body, headers=headers)
 
 
-def feature(rows: Rows, number: int = 1) -> dict[str, Any]:
+def feature(rows: Rows, number: int = 1, **members: Any) -> dict[str, Any]:
     """What a client sends of a feature."""
-    properties = rows.full_body(number)
+    properties = rows.full_body(number, **members)
     shape = properties.pop(rows.collection.geometry.name)
     return {"type": "Feature", "geometry": shape, "properties": properties}
 
@@ -508,7 +509,12 @@ class Writer:
         self._headers = {apps.CALLER: "Ann"}
 
     def body(self, number: int) -> dict[str, Any]:
-        return self._rows.full_body(number) if self._is_rest else feature(self._rows, number)
+        """What a client sends of a row: each number has a place of its own, for tables without attributes."""
+        geometry = self._rows.collection.geometry
+        lon, lat = samples.middle(geometry)
+        place = {geometry.name: samples.geometries(geometry, (lon + number / 100, lat))[0]}
+        make = self._rows.full_body if self._is_rest else partial(feature, self._rows)
+        return make(number, **place)
 
     def patch(self, name: str, value: Any) -> dict[str, Any]:
         if self._is_rest:
