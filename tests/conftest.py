@@ -4,6 +4,7 @@ import html
 import importlib.util
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -126,13 +127,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _row(report: pytest.TestReport, steps: Sequence[str]) -> tuple[str, ...]:
     values = dict(report.user_properties)
     name = report.nodeid.partition("[")[2].removesuffix("]")
-    # The first step that has no seconds is the one that failed.
     columns = [values.get(step, "") for step in steps]
-    if report.failed and "" in columns:
+    # The first step that has no seconds is the one that failed; before the first, what all need.
+    if report.failed and report.when == "call" and "" in columns:
         columns[columns.index("")] = "failed"
-    reason = values.get("reason") or (values.get("left out", "") if report.passed else "")
+    reason = values.get("reason" if report.failed else "left out", "")
     if report.failed and not reason:
-        reason = str(report.longrepr).strip().splitlines()[-1]
+        text = str(report.longrepr)
+        found = re.search(r"^E +(.*)", text, re.MULTILINE)
+        reason = found[1] if found else text.strip().partition("\n")[0]
     return name, report.outcome, *columns, f"{report.duration:.1f}", reason
 
 
@@ -177,13 +180,17 @@ def postgis() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def server(postgis: ModuleType) -> Iterator[Any]:
+def server(postgis: ModuleType, worker_id: str) -> Iterator[Any]:
     """A server with PostGIS, shared by all processes of the tests; without one there is nothing to test."""
     try:
         with postgis.server() as server:
             yield server
     except postgis.PostgisUnavailable as error:
-        pytest.exit(f"the tests need PostGIS: {error}", returncode=1)
+        reason = f"the tests need PostGIS: {error}"
+        if worker_id == "master":
+            pytest.exit(reason, returncode=1)
+        # pytest-xdist takes a process that exits for a crash of its own.
+        raise pytest.fail.Exception(reason, pytrace=False) from None
 
 
 @pytest.fixture

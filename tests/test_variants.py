@@ -43,14 +43,19 @@ def test_variant(
 ) -> None:
     """Takes its variants from `variants.py`, or from the file that the option --presets names."""
     record_property("left out", " ".join(variant.left_out))
+    failed = None
     try:
         for step, seconds in prove(variant, tmp_path, server, mypy_cache):
             record_property(step, f"{seconds:.1f}")
             progress(f"{variant.name}: {step} passed in {seconds:.1f} s")
     except StepFailed as failure:
-        record_property("reason", f"{failure.step}: {failure.reason}")
-        progress(f"{variant.name}: {failure.step} failed: {failure.reason}")
-        pytest.fail(f"{failure}", pytrace=False)
+        failed = failure
+    if failed:
+        record_property("reason", f"{failed.step}: {failed.reason}")
+        progress(
+            f"{variant.name}: {failed.step} failed after {failed.seconds:.1f} s: {failed.reason}"
+        )
+        pytest.fail(f"{failed}", pytrace=False)
 
 
 @pytest.fixture
