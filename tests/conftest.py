@@ -3,6 +3,7 @@
 import html
 import importlib.util
 import json
+import os
 import re
 import sys
 import tempfile
@@ -37,6 +38,9 @@ SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The server to test on; what the tests run takes DATABASE_URL for a service's own database.
+    if url := os.environ.pop("DATABASE_URL", ""):
+        os.environ.setdefault("TEST_DATABASE_URL", url)
     config.stash[CHOSEN], config.stash[SKIPPED] = VARIANTS, {}
     if config.getoption("presets") is None:
         return
