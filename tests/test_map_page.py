@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import npm
 import pytest
 from browser import Page, browser
 from clusters import free_port
@@ -206,8 +208,10 @@ def test_the_map_shows_the_features(
         assert pixels(page, full) > pixels(page, empty) + 100
 
 
-def test_maps_have_the_background_that_the_settings_name(bake: Bake, database_url: str) -> None:
-    project = bake()
+def test_maps_have_the_background_that_the_settings_name(
+    bake: Bake, database_url: str, tmp_path: Path
+) -> None:
+    project = bake(geometry_type="GEOMETRY")
     assert project.service("migrate", DATABASE_URL=database_url).code == 0
     said = 'document.querySelector(".maplibregl-ctrl-attrib-inner")?.textContent'
     with serving_tiles() as (tiles, asked), browser() as page:
@@ -222,7 +226,12 @@ def test_maps_have_the_background_that_the_settings_name(bake: Bake, database_ur
                 assert page.wait(said) == "<i>Tiles</i> & others"
                 page.wait('document.querySelector(".map")?.ariaBusy === "false"')
                 assert any(re.fullmatch(r"/\d+/\d+/\d+\.png", each) for each in asked), path
+            for scheme in ("light", "dark"):
+                with urlopen(f"{url}/style.json?scheme={scheme}", timeout=30) as response:
+                    (tmp_path / f"{scheme}.json").write_bytes(response.read())
         assert page.complaints == []
+    validator = "@maplibre/maplibre-gl-style-spec/dist/gl-style-validate.mjs"
+    assert npm.node(validator, "light.json", "dark.json", folder=tmp_path) == ""
 
 
 def test_the_map_asks_for_the_key_where_reading_is_closed(bake: Bake, database_url: str) -> None:

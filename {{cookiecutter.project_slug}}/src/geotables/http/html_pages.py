@@ -19,9 +19,8 @@ from geotables.collection import Collection
 from geotables.context import current
 from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face
-from geotables.http.formats import FORMAT, HTML, Format
+from geotables.http.formats import FORMAT, HTML, MISSING, Format
 from geotables.http.ids import in_path
-from geotables.settings import ServiceSettings
 
 #: The files that every page loads.
 STATIC = Path(__file__).with_name("static")
@@ -69,6 +68,8 @@ LABELS = {
     "geojson": "GeoJSON",
     "csv": "CSV",
     "jsonseq": "GeoJSON sequence",
+    "parquet": "GeoParquet",
+    "fgb": "FlatGeobuf",
     "tilejson": "TileJSON",
 }
 
@@ -184,27 +185,16 @@ def _shared(request: Request) -> dict[str, Any]:
 
     return {
         "service": app.state.settings.title,
-        "background": _background(app.state.settings),
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
-        # A map of collections is of tiles.
+        # Maps draw tiles, and by the style of tiles what a page is about.
         "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
         "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
         "has_face": lambda name: has_face(app, name),
         "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
         "others": (),
-    }
-
-
-def _background(settings: ServiceSettings) -> dict[str, str] | None:
-    """What maps draw below the features."""
-    if not settings.map_background_url:
-        return None
-    return {
-        "url": settings.map_background_url,
-        "attribution": settings.map_background_attribution,
     }
 
 
@@ -230,10 +220,12 @@ def mapped(request: Request, collections: Iterable[Collection]) -> list[dict[str
     ]
 
 
-def other_formats(request: Request, offered: Iterable[Format]) -> list[tuple[str, str]]:
-    """The other formats of a page: what people call them, and their links."""
+def other_formats(
+    request: Request, offered: Iterable[Format], without: Iterable[str] = ()
+) -> list[tuple[str, str]]:
+    """The other formats of a page: what people call them, and their links, without some parameters."""
     return [
-        (LABELS.get(each.name, each.name), query(request, f=each.name))
+        (LABELS.get(each.name, each.name), query(request, without, f=each.name))
         for each in offered
-        if each is not HTML
+        if each is not HTML and each not in MISSING
     ]

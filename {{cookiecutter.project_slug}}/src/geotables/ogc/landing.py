@@ -12,7 +12,7 @@ from geotables.collection import Collection
 from geotables.crs import CRS84
 from geotables.http import formats, openapi
 from geotables.http.faces import faces_of, has_face
-from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, XSD, link, url
+from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, STYLE, XSD, link, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
 from geotables.http.parameters import counts_of, documented, extents_of, parsed, settings_of
@@ -73,7 +73,7 @@ class Landing:
             paths.append(("/map", "related", HTML.media_type, "The map"))
         if has_face(app, "tiles"):
             sets = ("/tileMatrixSets", TILING_SCHEMES, JSON.media_type, "Tile matrix sets")
-            paths.append(sets)
+            paths += [sets, ("/style.json", "stylesheet", STYLE.media_type, "MapLibre style")]
         links = [link(url(request, path), *described) for path, *described in paths]
         landing = {"title": settings.title, "description": settings.description, "links": links}
         if _wants_html(request):
@@ -160,6 +160,8 @@ def _links(request: Request, collection: Collection) -> list[dict[str, Any]]:
             links.append(link(f"{here}/{path}", rel, each.media_type, title))
     if has_face(request.app, "tiles"):
         links.append(link(f"{here}/tiles", VECTOR_TILESETS, JSON.media_type, "Vector tiles"))
+        style = link(f"{here}/style.json", "stylesheet", STYLE.media_type, "MapLibre style")
+        links.append(style)
     return links
 
 

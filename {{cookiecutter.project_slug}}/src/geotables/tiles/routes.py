@@ -18,7 +18,17 @@ from geotables.crs import MERCATOR
 from geotables.geometry import metadata, samples
 from geotables.http import etags, formats, html_pages, json_schemas
 from geotables.http.faces import Face, Search, register
-from geotables.http.formats import FORMAT, HTML, JSON, PAGES, TILEJSON, Format, link, url
+from geotables.http.formats import (
+    FORMAT,
+    HTML,
+    JSON,
+    PAGES,
+    STYLE,
+    TILEJSON,
+    Format,
+    link,
+    url,
+)
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers, in_path
 from geotables.http.parameters import (
@@ -31,7 +41,7 @@ from geotables.http.parameters import (
 )
 from geotables.http.routing import CollectionRouter
 from geotables.sql import overviews
-from geotables.tiles import mvt, pages
+from geotables.tiles import mvt, pages, styles
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -88,6 +98,14 @@ class TilesetQuery(BaseModel):
     )
 
 
+class StyleQuery(BaseModel):
+    """Which style."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scheme: styles.Scheme = Field(default="light", description="The colours, for light or dark.")
+
+
 def install(
     app: FastAPI,
     collections: Sequence[Collection],
@@ -95,11 +113,21 @@ def install(
     readers: Sequence[Depends] = (),
     writers: Sequence[Depends] = (),
 ) -> None:
-    """Serve the tiles of each collection, and the tile matrix set that all of them have; nothing here writes."""
+    """Serve the tiles of each collection, what they look like, and the tile matrix set that all have; nothing here writes."""
     for collection in collections:
         dependencies = [*readers, *collection.readers]
         router = Resource(collection, is_public=not dependencies).router()
         app.include_router(router, dependencies=dependencies)
+        here = f"/collections/{collection.name}/style.json"
+        router = CollectionRouter(here, tags=["Tiles"])
+        shown = styles.Shown([collection], [collection], collections)
+        _add_style(router, here, shown, f"get_style_of_{collection.name}")
+        app.include_router(router, dependencies=dependencies)
+    router = APIRouter(tags=["Tiles"])
+    # Whether the caller may read the rows of a collection with readers is for its own routes to ask.
+    readable = [each for each in collections if not each.readers]
+    _add_style(router, "/style.json", styles.Shown(collections, readable, collections), "get_style")
+    app.include_router(router, dependencies=list(readers))
     app.include_router(matrix_sets, dependencies=list(readers))
     html_pages.install(app)
     register(app, Face("tiles", CONFORMANCE, searches))
@@ -114,6 +142,23 @@ OPTIONS: dict[str, Any] = {
     "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
     "openapi_extra": {"parameters": documented(FormatQuery)},
 }
+
+
+def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: str) -> None:
+    """Add the route of a style to a router."""
+
+    @router.get(
+        path,
+        response_class=Response,
+        responses=answers(HTTPStatus.BAD_REQUEST, formats=[STYLE]),
+        openapi_extra={"parameters": documented(StyleQuery)},
+        operation_id=operation_id,
+    )
+    def read_style(request: Request) -> Response:
+        """How maps look, as a style of MapLibre: the one of the map page."""
+        scheme = parsed(request, StyleQuery).scheme
+        style = styles.document(request, shown, scheme)
+        return formats.json_response(style, STYLE.media_type)
 
 
 @matrix_sets.get("/tileMatrixSets", **OPTIONS)
@@ -166,6 +211,7 @@ class Resource:
         self._collection = collection
         # Where not everybody may read, or callers see different rows, no cache may share what one of them got.
         self._sharing = "public" if is_public and collection.where is None else "private"
+        self._style = f"/collections/{collection.name}/style.json"
         self._tilesets = f"/collections/{collection.name}/tiles"
         self._tileset = f"{self._tilesets}/{QUAD}"
         self._tile = self._tileset + "/{tileMatrix}/{tileRow}/{tileCol}"
@@ -265,6 +311,7 @@ class Resource:
                 _link(request, self._tileset, "self", JSON, "Tile set"),
                 _link(request, f"{self._tileset}?f=tilejson", "alternate", TILEJSON, "TileJSON"),
                 _link(request, MATRIX_SET, TILING_SCHEME, JSON, QUAD),
+                _link(request, self._style, "stylesheet", STYLE, "MapLibre style"),
                 template,
             ],
         }

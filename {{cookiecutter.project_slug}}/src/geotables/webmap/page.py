@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 from geotables.collection import Collection
 from geotables.http import html_pages
@@ -41,6 +41,11 @@ def install(app: FastAPI, collections: Sequence[Collection]) -> None:
                 )
             ],
         )
+
+    @router.get("/map/land.json", include_in_schema=False)
+    async def read_land() -> Response:
+        """The land, at an address that stays: styles that somebody has kept draw it."""
+        return FileResponse(STATIC / "land.json", headers=HEADERS)
 
     app.include_router(router)
     app.mount(ASSETS, html_pages.Assets(directory=STATIC), "assets")

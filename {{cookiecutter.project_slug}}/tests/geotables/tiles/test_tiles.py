@@ -300,6 +300,48 @@ def test_tilejson_has_what_a_map_needs(
         assert south - SIZE <= lat <= north + SIZE
 
 
+def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
+    client: TestClient, connection: sa.Connection, rows: Rows
+) -> None:
+    insert(rows, connection, *place(rows.collection))
+    name = rows.collection.name
+    response = client.get(link(client.get(rows.tileset).json(), "stylesheet"))
+    assert response.headers["Content-Type"] == "application/vnd.mapbox.style+json"
+    style = response.json()
+    source = style["sources"][name]
+    tilejson = client.get(source["url"]).json()
+    (layer,) = tilejson["vector_layers"]
+    assert source["promoteId"] == {name: rows.key.name}
+    drawn = [each for each in style["layers"] if each.get("source") == name]
+    assert drawn and {each["source-layer"] for each in drawn} == {layer["id"]}
+    everything = client.get("/style.json").json()
+    assert [each for each in everything["layers"] if each.get("source") == name] == drawn
+    if tilejson.get("bounds"):
+        (lon, lat), (west, south, east, north) = style["center"], tilejson["bounds"]
+        assert west <= lon <= east + 360 * (west > east)
+        assert south <= lat <= north
+
+
+def test_a_style_is_light_or_dark(client: TestClient) -> None:
+    light, dark = (client.get(f"/style.json?scheme={name}").json() for name in ("light", "dark"))
+    assert light == client.get("/style.json").json() != dark
+    response = client.get("/style.json?scheme=blue")
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["location"] == "query.scheme"
+
+
+@faces("webmap")
+def test_a_style_has_the_land_and_the_background_of_the_map(
+    client: TestClient, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "map_background_url", "https://tiles.example.org/{z}/{x}/{y}.png")
+    monkeypatch.setattr(settings, "map_background_attribution", "<b>&</b>")
+    sources = client.get("/style.json").json()["sources"]
+    assert client.get(sources["base:land"]["data"]).json()["type"] == "MultiPolygon"
+    assert sources["base:background"]["tiles"] == ["https://tiles.example.org/{z}/{x}/{y}.png"]
+    assert sources["base:background"]["attribution"] == "&lt;b&gt;&amp;&lt;/b&gt;"
+
+
 def test_the_tile_set_has_no_other_format(client: TestClient, rows: Rows) -> None:
     response = client.get(rows.tileset, params={"f": "png"})
     assert response.status_code == 400

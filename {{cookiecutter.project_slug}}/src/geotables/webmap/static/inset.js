@@ -4,10 +4,10 @@ import { LngLatBounds, Map, NavigationControl, Popup } from "./maplibre-gl/mapli
 import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
 import { described, element } from "./popup.js";
-import { KINDS, around, attributionControl, colour, drawn, featureColour, layerId, style, tiles, watch } from "./style.js";
+import { around, attributionControl, colourOf, faint, inScheme, layersOf, markable, watch } from "./style.js";
 
 // The source of the features that a page is about.
-const OWN = "features";
+const OWN = "page:features";
 
 for (const container of document.querySelectorAll("[data-collections]")) {
   draw(container);
@@ -15,32 +15,21 @@ for (const container of document.querySelectorAll("[data-collections]")) {
 
 async function draw(container) {
   container.ariaBusy = "true";
-  const listed = JSON.parse(container.dataset.collections);
-  const collections = listed.map((collection, index) => ({
+  const style = await read(inScheme(container.dataset.style));
+  const collections = JSON.parse(container.dataset.collections).map((collection) => ({
     ...collection,
     url: new URL(collection.path, document.baseURI).href,
-    colour: featureColour(index, listed.length),
+    colour: colourOf(style, collection.id),
   }));
   const own = await features(container, collections[0]);
   const bounds = await boundsFor(container, own);
-  const tiled = "tiles" in container.dataset ? collections : [];
-  // Around what a page is about, the other features are only hints.
-  const opacity = own ? 0.35 : 1;
+  const shown = own ? withOwn(style, own, collections[0]) : style;
   const map = new Map({
     container,
-    style: style(
-      {
-        ...Object.fromEntries(tiled.map((collection) => [collection.id, tiles(collection)])),
-        ...(own && { [OWN]: { type: "geojson", data: own, promoteId: collections[0].key } }),
-      },
-      KINDS.flatMap((kind) => [
-        ...tiled.map(({ id, colour: tone }) => drawn(kind, id, own ? colour("muted") : tone, { sourceLayer: id, opacity })),
-        ...(own ? [drawn(kind, OWN, collections[0].colour)] : []),
-      ]),
-    ),
+    style: shown,
     bounds,
     fitBoundsOptions: { padding: 36, maxZoom: 15 },
-    attributionControl,
+    attributionControl: attributionControl(style),
     cooperativeGestures: true,
     refreshExpiredTiles: false,
     transformRequest: withAccess,
@@ -49,15 +38,25 @@ async function draw(container) {
   map.dragRotate.disable();
   map.touchZoomRotate.disableRotation();
   watch(map);
-  const layers = KINDS.flatMap((kind) => [...tiled.map(({ id }) => id), ...(own ? [OWN] : [])].map((id) => layerId(kind, id)));
+  const layers = [...collections.map(({ id }) => id), OWN].flatMap((source) => layersOf(shown, source)).map(({ id }) => id);
   popups(map, layers, collections, own);
   colourSwatches(collections);
   if (own) {
-    pairRows(map, own.features.map(({ properties }) => properties[collections[0].key]));
+    pairRows(map, layersOf(shown, OWN).map(({ id }) => id), own.features.map(({ properties }) => properties[collections[0].key]));
   }
   if ("box" in container.dataset) {
     container.append(boxButton(map));
   }
+}
+
+// A style that draws the features that a page is about as their collection; what is around them is only a hint.
+function withOwn(style, own, { id: collection, key }) {
+  const drawn = layersOf(style, collection).map(({ "source-layer": _, ...layer }) => ({ ...markable(layer), id: `own ${layer.id}`, source: OWN }));
+  return {
+    ...style,
+    sources: { ...style.sources, [OWN]: { type: "geojson", data: own, promoteId: key } },
+    layers: [...style.layers.map((layer) => (layer["source-layer"] ? faint(layer) : layer)), ...drawn],
+  };
 }
 
 // The features that a page is about, each with its id among its properties, by which it is marked.
@@ -128,7 +127,7 @@ function colourSwatches(collections) {
 }
 
 // A row of the table under the mouse, or with the focus, stands out on the map, and the other way around.
-function pairRows(map, ids) {
+function pairRows(map, layers, ids) {
   const rows = new globalThis.Map([...document.querySelectorAll("tr[data-id]")].map((row) => [row.dataset.id, row]));
   const mark = (id, chosen) => map.getSource(OWN) && map.setFeatureState({ source: OWN, id }, { chosen });
   for (const id of ids) {
@@ -139,7 +138,7 @@ function pairRows(map, ids) {
   }
   let marked;
   map.on("mousemove", ({ point }) => {
-    const [feature] = map.queryRenderedFeatures(point, { layers: KINDS.map((kind) => layerId(kind, OWN)) });
+    const [feature] = map.queryRenderedFeatures(point, { layers });
     marked?.classList.remove("chosen");
     marked = feature && rows.get(String(feature.id));
     marked?.classList.add("chosen");

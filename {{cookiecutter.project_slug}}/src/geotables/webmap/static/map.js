@@ -5,7 +5,7 @@ import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
 import { classesOf } from "./classes.js";
 import { described, element, labelOf } from "./popup.js";
-import { KINDS, around, attributionControl, colour, drawn, featureColour, layerId, recolour, style, tiles, watch } from "./style.js";
+import { around, attributionControl, colour, colourOf, inScheme, layersOf, markable, recolour, watch } from "./style.js";
 
 // Features of a collection that the list of a box shows, at the most.
 const LIMIT = 500;
@@ -25,16 +25,17 @@ const told = new URLSearchParams(location.hash.slice(1));
 const hidden = new Set((told.get("hidden") ?? "").split(","));
 const colouredBy = Object.fromEntries((told.get("by") ?? "").split(",").map((part) => part.split(":")));
 
+const style = await read(inScheme(main.dataset.style));
 const collections = await readCollections(JSON.parse(main.dataset.collections));
 const several = collections.length > 1;
 const map = new Map({
   container: "map",
-  style: style(sources(), layers()),
+  style: { ...style, sources: sources(), layers: layers() },
   bounds: around(collections.flatMap(({ extent }) => extent?.spatial?.bbox?.slice(0, 1) ?? [])),
   fitBoundsOptions: { padding: 40, maxZoom: 16 },
   // The address has the view, for those who get the link.
   hash: "map",
-  attributionControl,
+  attributionControl: attributionControl(style),
   transformRequest: withAccess,
 });
 // show() moves it: with closeOnClick it would be closed right after.
@@ -73,7 +74,7 @@ async function readCollections(listed) {
   for (const [index, { id, path, key, label, columns }] of listed.entries()) {
     const url = new URL(path, document.baseURI).href;
     try {
-      found.push({ ...await read(url), url, key, label, columns, by: colouredBy[id] ?? "", colour: featureColour(index, listed.length), isShown: !hidden.has(id) });
+      found.push({ ...await read(url), url, key, label, columns, by: colouredBy[id] ?? "", colour: colourOf(style, id), isShown: !hidden.has(id) });
     } catch (error) {
       // The others can still be shown.
       if (index === listed.length - 1 && !found.length) {
@@ -116,23 +117,16 @@ function asked(reason) {
 // The map
 
 function sources() {
-  return {
-    ...Object.fromEntries(collections.map((collection) => [collection.id, tiles(collection)])),
-    [BOX]: { type: "geojson", data: polygon([]) },
-  };
+  return { ...style.sources, [BOX]: { type: "geojson", data: polygon([]) } };
 }
 
 function layers() {
-  const features = KINDS.flatMap((kind) => collections.map(({ id, colour: tone, isShown }) => ({
-    layout: {},
-    ...drawn(kind, id, tone, { sourceLayer: id }),
-    isShown,
-  })));
+  const shown = (layer) => {
+    const collection = collections.find(({ id }) => id === layer.source);
+    return { ...markable(layer), layout: { ...layer.layout, visibility: collection?.isShown ? "visible" : "none" } };
+  };
   return [
-    ...features.map(({ isShown, ...layer }) => ({
-      ...layer,
-      layout: { ...layer.layout, visibility: isShown ? "visible" : "none" },
-    })),
+    ...style.layers.map((layer) => (layer["source-layer"] ? shown(layer) : layer)),
     {
       id: BOX,
       source: BOX,
@@ -148,8 +142,8 @@ function legendEntry(collection) {
   const box = element("input", { type: "checkbox", checked: collection.isShown });
   box.addEventListener("change", () => {
     collection.isShown = box.checked;
-    for (const kind of KINDS) {
-      map.setLayoutProperty(layerId(kind, collection.id), "visibility", box.checked ? "visible" : "none");
+    for (const { id } of layersOf(style, collection.id)) {
+      map.setLayoutProperty(id, "visibility", box.checked ? "visible" : "none");
     }
     keep();
   });
@@ -205,8 +199,8 @@ function hit({ x, y }) {
     return [];
   }
   const near = [[x - 3, y - 3], [x + 3, y + 3]];
-  const names = KINDS.flatMap((kind) => collections.map(({ id }) => layerId(kind, id)));
-  const features = map.queryRenderedFeatures(near, { layers: names }).map(({ source, id, properties }) => {
+  const layers = collections.flatMap(({ id }) => layersOf(style, id)).map(({ id }) => id);
+  const features = map.queryRenderedFeatures(near, { layers }).map(({ source, id, properties }) => {
     const collection = collections.find((each) => each.id === source);
     return { collection, id: properties[collection.key] ?? id, properties };
   });
