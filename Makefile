@@ -20,7 +20,7 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo new adopt test variants render-diff test-faults bench bench-scale pictures lint clean
+.PHONY: help demo new adopt test variants presets release render-diff test-faults bench bench-scale pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -31,7 +31,10 @@ help:
 	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS, of which"
 	@echo "            most run a share of the contract; each file runs with every value of every parameter"
 	@echo "make variants  that proof alone"
-	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file"
+	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file; SET=name of one,"
+	@echo "            CHANGED=COMMIT of those that render otherwise than at a commit; results in build/variants.xml and .md"
+	@echo "make presets PRESETS=FILE  say what is wrong with such a file, or the names of its sets"
+	@echo "make release VERSION=2.2.0  check that this commit can be released, and make the tag"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
@@ -81,8 +84,18 @@ test: $(ENVIRONMENT)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml
 
 variants: $(ENVIRONMENT)
-	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/variants.xml tests/test_variants.py::test_variant \
-		$(if $(PRESETS),--presets "$(PRESETS)")
+	$(call typed,DATABASE_URL PRESETS SET CHANGED)
+	@$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/variants.xml tests/test_variants.py::test_variant \
+		$(if $(PRESETS),--summary build/variants.md --presets "$$PRESETS") \
+		$(if $(SET),--set "$$SET") $(if $(CHANGED),--changed "$$CHANGED")
+
+presets: $(ENVIRONMENT)
+	$(call typed,PRESETS)
+	@PYTHONPATH=. $(PYTHON) tests/presets.py "$$PRESETS"
+
+release: $(ENVIRONMENT)
+	$(call typed,VERSION)
+	@$(PYTHON) scripts/release.py "$$VERSION"
 
 render-diff: $(ENVIRONMENT)
 	@$(PYTHON) scripts/render_diff.py $(BASE)

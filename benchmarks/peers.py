@@ -301,10 +301,10 @@ def serve(
 
 
 @contextmanager
-def serve_the_service(prepared: Prepared, name: str) -> Iterator[Peer]:
-    """Serve the rendered service by its own command, which logs every request."""
+def serve_the_service(prepared: Prepared, name: str, **settings: str) -> Iterator[Peer]:
+    """Serve the rendered service by its own command, which logs every request, with further settings."""
     command = prepared.command("serve", "--port", "{port}")
-    with started(prepared, name, command, prepared.environment) as peer:
+    with started(prepared, name, command, {**prepared.environment, **settings}) as peer:
         yield peer
 
 

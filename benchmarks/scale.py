@@ -2,7 +2,8 @@
 
 A small table and a large one, each behind a process of the service, take turns. The ratios are of the large one to the small one:
 of the CPU time of the service and of PostgreSQL, and of the latency. The plans are those of the
-statements that the service sends for the same requests. Rows come by the service's own ``load``, of which the time is told, and
+statements that the service sends for the same requests. At the end the large table gets overviews, and its tiles of the first zooms
+are asked of a process that uses them and of one that does not. Rows come by the service's own ``load``, of which the time is told, and
 the spatial indexes are made once more, as for a table that had none.
 """
 
@@ -47,6 +48,7 @@ def main() -> int:
         for server, prepared in zip(servers, (small, large), strict=True):
             server.operations = operations(prepared, server, options.rows / prepared.rows)
         report.append(cost_table(servers, large, options))
+        report.append(overview_table(large, options))
     RESULTS.write_text("\n".join(report), encoding="utf-8")
     print(f"written to {RESULTS}")
     return 0
@@ -149,6 +151,42 @@ def cost_table(servers: Sequence[Peer], large: Prepared, options: argparse.Names
             f"| {p50[0]:.2f} ms | {p50[1]:.2f} ms | x{p50[1] / p50[0]:.2f} | {plans[operation]} |"
         )
         print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def overview_table(large: Prepared, options: argparse.Namespace) -> str:
+    """Tiles with overviews and without: of processes that looked for overviews after they were made, and before."""
+    lines = [
+        "| operation | CPU, without | CPU, with | ratio | p50, without | p50, with |",
+        "|" + "---|" * 6,
+    ]
+    path = "/collections/facilities/tiles/WebMercatorQuad/{z}/{y}/{x}"
+    operations = tiles(path, (0, 1, 2, 3, 4, 6, 10))
+    with ExitStack() as stack:
+        without = stack.enter_context(serve_the_service(large, "without", EXTENT_LIFETIME="86400"))
+        without.operations = operations
+        measure.one_round(without, "tile, zoom 10", seconds=0.1, clients=1, seed=0)
+        start = time.perf_counter()
+        large.run("overviews")
+        lines.insert(0, f"Overviews are made in {time.perf_counter() - start:.1f} s.\n")
+        print(lines[0], flush=True)
+        servers = [without, stack.enter_context(serve_the_service(large, "with"))]
+        servers[1].operations = operations
+        for operation in operations:
+            samples = measure.in_turns(
+                operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
+            )
+            cpu, p50 = [], []
+            for server in servers:
+                found = samples[server.name]
+                cpu.append(statistics.median(each.total_ms for each in found))
+                p50.append(measure.latency(found, 0.5))
+            ratio = measure.cpu_ratio(samples["with"], samples["without"])
+            lines.append(
+                f"| {operation} | {cpu[0]:.2f} ms | {cpu[1]:.2f} ms | {ratio}"
+                f" | {p50[0]:.2f} ms | {p50[1]:.2f} ms |"
+            )
+            print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,22 @@ def checkout(commit: str, folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         git("worktree", "remove", "--force", str(folder))
+
+
+def differing(before: Path, now: Path) -> list[str]:
+    """The files below two folders that differ, but for the commit that a project records."""
+
+    def contents(folder: Path) -> dict[str, bytes]:
+        return {
+            path.relative_to(folder).as_posix(): re.sub(
+                rb'(?m)^  "commit": .*', b"", path.read_bytes()
+            )
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    old, new = contents(before), contents(now)
+    return sorted(file for file in old | new if old.get(file) != new.get(file))
 
 
 def git(*arguments: str) -> None:

@@ -1,8 +1,12 @@
 """What the tests share: renderings of the template, and a PostGIS."""
 
+import html
 import importlib.util
+import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,45 +26,118 @@ collect_ignore = ["odd_kinds", "odd_tables"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--presets", type=Path, help="prove the sets of parameters of this YAML file")
+    parser.addoption("--set", help="of these the one of this name alone")
+    parser.addoption("--changed", help="those that render otherwise than at this commit")
+    parser.addoption("--summary", type=Path, help="write the results as Markdown to this file")
 
 
 CHOSEN = pytest.StashKey[Sequence[Variant]]()
+#: Why sets are not proved, by their names.
+SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    file = config.getoption("presets")
+    config.stash[CHOSEN], config.stash[SKIPPED] = VARIANTS, {}
+    if config.getoption("presets") is None:
+        return
     try:
-        config.stash[CHOSEN] = presets.load(file) if file else VARIANTS
+        # The processes of pytest-xdist are told what the first one has found.
+        worker = getattr(config, "workerinput", None)
+        sets = json.loads(worker["sets"]) if worker else _chosen(config)
     except presets.WrongPresets as error:
         raise pytest.UsageError(str(error)) from None
+    config.stash[CHOSEN] = [Variant(name, parameters) for name, parameters in sets.items()]
+
+
+def _chosen(config: pytest.Config) -> presets.Sets:
+    sets = presets.load(config.getoption("presets"))
+    if (name := config.getoption("set")) and name not in sets:
+        raise presets.WrongPresets(f"no set is called {name}; they are {', '.join(sets)}")
+    if name:
+        sets = {name: sets[name]}
+    if commit := config.getoption("changed"):
+        with tempfile.TemporaryDirectory() as folder:
+            files = presets.changed(sets, commit, Path(folder))
+        for name, differing in files.items():
+            if differing:
+                print(f"{name}: {len(differing)} files render otherwise than at {commit}")
+            else:
+                config.stash[SKIPPED][name] = f"skipped: it renders as at {commit}"
+                print(f"{name}: {config.stash[SKIPPED][name]}")
+    return {name: given for name, given in sets.items() if name not in config.stash[SKIPPED]}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    chosen = node.config.stash[CHOSEN]
+    node.workerinput["sets"] = json.dumps({each.name: dict(each.parameters) for each in chosen})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # There was nothing to prove, which is no failure.
+    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.stash[SKIPPED]:
+        session.exitstatus = pytest.ExitCode.OK
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep passwords out of what is printed and written of a test."""
+    report = yield
+    text = str(report.longrepr or "")
+    if (masked := proof.masked(text)) != text:
+        report.longrepr = masked
+    report.sections = [(name, proof.masked(section)) for name, section in report.sections]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A table of the variants: the seconds of each step that has passed."""
+    """A table of the variants: the seconds of each step that has passed, and why one failed."""
+    config = terminalreporter.config
     reports = [
         report
-        for outcome in ("passed", "failed")
+        for outcome in ("passed", "failed", "error")
         for report in terminalreporter.getreports(outcome)
-        if report.when == "call" and "test_variant[" in report.nodeid
+        if "test_variant[" in report.nodeid and (report.when == "call" or report.failed)
     ]
-    if not reports:
+    skipped = config.stash[SKIPPED]
+    if not reports and not skipped:
         return
     steps = ("render", *proof.STEPS)
-    terminalreporter.section("variants: seconds of each step, and the files of tests left out")
-    terminalreporter.line(_row("", "", *steps, "all"))
-    for report in sorted(reports, key=lambda report: report.nodeid):
-        seconds = dict(report.user_properties)
-        name = report.nodeid.partition("[")[2].removesuffix("]")
-        # The first step that has no seconds is the one that failed.
-        columns = [seconds.get(step, "") for step in steps]
-        if report.failed and "" in columns:
-            columns[columns.index("")] = "failed"
-        row = _row(name, report.outcome, *columns, f"{report.duration:.1f}")
-        terminalreporter.line(f"{row}  {seconds.get('left out', '')}".rstrip())
+    head = ("", "", *steps, "all", "")
+    rows = [_row(report, steps) for report in sorted(reports, key=lambda report: report.nodeid)]
+    rows += [(name, "skipped", *[""] * len(steps), "", reason) for name, reason in skipped.items()]
+    terminalreporter.section(
+        "variants: seconds of each step, and why it failed, or the files of tests left out"
+    )
+    for name, outcome, *columns, reason in (head, *rows):
+        seconds = "".join(f"{column:>9}" for column in columns)
+        terminalreporter.line(f"{name:<55.55} {outcome:<7}{seconds}  {reason}".rstrip())
+    if file := config.getoption("summary"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        head = ("set", "result", *steps, "all", "reason")
+        lines = [head, ["---"] * len(head), *rows]
+        text = "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+        file.write_text(f"{text}\n", encoding="utf-8")
 
 
-def _row(name: str, outcome: str, *columns: str) -> str:
-    return f"{name:<55.55} {outcome:<6}" + "".join(f"{column:>9}" for column in columns)
+def _row(report: pytest.TestReport, steps: Sequence[str]) -> tuple[str, ...]:
+    values = dict(report.user_properties)
+    name = report.nodeid.partition("[")[2].removesuffix("]")
+    columns = [values.get(step, "") for step in steps]
+    # The first step that has no seconds is the one that failed; before the first, what all need.
+    if report.failed and report.when == "call" and "" in columns:
+        columns[columns.index("")] = "failed"
+    reason = values.get("reason" if report.failed else "left out", "")
+    if report.failed and not reason:
+        text = str(report.longrepr)
+        found = re.search(r"^E +(.*)", text, re.MULTILINE)
+        reason = found[1] if found else text.strip().partition("\n")[0]
+    return name, report.outcome, *columns, f"{report.duration:.1f}", reason
+
+
+def _cell(text: str) -> str:
+    """A cell of a Markdown table."""
+    return html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
 
 
 @pytest.fixture
@@ -99,13 +176,17 @@ def postgis() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def server(postgis: ModuleType) -> Iterator[Any]:
+def server(postgis: ModuleType, worker_id: str) -> Iterator[Any]:
     """A server with PostGIS, shared by all processes of the tests; without one there is nothing to test."""
     try:
         with postgis.server() as server:
             yield server
     except postgis.PostgisUnavailable as error:
-        pytest.exit(f"the tests need PostGIS: {error}", returncode=1)
+        reason = f"the tests need PostGIS: {error}"
+        if worker_id == "master":
+            pytest.exit(reason, returncode=1)
+        # pytest-xdist takes a process that exits for a crash of its own.
+        raise pytest.fail.Exception(reason, pytrace=False) from None
 
 
 @pytest.fixture

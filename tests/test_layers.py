@@ -17,7 +17,7 @@ LAYERS = (
     {"db"},
     {"collection"},
     {"sql"},
-    {"http"},
+    {"http", "file_formats"},
     {"rest", "features", "tiles", "webmap", "ogc", "files"},
     {"service"},
     {"checks"},

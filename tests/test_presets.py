@@ -1,17 +1,21 @@
 """The sets of parameters of a platform team: how they are read, and what is refused."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import presets
+import proof
 import pytest
+import templates
 from presets import WrongPresets
 from rendering import TEMPLATE
-from variants import Variant
+
+from scripts import render_diff
 
 
-def load(folder: Path, text: str) -> list[Variant]:
+def load(folder: Path, text: str) -> presets.Sets:
     file = folder / "presets.yaml"
     file.write_text(text, encoding="utf-8")
     return presets.load(file)
@@ -19,38 +23,40 @@ def load(folder: Path, text: str) -> list[Variant]:
 
 def test_the_documented_example(tmp_path: Path) -> None:
     example = (presets.__doc__ or "").split("\n\n")[1]
-    assert [variant.name for variant in load(tmp_path, example)] == [
-        "facilities",
-        "parcels",
-        "parcels by uuid",
-    ]
+    sets = load(tmp_path, example)
+    assert list(sets) == ["facilities", "parcels", "parcels by uuid"]
+    assert sets["facilities"] == {
+        "auth": "oidc",
+        "license": "Proprietary",
+        "geometry_type": "POINT",
+        "index_predicate": "status = 'active'",
+    }
+    assert sets["parcels by uuid"] == sets["parcels"] | {"primary_key": "uuid"}
 
 
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
-    (variant,) = load(
-        tmp_path,
-        "no:\n  srid: 04326\n  project_name: Yes\n  pool_size: 1e1\n  description: 2020-01-01\n",
-    )
-    assert variant.name == "no"
-    assert variant.parameters == {
-        "srid": "04326",
-        "project_name": "Yes",
-        "pool_size": "1e1",
-        "description": "2020-01-01",
+    text = "no:\n  project_name: Yes\n  pool_size: 010\n  description: 2020-01-01\n"
+    with pytest.raises(WrongPresets, match=r"presets\.yaml:3: no: pool_size = '010'"):
+        load(tmp_path, text)
+    assert load(tmp_path, text.replace("010", "10")) == {
+        "no": {"project_name": "Yes", "pool_size": "10", "description": "2020-01-01"}
     }
 
 
 def test_a_set_may_be_all_defaults(tmp_path: Path) -> None:
-    assert load(tmp_path, "default:\nother: {}\n") == [Variant("default", {}), Variant("other", {})]
+    assert load(tmp_path, "default:\nother: {}\n") == {"default": {}, "other": {}}
 
 
 def test_a_set_may_take_over_what_others_have(tmp_path: Path) -> None:
-    text = "a: &a {srid: 3857, auth: none}\nb: &b {<<: *a, srid: 27700}\nc:\n  <<: [*b, *a]\n  ci: none\n"
-    assert [variant.parameters for variant in load(tmp_path, text)] == [
-        {"srid": "3857", "auth": "none"},
-        {"srid": "27700", "auth": "none"},
-        {"srid": "27700", "auth": "none", "ci": "none"},
-    ]
+    text = (
+        "defaults: {license: MIT, auth: oidc}\n"
+        "a: &a {srid: 3857, auth: none}\nb: &b {<<: *a, srid: 27700}\nc:\n  <<: [*b, *a]\n  ci: none\n"
+    )
+    assert load(tmp_path, text) == {
+        "a": {"license": "MIT", "srid": "3857", "auth": "none"},
+        "b": {"license": "MIT", "srid": "27700", "auth": "none"},
+        "c": {"license": "MIT", "srid": "27700", "auth": "none", "ci": "none"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,15 +64,16 @@ def test_a_set_may_take_over_what_others_have(tmp_path: Path) -> None:
     [
         ("", "sets of parameters are expected"),
         ("- POINT", "sets of parameters are expected"),
+        ("defaults: {auth: none}", "no sets besides defaults"),
         ("a: POINT", "a: parameters are expected"),
-        ("a:\n  sird: 4326", "a: the template has no parameter sird: project_name, "),
+        ("a: [POINT]", "a: parameters are expected"),
         ("a:\n  srid: [4326]", "a: the value of srid is not a text"),
         ("a:\n  srid: 1\n  srid: 2", "srid given twice"),
         ("a: {}\na: {}", "a given twice"),
         ("a:\n\tsrid: 4326", "found character"),
         ("a: *b", "undefined alias"),
         ("a: {<<: b}", "expected a mapping"),
-        ("a: &a {sird: 1}\nb: {<<: *a}", "b: the template has no parameter sird"),
+        ("{[a]: {}}", "a name is expected"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -75,10 +82,35 @@ def test_wrong_files_are_refused(tmp_path: Path, text: str, reason: str) -> None
     assert "presets.yaml" in str(error.value)
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+WRONG = """\
+defaults: {auth: oicd}
+parcels: &parcels
+  geometry_type: MULTIPOLYGN
+  resource_name: parcel
+parcels by uuid:
+  <<: *parcels
+  sird: 27700
+depots:
+  resource_name: depots
+"""
+
+
+def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
+    """Once each: the line, the sets, the parameter, and what would be right."""
     with pytest.raises(WrongPresets) as error:
-        load(tmp_path, "a:\n  one: 1\n  two: 2\nb:\n  three: 3\n")
-    assert len(str(error.value).splitlines()) == 3
+        load(tmp_path, WRONG)
+    told = str(error.value).replace(f"{tmp_path}/", "").splitlines()
+    said = [re.fullmatch(r"(.*?) = (.*?): .*; try (.*)", line) for line in told]
+    assert [found and found.groups() for found in said] == [
+        ("presets.yaml:1: parcels, parcels by uuid, depots: auth", "'oicd'", "'oidc'"),
+        (
+            "presets.yaml:3: parcels, parcels by uuid: geometry_type",
+            "'MULTIPOLYGN'",
+            "'MULTIPOLYGON'",
+        ),
+        ("presets.yaml:7: parcels by uuid: sird", "'27700'", "'srid'"),
+        ("presets.yaml:9: depots: resource_name", "'depots'", "'depot'"),
+    ]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -89,9 +121,58 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_the_command_refuses_them(tmp_path: Path) -> None:
     """It says what is wrong, and runs nothing."""
     file = tmp_path / "presets.yaml"
-    file.write_text("a:\n  sird: 4326\n", encoding="utf-8")
+    file.write_text(WRONG, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "tests/test_variants.py", "--presets", file]
     run = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True)
     assert run.returncode != 0
-    assert "a: the template has no parameter sird: project_name, " in run.stderr
+    assert "presets.yaml:7: parcels by uuid: sird = '27700': no parameter" in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_only_what_a_change_touches_is_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = templates.copy(tmp_path / "template")
+    templates.commit(template, "The template")
+    (file,) = template.glob("*/*renovate.json*")
+    file.write_text("{}\n", encoding="utf-8")
+    monkeypatch.setattr(presets, "TEMPLATE", template)
+    monkeypatch.setattr(render_diff, "ROOT", template)
+    sets = {"gitlab": {"ci": "gitlab"}, "none": {"ci": "none"}}
+    assert presets.changed(sets, "HEAD", tmp_path / "renderings") == {
+        "gitlab": ["facilities-service/renovate.json"],
+        "none": [],
+    }
+    with pytest.raises(WrongPresets, match="no commit nowhere"):
+        presets.changed(sets, "nowhere", tmp_path / "again")
+
+
+def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:s%40cret@db.example.org/x")
+    text = "connect('postgresql://me:s%40cret@db/x') password='s@cret' host=db"
+    assert proof.masked(text) == "connect('postgresql://me:***@db/x') password='***' host=db"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres:postgres@localhost/x")
+    assert proof.masked("postgresql on localhost") == "postgresql on localhost"
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "src/a.py:3: note: x\nsrc/a.py:4: error: Wrong type\nFound 1 error",
+            "src/a.py:4: error: Wrong type",
+        ),
+        (
+            "E  error: x\nFAILED tests/test_a.py::test_b - assert 1\n1 failed",
+            "FAILED tests/test_a.py::test_b - assert 1",
+        ),
+        ("Traceback:\n  raise\nValueError: nothing\n", "ValueError: nothing"),
+        (
+            "a.py:1:8: F401 [*] `os` imported but unused\nFound 1 error.\n",
+            "a.py:1:8: F401 [*] `os` imported but unused",
+        ),
+        ("", "it printed nothing"),
+    ],
+)
+def test_the_reason_of_a_failure_is_one_line(output: str, reason: str) -> None:
+    assert proof.reason(output) == reason

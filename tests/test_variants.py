@@ -3,6 +3,7 @@
 import itertools
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import CHOSEN, Bake
-from proof import arguments, prove, with_plugin
+from proof import StepFailed, arguments, prove, with_plugin
 from rendering import DEFAULTS, Project, WrongParameters, complete
 from variants import (
     FACTORS,
@@ -38,11 +39,37 @@ def test_variant(
     server: Any,
     mypy_cache: Path,
     record_property: Callable[[str, object], None],
+    progress: Callable[[str], None],
 ) -> None:
     """Takes its variants from `variants.py`, or from the file that the option --presets names."""
     record_property("left out", " ".join(variant.left_out))
-    for step, seconds in prove(variant, tmp_path, server, mypy_cache):
-        record_property(step, f"{seconds:.1f}")
+    failed = None
+    try:
+        for step, seconds in prove(variant, tmp_path, server, mypy_cache):
+            record_property(step, f"{seconds:.1f}")
+            progress(f"{variant.name}: {step} passed in {seconds:.1f} s")
+    except StepFailed as failure:
+        failed = failure
+    if failed:
+        record_property("reason", f"{failed.step}: {failed.reason}")
+        progress(
+            f"{variant.name}: {failed.step} failed after {failed.seconds:.1f} s: {failed.reason}"
+        )
+        pytest.fail(f"{failed}", pytrace=False)
+
+
+@pytest.fixture
+def progress(
+    request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> Callable[[str], None]:
+    """Print a line at once for each step of a preset; of the template's own variants there are too many."""
+
+    def line(text: str) -> None:
+        if request.config.getoption("presets"):
+            with capfd.disabled():
+                print(f"\n{text}", end="", file=sys.stderr, flush=True)
+
+    return line
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +180,7 @@ def test_some_factors_change_nothing_that_is_tested(bake_once: Bake) -> None:
 
 def test_the_step_that_failed_is_named(tmp_path: Path, server: Any, mypy_cache: Path) -> None:
     """Here that of a set which the template refuses; those after it are the same line."""
-    with pytest.raises(AssertionError, match=r"nowhere: the step render failed:\nsrid = '0'"):
+    with pytest.raises(StepFailed, match=r"nowhere: the step render failed: srid = '0'"):
         list(prove(Variant("nowhere", {"srid": "0"}), tmp_path, server, mypy_cache))
 
 

@@ -49,7 +49,8 @@ PLACES = (
 )
 #: Files about what a table is that was found.
 FOUND = (
-    *("checks", "cql", "export", "features", "features_edits", "file_hooks", "hooks", "migrations"),
+    *("checks", "cql", "downloads", "export", "features", "features_edits", "file_hooks", "hooks"),
+    "migrations",
     *("null_geometry", "read_only", "rest", "text_columns", "tiles"),
 )
 ELSEWHERE = tuple(file for file in FILES if file not in PLACES)

@@ -163,7 +163,7 @@ ExtentLifetime = Annotated[
     float,
     Field(
         ge=0,
-        description="Seconds for which the collection's extent may miss what other processes write.",
+        description="Seconds for which the collection's extent may miss what other processes write, and tiles new overviews.",
     ),
 ]
 TileLimit = Annotated[

@@ -16,6 +16,7 @@ from typing import Any
 import postgis
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, BaseTransport, Request, Response
 
@@ -104,8 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Collect all garbage once; pytest does so five times, each through all objects that are left."""
-    gc.unfreeze()
+    """Collect the garbage that is left; pytest would go through all objects five times."""
     gc.collect()
     gc.freeze()
 
@@ -377,12 +377,18 @@ def unconstrained(service: Service, _unconstrained_application: TestClient) -> I
     _empty(_unconstrained_application.app.state.database, tables)
 
 
+@pytest.fixture(scope="session")
+def _unconstrained_own(service: Service, unconstrained_url: str) -> Iterator[Database]:
+    with _connections(service, unconstrained_url) as own:
+        yield own
+
+
 @pytest.fixture
 def unconstrained_connection(
-    service: Service, unconstrained: TestClient, unconstrained_url: str
+    unconstrained: TestClient, _unconstrained_own: Database
 ) -> Iterator[sa.Connection]:
     """A connection to the tables that are not constrained; each statement is a transaction of its own."""
-    with _connections(service, unconstrained_url) as own, own.read() as connection:
+    with _unconstrained_own.read() as connection:
         yield connection
 
 
@@ -449,20 +455,36 @@ def client(application: TestClient, empty_tables: None) -> TestClient:
 
 
 @pytest.fixture
-def serve(
-    service: Service, database_url: str, everything: Mapping[str, str], empty_tables: None
-) -> Iterator[Callable[..., TestClient]]:
-    """Makes a client of an application with other settings, which are given by their names."""
+def client_of(application: TestClient, empty_tables: None) -> Iterator[Callable[..., TestClient]]:
+    """Makes a client of an application, whose connections are closed after the test."""
     clients = []
+
+    def client_of(app: FastAPI, **headers: str) -> TestClient:
+        client = TestClient(app, headers=headers)
+        # Else each request would start an event loop and its threads.
+        client.portal = application.portal
+        clients.append(client)
+        return client
+
+    yield client_of
+    for client in clients:
+        client.app.state.database.close()
+
+
+@pytest.fixture
+def serve(
+    service: Service,
+    database_url: str,
+    everything: Mapping[str, str],
+    client_of: Callable[..., TestClient],
+) -> Callable[..., TestClient]:
+    """Makes a client of an application with other settings, which are given by their names."""
 
     def serve(**values: Any) -> TestClient:
         app = service.create_app(_settings(service, database_url, **values))
-        clients.append(TestClient(app, headers=dict(everything)))
-        return clients[-1]
+        return client_of(app, **everything)
 
-    yield serve
-    for client in clients:
-        client.app.state.database.close()
+    return serve
 
 
 @pytest.fixture

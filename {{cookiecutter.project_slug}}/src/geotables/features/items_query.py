@@ -44,7 +44,9 @@ class ItemsQuery(FeatureQuery):
     A validator sees the values of the fields before its own: they keep their order.
     """
 
-    f: Annotated[Literal["geojson", "json", "html", "csv", "jsonseq"] | None, FORMAT] = Field(  # type: ignore[assignment]
+    f: Annotated[
+        Literal["geojson", "json", "html", "csv", "jsonseq", "parquet", "fgb"] | None, FORMAT
+    ] = Field(  # type: ignore[assignment]
         default=None, description="The format; without it the header Accept is asked."
     )
     limit: Limit = None

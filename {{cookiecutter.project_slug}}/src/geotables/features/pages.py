@@ -14,7 +14,7 @@ from geotables.db.statements import Row
 from geotables.features.containing import is_text
 from geotables.features.items_query import ItemsQuery, Queries, queries_of
 from geotables.http import html_pages, html_values
-from geotables.http.formats import CSV, FEATURE, FEATURES, GEOJSON, SCHEMAS, SEQUENCE
+from geotables.http.formats import CSV, FEATURE, FEATURES, GEOJSON, SCHEMAS, SEQUENCE, STREAMS
 from geotables.http.html_pages import Crumb, other_formats, parents, query
 from geotables.http.parameters import database_of
 from geotables.sql import neighbours
@@ -138,7 +138,7 @@ def features(
             (name, query(request, f=format.name, limit=limit))
             for format, name in ((GEOJSON, "GeoJSON"), (CSV, "CSV"), (SEQUENCE, "GeoJSON sequence"))
         ],
-        everything=query(request, (*PLACE, "limit"), f=SEQUENCE.name),
+        everything=other_formats(request, STREAMS, (*PLACE, "limit")),
         mapped=html_pages.mapped(request, [collection]),
         geojson=query(request, ("crs", "properties"), f=GEOJSON.name, limit=limit),
         others=other_formats(request, FEATURES),

@@ -19,10 +19,10 @@ from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, together
-from geotables.features import cql, pages, sequences
+from geotables.features import cql, downloads, pages, sequences
 from geotables.features.items_query import FeatureQuery, ItemsQuery, queries_of
 from geotables.http import etags, formats, openapi
-from geotables.http.formats import CSV, GEOJSON, HTML, SEQUENCE, Format, link
+from geotables.http.formats import CSV, FLATGEOBUF, GEOJSON, HTML, PARQUET, SEQUENCE, Format, link
 from geotables.http.ids import id_convertor, in_path, path_id_type
 from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
@@ -102,6 +102,7 @@ class Items:
             response_class=Response,
             responses=openapi.answers(
                 HTTPStatus.BAD_REQUEST,
+                HTTPStatus.NOT_ACCEPTABLE,
                 formats=formats.FEATURES,
                 schema=name_of(self.collection, "FeatureCollection"),
             ),
@@ -130,8 +131,9 @@ class Items:
     def read_features(self, request: Request) -> Response:
         """Features of the collection, a page at a time.
 
-        A GeoJSON sequence (``f=jsonseq``) without ``limit``, ``offset`` or ``token`` is a stream of all the features that the
-        other parameters ask for: in the order of ``sortby``, or as they are stored.
+        GeoParquet (``f=parquet``), FlatGeobuf (``f=fgb``) and a GeoJSON sequence (``f=jsonseq``) without ``limit``, ``offset``
+        or ``token`` are streams of all the features that the other parameters ask for: in the order of ``sortby``, or as they
+        are stored. Of GeoParquet and FlatGeobuf ``limit`` has no maximum, and coordinates are x, y in any CRS.
         """
         query, settings = parsed(request, self._queries.items), settings_of(request)
         database = database_of(request)
@@ -148,12 +150,19 @@ class Items:
         # A page for people tells it beside the features.
         is_count = query.result_type == "hits" and chosen is not HTML
         is_page = is_count or query.model_fields_set & {"limit", "offset", "token"}
-        if chosen is SEQUENCE and not is_page:
+        if chosen in (PARQUET, FLATGEOBUF) or (chosen is SEQUENCE and not is_page):
             counts = self._counts(request, query, wanted)
             links = formats.own_links(request, chosen, formats.FEATURES)
+            returned = 0 if is_count else None
+            headers = sequences.headers(headers, counts, links, returned=returned)
             is_sent = HEADERS_ONLY not in request.scope
-            texts = self._all(database, record, query, wanted, is_sent=is_sent)
-            return sequences.Stream(texts, sequences.headers(headers, counts, links))
+            if chosen is SEQUENCE:
+                parts = self._all(database, record, query, wanted, is_sent=is_sent)
+            else:
+                headers |= downloads.disposition(self.collection, chosen)
+                is_empty = is_count or not is_sent
+                parts = downloads.file(database, record, query, wanted, chosen, is_empty=is_empty)
+            return sequences.Stream(parts, headers, chosen.media_type)
         limit = clamped(query.limit, settings)
         # One row more than asked for tells whether there is a next page.
         rows = (

@@ -78,13 +78,15 @@ def sequence_response(features: Iterable[dict[str, Any]], headers: dict[str, str
 
 
 class Stream(StreamingResponse):
-    """A GeoJSON text sequence of any length, never in memory as a whole."""
+    """Features of any number, never in memory as a whole."""
 
-    def __init__(self, texts: Generator[bytes, None, None], headers: dict[str, str]) -> None:
+    def __init__(
+        self, parts: Generator[bytes, None, None], headers: dict[str, str], media_type: str
+    ) -> None:
         # Read the first part before the answer begins, so that an error is answered as any other.
-        first = next(texts, b"")
-        super().__init__(chain([first], texts), headers=headers, media_type=SEQUENCE.media_type)
-        self._texts = texts
+        first = next(parts, b"")
+        super().__init__(chain([first], parts), headers=headers, media_type=media_type)
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -92,7 +94,7 @@ class Stream(StreamingResponse):
         finally:
             # Give the connection back however the stream has ended, as by a client that leaves.
             with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._texts.close)
+                await run_in_threadpool(self._parts.close)
 
 
 def plain(column: sa.Column[Any], value: Any) -> Any:

@@ -99,7 +99,15 @@ def _add_export(export: argparse.ArgumentParser, service: "Service") -> None:
     _add_table(export, service.collections)
     export.add_argument(
         "--format",
-        choices=["geojsonseq", "geojson", "flatgeobuf", "geopackage", "csv", "shapefile"],
+        choices=[
+            "geojsonseq",
+            "geojson",
+            "flatgeobuf",
+            "geopackage",
+            "geoparquet",
+            "csv",
+            "shapefile",
+        ],
         help="default: by the name of the file, else geojsonseq, a feature to a line",
     )
     export.add_argument(

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
+from geotables.file_formats import FormatError, Layer
 from geotables.geometry import GEOJSON_TYPES
 from geotables.sql.stream import DIGITS, chunks, exact_feature, sequence
 
@@ -170,6 +171,15 @@ def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
         # Its index takes no feature without a geometry.
         options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
     _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
+
+
+def _write_geoparquet(rows: Rows, file: BinaryIO) -> None:
+    collection = rows.collection
+    layer = Layer(collection, collection.columns, collection.crs.srid)
+    try:
+        file.writelines(layer.write("parquet", rows.chunks(layer.query)))
+    except FormatError as error:
+        raise ExportError(str(error)) from error
 
 
 def _write_geopackage(rows: Rows, file: BinaryIO) -> None:
@@ -330,6 +340,7 @@ WRITERS: dict[str, Callable[[Rows, BinaryIO], None]] = {
     "geojson": _write_geojson,
     "flatgeobuf": _write_flatgeobuf,
     "geopackage": _write_geopackage,
+    "geoparquet": _write_geoparquet,
     "csv": _write_csv,
 }
 KINDS = (*WRITERS, "shapefile")
@@ -343,6 +354,8 @@ SUFFIXES = {
     ".ndjson": "geojsonseq",
     ".fgb": "flatgeobuf",
     ".gpkg": "geopackage",
+    ".parquet": "geoparquet",
+    ".geoparquet": "geoparquet",
     ".shp": "shapefile",
     ".csv": "csv",
 }

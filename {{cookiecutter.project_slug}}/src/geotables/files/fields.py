@@ -205,6 +205,34 @@ def stated(about: Mapping[str, Any], schema: Any) -> dict[str, Field]:
     return found
 
 
+def of_arrow(columns: Iterable[Any]) -> dict[str, Field]:
+    """What columns of Arrow's say of their values."""
+    found = {}
+    for column in columns:
+        kind = str(column.type)
+        known = (type for name, type in ARROW_TYPES.items() if kind.startswith(name))
+        type = next(known, "")
+        if kind.startswith("decimal"):
+            type = f"numeric({column.type.precision},{column.type.scale})"
+        found[column.name] = Field(column.name, type, nullable=column.nullable)
+    return found
+
+
+#: By how the names of Arrow's types begin.
+ARROW_TYPES = {
+    "bool": "bool",
+    "int64": "bigint",
+    "int": "int",
+    "float": "float",
+    "double": "float",
+    "date": "date",
+    "timestamp": "datetime",
+    "string": "text",
+    "large_string": "text",
+    "list": "json",
+    "struct": "json",
+}
+
 #: By GDAL's types of fields. Times of the day and binary values have no attribute.
 OGR_TYPES = {
     "OFTInteger": "int",

@@ -28,7 +28,7 @@ import shapely
 from geotables import geometry, json_numbers
 from geotables.collection import Collection
 from geotables.crs import WGS84
-from geotables.files.fields import Fields, stated
+from geotables.files.fields import Fields, of_arrow, stated
 from geotables.geometry import arrays
 from geotables.sql.stream import RECORD_SEPARATOR
 
@@ -123,7 +123,7 @@ def source(
     linearize: bool = False,
     coordinates: Coordinates | None = None,
 ) -> Source:
-    """A file, by its content: GeoJSON, CSV, or what GDAL reads.
+    """A file, by its content: GeoJSON, CSV, GeoParquet, or what GDAL reads.
 
     Args:
         path: The file, or the folder if the format is one.
@@ -151,6 +151,8 @@ def source(
         return GeoJSON(path, srid, encoding)
     if path.is_file() and {".csv", ".tsv"} & set(map(str.lower, path.suffixes)):
         return CSV(path, collection, srid, encoding, coordinates)
+    if head.startswith(b"PAR1"):
+        return GeoParquet(path, collection, srid, coordinates)
     return Layer(
         path,
         collection,
@@ -669,6 +671,87 @@ class CSV:
         values = {name: _cells(name, columns.column(name), None, problems) for name in self._names}
         geometries, unread = self._table.geometries(values, self.srid)
         return Batch(positions, geometries, _rows(values, len(positions)), unread | problems)
+
+
+class GeoParquet:
+    """GeoParquet; of a file without its metadata, a table like that of CSV."""
+
+    unit = " features"
+    json_as_text = True
+
+    def __init__(
+        self,
+        path: Path,
+        collection: Collection | None,
+        srid: int | None,
+        coordinates: Coordinates,
+    ) -> None:
+        self.path, self.progress = path, 0
+        self._pyarrow, _ = _packages(path)
+        from pyarrow.parquet import ParquetFile
+
+        try:
+            self._file = ParquetFile(path)
+            self._schema = self._file.schema_arrow
+            about = json.loads((self._file.metadata.metadata or {}).get(b"geo", b"{}"))
+            self._geometry = about.get("primary_column")
+            column = about["columns"][self._geometry] if about else {}
+        except (OSError, ValueError, KeyError) as error:
+            raise SourceError(f"{path} cannot be read: {error}") from error
+        if column.get("encoding", "WKB") != "WKB":
+            raise SourceError(
+                f"{path}: its geometries are encoded as {column['encoding']}: write them as WKB"
+            )
+        self.size: int | None = self._file.metadata.num_rows
+        # The boxes of the geometries are no property.
+        boxes = column.get("covering", {}).get("bbox", {}).get("xmin", [None])
+        self._names = [name for name in self._schema.names if name != boxes[0]]
+        self._table = None
+        if not column:
+            self._table = _Table(path, collection, self._names, coordinates)
+        self.srid = srid or (self._table.srid if self._table else self._srid(column))
+        columns = f", {self._table.reading}" if self._table else ""
+        self.reading = f"GeoParquet{columns} in EPSG:{self.srid} (--source-crs)"
+
+    def _srid(self, column: dict[str, Any]) -> int:
+        if "crs" not in column:
+            return WGS84
+        crs = column["crs"] or {}
+        identifier = crs.get("id", {})
+        try:
+            return srid_of(f"{identifier.get('authority')}:{identifier.get('code')}")
+        except ValueError as error:
+            said = f"its CRS, {crs['name']}, is not of the EPSG" if crs else "it has no CRS"
+            raise SourceError(f"{self.path}: {said}; say which with --source-crs EPSG:n") from error
+
+    def batches(self) -> Iterator[Batch]:
+        try:
+            for rows in self._file.iter_batches(BATCH, columns=self._names):
+                yield self._batch(rows)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{self.path} is broken: {error}") from error
+
+    def fields(self) -> Fields:
+        taken = [self._geometry, *(self._table.names if self._table else ())]
+        columns = [self._schema.field(name) for name in self._names if name not in taken]
+        return Fields(of_arrow(columns))
+
+    def _batch(self, rows: Any) -> Batch:
+        values = {}
+        for name in self._names:
+            column = rows.column(name)
+            if self._pyarrow.types.is_timestamp(column.type):
+                # Python has no nanoseconds.
+                column = column.cast(self._pyarrow.timestamp("us", column.type.tz), safe=False)
+            values[name] = column.to_pylist()
+        if self._table is None:
+            geometries, unread = _from_wkb(values.pop(self._geometry))
+        else:
+            geometries, unread = self._table.geometries(values, self.srid)
+        first = self.progress + 1
+        self.progress += rows.num_rows
+        positions = list(range(first, self.progress + 1))
+        return Batch(positions, geometries, _rows(values, len(positions)), unread)
 
 
 def _with_offset(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -33,6 +34,8 @@ GEOJSON = Format("geojson", "application/geo+json")
 HTML = Format("html", "text/html")
 CSV = Format("csv", "text/csv")
 SEQUENCE = Format("jsonseq", "application/geo+json-seq")
+PARQUET = Format("parquet", "application/vnd.apache.parquet")
+FLATGEOBUF = Format("fgb", "application/flatgeobuf")
 SCHEMA = Format("json", "application/schema+json")
 XSD = Format("xsd", "application/xml")
 TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
@@ -41,8 +44,14 @@ STYLE = Format("style", "application/vnd.mapbox.style+json")
 #: The formats of each kind of resource; the first is for a client that does not ask for one.
 PAGES = (JSON, HTML)
 FEATURE = (GEOJSON, HTML)
-FEATURES = (GEOJSON, HTML, CSV, SEQUENCE)
+FEATURES = (GEOJSON, HTML, CSV, SEQUENCE, PARQUET, FLATGEOBUF)
 SCHEMAS = (SCHEMA, HTML)
+
+#: The formats that hold any number of features.
+STREAMS = (PARQUET, FLATGEOBUF, SEQUENCE)
+
+#: The formats whose packages, of the extra ``formats``, are not installed: no link leads to them.
+MISSING = () if find_spec("pyarrow") and find_spec("pyproj") else (PARQUET,)
 
 #: Other media types in Accept that a format satisfies.
 BROADER = {
@@ -53,9 +62,7 @@ BROADER = {
 }
 
 #: The names of the formats, by their media types.
-NAMES = {
-    each.media_type: each.name for each in (JSON, GEOJSON, HTML, CSV, SEQUENCE, SCHEMA, TILEJSON)
-}
+NAMES = {each.media_type: each.name for each in (JSON, *FEATURES, SCHEMA, TILEJSON)}
 
 
 def _named(value: Any) -> Any:
@@ -138,7 +145,7 @@ def own_links(request: Request, chosen: Format, offered: Sequence[Format]) -> li
         *(
             link(f"{other}f={each.name}", "alternate", each.media_type, f"As {each.name}")
             for each in offered
-            if each is not chosen
+            if each is not chosen and each not in MISSING
         ),
     ]
 

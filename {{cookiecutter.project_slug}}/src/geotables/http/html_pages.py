@@ -19,7 +19,7 @@ from geotables.collection import Collection
 from geotables.context import current
 from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face
-from geotables.http.formats import FORMAT, HTML, Format
+from geotables.http.formats import FORMAT, HTML, MISSING, Format
 from geotables.http.ids import in_path
 
 #: The files that every page loads.
@@ -68,6 +68,8 @@ LABELS = {
     "geojson": "GeoJSON",
     "csv": "CSV",
     "jsonseq": "GeoJSON sequence",
+    "parquet": "GeoParquet",
+    "fgb": "FlatGeobuf",
     "tilejson": "TileJSON",
 }
 
@@ -218,10 +220,12 @@ def mapped(request: Request, collections: Iterable[Collection]) -> list[dict[str
     ]
 
 
-def other_formats(request: Request, offered: Iterable[Format]) -> list[tuple[str, str]]:
-    """The other formats of a page: what people call them, and their links."""
+def other_formats(
+    request: Request, offered: Iterable[Format], without: Iterable[str] = ()
+) -> list[tuple[str, str]]:
+    """The other formats of a page: what people call them, and their links, without some parameters."""
     return [
-        (LABELS.get(each.name, each.name), query(request, f=each.name))
+        (LABELS.get(each.name, each.name), query(request, without, f=each.name))
         for each in offered
-        if each is not HTML
+        if each is not HTML and each not in MISSING
     ]

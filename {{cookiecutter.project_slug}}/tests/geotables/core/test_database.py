@@ -166,18 +166,17 @@ def test_connections_to_a_server_that_only_reads_are_replaced(
 
 @faces("rest")
 def test_the_pool_is_as_large_as_the_settings_say(
-    service: Service, any_rows: Rows, settings: ServiceSettings
+    serve: Callable[..., TestClient], any_rows: Rows
 ) -> None:
-    small = settings.model_copy(update={"pool_size": 1, "max_overflow": 1, "pool_timeout": 0.01})
-    with TestClient(service.create_app(small)) as client:
-        database = client.app.state.database
-        with database.read():
-            assert client.get(any_rows.path).status_code == 200
-            with database.read():
-                refused = client.get(any_rows.path)
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"].isdigit()
+    client = serve(pool_size=1, max_overflow=1, pool_timeout=0.01)
+    database = client.app.state.database
+    with database.read():
         assert client.get(any_rows.path).status_code == 200
+        with database.read():
+            refused = client.get(any_rows.path)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"].isdigit()
+    assert client.get(any_rows.path).status_code == 200
 
 
 def test_an_app_connects_when_it_is_first_asked(service: Service) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy.sql.visitors import iterate
@@ -40,19 +41,30 @@ HIDDEN = each("column", properties)
 WRITE_ONLY = each("column", writable)
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[dict[sa.Column[Any], FastAPI]]:
+    """The applications that do not show a column."""
+    made: dict[sa.Column[Any], FastAPI] = {}
+    yield made
+    for app in made.values():
+        app.state.database.close()
+
+
 @pytest.fixture
 def hiding(
     service: Service,
     collection: Collection,
     column: sa.Column[Any],
     database_url: str,
-    empty_tables: None,
-) -> Iterator[TestClient]:
+    client: TestClient,
+    made: dict[sa.Column[Any], FastAPI],
+) -> TestClient:
     """A client of an application that does not show the column."""
-    app = apps.create(service, database_url, [apps.without(collection, column)])
-    client = TestClient(app)
-    yield client
-    client.app.state.database.close()
+    if column not in made:
+        made[column] = apps.create(service, database_url, [apps.without(collection, column)])
+    hiding = TestClient(made[column])
+    hiding.portal = client.portal
+    return hiding
 
 
 @pytest.fixture

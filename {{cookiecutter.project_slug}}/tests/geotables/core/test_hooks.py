@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,28 +42,24 @@ EVERYWHERE = 21_000_000
 
 @pytest.fixture
 def serve_with(
-    service: Service, collection: Collection, database_url: str, empty_tables: None
-) -> Iterator[Serve]:
+    service: Service, collection: Collection, database_url: str, client_of: Serve
+) -> Serve:
     """Makes a client of an application on the collection with hooks, which are given by their names."""
-    clients = []
 
     def serve(**hooks: Any) -> TestClient:
         changed = apps.with_hooks(collection, **hooks)
-        clients.append(TestClient(apps.create(service, database_url, [changed])))
-        return clients[-1]
+        return client_of(apps.create(service, database_url, [changed]))
 
-    yield serve
-    for client in clients:
-        client.app.state.database.close()
+    return serve
 
 
 def send(client: TestClient, method: str, path: str, body: Any, **headers: str) -> Response:
     return client.request(method, path, json=body, headers=headers)
 
 
-def feature(rows: Rows, number: int = 1) -> dict[str, Any]:
+def feature(rows: Rows, number: int = 1, **members: Any) -> dict[str, Any]:
     """What a client sends of a feature."""
-    properties = rows.full_body(number)
+    properties = rows.full_body(number, **members)
     shape = properties.pop(rows.collection.geometry.name)
     return {"type": "Feature", "geometry": shape, "properties": properties}
 
@@ -136,7 +133,11 @@ def test_the_style_of_all_collections_tells_nothing_that_readers_guard(
 @faces("tiles")
 @pytest.mark.parametrize("are_of_the_service", [True, False])
 def test_no_cache_shares_a_tile_that_readers_guard(
-    service: Service, collection: Collection, database_url: str, are_of_the_service: bool
+    service: Service,
+    collection: Collection,
+    database_url: str,
+    client_of: Serve,
+    are_of_the_service: bool,
 ) -> None:
     from geotables.tiles.mvt import Tile
 
@@ -146,8 +147,7 @@ def test_no_cache_shares_a_tile_that_readers_guard(
     changed = apps.with_hooks(collection, readers=none if are_of_the_service else readers)
     of_the_service = readers if are_of_the_service else none
     app = apps.create(service, database_url, [changed], ["tiles"], readers=of_the_service)
-    response = TestClient(app).get(mvt.path(collection, Tile(0, 0, 0)))
-    app.state.database.close()
+    response = client_of(app).get(mvt.path(collection, Tile(0, 0, 0)))
     assert response.headers["Cache-Control"].startswith("private")
 
 
@@ -509,7 +509,12 @@ class Writer:
         self._headers = {apps.CALLER: "Ann"}
 
     def body(self, number: int) -> dict[str, Any]:
-        return self._rows.full_body(number) if self._is_rest else feature(self._rows, number)
+        """What a client sends of a row: each number has a place of its own, for tables without attributes."""
+        geometry = self._rows.collection.geometry
+        lon, lat = samples.middle(geometry)
+        place = {geometry.name: samples.geometries(geometry, (lon + number / 100, lat))[0]}
+        make = self._rows.full_body if self._is_rest else partial(feature, self._rows)
+        return make(number, **place)
 
     def patch(self, name: str, value: Any) -> dict[str, Any]:
         if self._is_rest:

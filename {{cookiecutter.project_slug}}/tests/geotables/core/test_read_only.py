@@ -1,6 +1,6 @@
 """A read-only collection: it is read as any other, and nothing writes it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +18,14 @@ from rows import Rows
 
 @pytest.fixture
 def reading(
-    service: Service, collection: Collection, database_url: str, client: TestClient
-) -> Iterator[TestClient]:
+    service: Service,
+    collection: Collection,
+    database_url: str,
+    client_of: Callable[..., TestClient],
+) -> TestClient:
     """A client of an application whose only collection is read-only."""
     read_only = apps.read_only(collection)
-    app = apps.create(service, database_url, [read_only])
-    yield TestClient(app)
-    app.state.database.close()
+    return client_of(apps.create(service, database_url, [read_only]))
 
 
 @pytest.fixture

@@ -251,7 +251,10 @@ def test_a_format_may_be_called_by_its_media_type(spread: TestClient, rows: Rows
     for wrong in ("application/xml", "geo+json", "text/csv,", "*/*"):
         response = spread.get(f"{rows.items}?f={wrong}")
         assert response.status_code == 400
-        assert "'geojson', 'json', 'html', 'csv' or 'jsonseq'" in response.json()["detail"]
+        assert (
+            "'geojson', 'json', 'html', 'csv', 'jsonseq', 'parquet' or 'fgb'"
+            in response.json()["detail"]
+        )
 
 
 @only(lambda c: c.time is not None)
@@ -478,6 +481,8 @@ def test_each_format_leads_to_the_others_and_to_the_next_page(
                 "text/html",
                 "text/csv",
                 "application/geo+json-seq",
+                "application/vnd.apache.parquet",
+                "application/flatgeobuf",
             }
             for link in page["links"]:
                 answer = spread.get(link["href"])

@@ -98,7 +98,7 @@ def state(
 
 def names(collection: Collection) -> Iterator[str]:
     """Names of files, of the formats that hold all that a client may write."""
-    yield from ("a.geojson", "a.geojsonl", "a.json")
+    yield from ("a.geojson", "a.geojsonl", "a.json", "a.parquet")
     if has_flatgeobuf(collection):
         yield "a.fgb"
 
@@ -125,7 +125,13 @@ def test_what_comes_out_goes_in_again(
     )
     assert (result.loaded, list(result.unknown)) == (len(before), [])
     # GeoJSON has 15 decimals, and is transformed there and back where the table is in another CRS.
-    tolerance = 0 if kind == "flatgeobuf" else 1e-14 if rows.collection.crs.srid == WGS84 else 0.01
+    tolerance = (
+        0
+        if kind in ("flatgeobuf", "geoparquet")
+        else 1e-14
+        if rows.collection.crs.srid == WGS84
+        else 0.01
+    )
     for (old, place), (new, placed) in zip(before, state(transaction, rows, unit), strict=True):
         assert new == old
         assert shapely.equals_exact(placed, place, tolerance), (placed, place)

@@ -171,29 +171,27 @@ def leaves_words(collection: Collection) -> bool:
     return id_convertor(collection) != "text_id"
 
 
-#: A path of the team's own, beside those of each face.
-OWN: dict[str, Callable[[Rows], str]] = {
-    "rest": lambda rows: rows.path if leaves_words(rows.collection) else "/own/",
-    "features": lambda rows: f"{rows.collection_path}/",
-    "landing": lambda _rows: "/own/",
-    "tiles": lambda rows: f"{rows.tileset}/",
-}
+def own_paths(rows: Rows) -> list[str]:
+    """Paths of the team's own, beside those of each face."""
+    paths = ["/own/", f"{rows.collection_path}/", f"{rows.tileset}/"]
+    return [rows.path, *paths] if leaves_words(rows.collection) else paths
 
 
-@pytest.mark.parametrize("beside", OWN)
 def test_endpoints_of_every_kind_can_be_added_beside_those_of_the_service(
-    any_rows: Rows, modes: list[dict[str, Any]], serve: Serve, beside: str
+    any_rows: Rows, modes: list[dict[str, Any]], serve: Serve
 ) -> None:
-    path, router = OWN[beside](any_rows), APIRouter()
-    for endpoint in ENDPOINTS:
-        router.get(f"{path}{endpoint.__name__}")(endpoint)
-    router.post(f"{path}taking")(taking)
-    router.get(f"{path}closed", dependencies=[Depends(refuse)])(as_response)
+    paths, router = own_paths(any_rows), APIRouter()
+    for path in paths:
+        for endpoint in ENDPOINTS:
+            router.get(f"{path}{endpoint.__name__}")(endpoint)
+        router.post(f"{path}taking")(taking)
+        router.get(f"{path}closed", dependencies=[Depends(refuse)])(as_response)
     for mode in modes:
         client = serve(**mode)
         # After the service's own, those of rows too, whose path ends with an id.
         client.app.include_router(router)
-        assert_answers(client, path)
+        for path in paths:
+            assert_answers(client, path)
 
 
 def assert_answers(client: TestClient, path: str) -> None:
@@ -216,6 +214,7 @@ def assert_answers(client: TestClient, path: str) -> None:
     assert client.get(f"{path}closed").status_code == 418
     client.app.dependency_overrides[caller] = lambda: "somebody else"
     assert client.get(f"{path}parameters?number=2").json()["name"] == "somebody else"
+    client.app.dependency_overrides.clear()
 
 
 @writes

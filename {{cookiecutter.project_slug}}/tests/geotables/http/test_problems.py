@@ -17,7 +17,6 @@ from geotables.geometry import samples
 from geotables.http import problems
 from geotables.identifiers import named_in, quoted
 from geotables.service import Service
-from geotables.settings import ServiceSettings
 
 from contract import each, faces, writes
 from rows import Rows, as_json, refused
@@ -105,17 +104,14 @@ def test_a_method_that_is_not_there(any_rows: Rows, client: TestClient) -> None:
 
 
 @faces("rest")
-def test_a_body_that_is_too_large(
-    any_rows: Rows, service: Service, settings: ServiceSettings
-) -> None:
-    small = settings.model_copy(update={"max_body_size": 100})
-    with TestClient(service.create_app(small)) as client:
-        for body in (b"x" * 101, iter([b"x" * 50] * 3)):
-            response = client.post(any_rows.path, content=body)
-            assert_problem(response, 413)
-            assert "100 bytes" in response.json()["detail"]
-            assert response.headers["X-Request-Id"]
-        assert_problem(client.post(any_rows.path, content=b"x" * 100), 415)
+def test_a_body_that_is_too_large(any_rows: Rows, serve: Callable[..., TestClient]) -> None:
+    client = serve(max_body_size=100)
+    for body in (b"x" * 101, iter([b"x" * 50] * 3)):
+        response = client.post(any_rows.path, content=body)
+        assert_problem(response, 413)
+        assert "100 bytes" in response.json()["detail"]
+        assert response.headers["X-Request-Id"]
+    assert_problem(client.post(any_rows.path, content=b"x" * 100), 415)
 
 
 @faces("rest")

@@ -1,6 +1,7 @@
 """Pages of rows: each row once, in the order of the ids, up to an end."""
 
 import datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +10,6 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
-from geotables.service import Service
-from geotables.settings import ServiceSettings
 
 from contract import each
 from rows import Rows, refused
@@ -83,17 +82,16 @@ def test_an_id_that_is_gone_still_tells_where_to_go_on(
 
 
 def test_the_limit_is_lowered_to_the_maximum_and_has_a_default(
-    service: Service, settings: ServiceSettings, rows: Rows, some_rows: list[str]
+    serve: Callable[..., TestClient], rows: Rows, some_rows: list[str]
 ) -> None:
-    small = settings.model_copy(update={"page_size": 2, "max_page_size": 3})
-    with TestClient(service.create_app(small)) as client:
-        assert ids(rows, client.get(rows.path).json()) == some_rows[:2]
-        for limit in (3, 4, 10**12):
-            listed = client.get(rows.path, params={"limit": limit}).json()
-            assert ids(rows, listed) == some_rows[:3]
-            where = {"lon": 0, "lat": 0, "radius": 1e9, "limit": limit}
-            near = client.get(f"{rows.path}nearby", params=where).json()
-            assert len(near["items"]) == len(some_rows[:3])
+    client = serve(page_size=2, max_page_size=3)
+    assert ids(rows, client.get(rows.path).json()) == some_rows[:2]
+    for limit in (3, 4, 10**12):
+        listed = client.get(rows.path, params={"limit": limit}).json()
+        assert ids(rows, listed) == some_rows[:3]
+        where = {"lon": 0, "lat": 0, "radius": 1e9, "limit": limit}
+        near = client.get(f"{rows.path}nearby", params=where).json()
+        assert len(near["items"]) == len(some_rows[:3])
 
 
 @pytest.mark.parametrize(

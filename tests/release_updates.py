@@ -1,0 +1,106 @@
+"""Projects of the releases before this commit take it, edited, by `make update` and by cruft: what `make release` proves.
+
+`make test` does not collect this file: it needs the tags, which a shallow clone has not.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import templates
+from rendering import TEMPLATE, Project
+from templates import User
+from test_updates import edit_as_a_team, suite
+
+#: The tag that this commit has in the clone.
+NEXT = "next-release"
+
+
+def releases_before() -> list[str]:
+    """The two newest tags that are not of this commit, and whose projects have `make update`."""
+    update = "{{cookiecutter.project_slug}}/tools/update.py"
+    tags = templates.git(TEMPLATE, "tag", "--sort=-version:refname", "--merged", "HEAD").split()
+    here = templates.git(TEMPLATE, "tag", "--points-at", "HEAD").split()
+    earlier = [tag for tag in tags if re.fullmatch(r"\d+\.\d+\.\d+", tag) and tag not in here]
+    return [tag for tag in earlier if templates.git(TEMPLATE, "ls-tree", tag, "--", update)][:2]
+
+
+def parameters_at(commit: str) -> set[str]:
+    text = templates.git(TEMPLATE, "show", f"{commit}:cookiecutter.json")
+    return {name for name in json.loads(text) if not name.startswith("_")}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The template's history, in which this commit is a release."""
+    clone = tmp_path / "template"
+    templates.git(tmp_path, "clone", "--quiet", str(TEMPLATE), str(clone))
+    templates.git(clone, "tag", NEXT)
+    return clone
+
+
+@pytest.mark.parametrize("way", ["make update", "cruft"])
+@pytest.mark.parametrize("release", releases_before())
+def test_an_edited_project_takes_this_release(
+    release: str,
+    way: str,
+    clone: Path,
+    tmp_path: Path,
+    server: Any,
+    database_url: str,
+    mypy_cache: Path,
+) -> None:
+    user = User(tmp_path / "user")
+    options = ("--checkout", release, "--no-input")
+    made = user.run("cruft", "create", clone, *options)
+    assert made.returncode == 0, made.stderr
+    folder = user.folder / "facilities-service"
+    project = Project(folder, {"package_name": "facilities_service"})
+    templates.commit(folder, f"Made of {release}")
+    edit_as_a_team(project, database_url)
+    templates.commit(folder, "Telephones, and a count")
+
+    if way == "cruft":
+        updated = user.run("cruft", "update", "--skip-apply-ask", "--checkout", NEXT, folder=folder)
+    else:
+        own = {"MYPY_CACHE_DIR": str(mypy_cache), "PYTHONPATH": "src"}
+        command = [
+            "make",
+            "update",
+            f"VERSION={NEXT}",
+            f"TEMPLATE={clone}",
+            f"PYTHON={sys.executable}",
+        ]
+        updated = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | templates.GIT | own,
+            capture_output=True,
+            text=True,
+        )
+    if way == "cruft" and parameters_at("HEAD") - parameters_at(release):
+        # cruft renders both in one process, in which the older one's extension stays imported: it knows no later parameter.
+        assert updated.returncode != 0
+        assert "no parameter has this name" in updated.stderr
+        assert not templates.git(folder, "status", "--porcelain")
+        return
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert not list(folder.rglob("*.rej"))
+    assert not templates.git(folder, "diff", "--name-only", "--diff-filter=U")
+
+    environment = {
+        "DATABASE_URL": database_url,
+        "TEST_DATABASE_URL": server.url,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    for command in (
+        ("-m", "facilities_service", "migrate"),
+        ("-m", "facilities_service", "check", "--database"),
+        ("-m", "pytest", "-q", *suite(folder, "counts", "features_edits", "rest")),
+    ):
+        project.python(*command, **environment).passed()

@@ -1,0 +1,62 @@
+"""Features as files for other programs: GeoParquet and FlatGeobuf."""
+
+from collections.abc import Generator, Sequence
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+
+from geotables.collection import Collection
+from geotables.db.database import Database
+from geotables.db.statements import Condition, together
+from geotables.features.items_query import ItemsQuery
+from geotables.file_formats import FormatError, Layer
+from geotables.http.formats import Format
+from geotables.sql import stream
+from geotables.sql.row_formats import Feature
+
+
+def file(
+    database: Database,
+    record: Feature,
+    query: ItemsQuery,
+    conditions: Sequence[Condition],
+    chosen: Format,
+    *,
+    is_empty: bool,
+) -> Generator[bytes, None, None]:
+    """A file of the features that a client asks for, in parts.
+
+    Args:
+        database: Where they are.
+        record: What to write of each; their order, their CRS and how many of them are the query's.
+        query: What the client asks for.
+        conditions: Which features.
+        chosen: The format.
+        is_empty: Whether to write no features.
+
+    Raises:
+        HTTPException: The format cannot hold them.
+    """
+    collection = record.collection
+    place = [collection.geometry] if record.has_geometry else []
+    layer = Layer(collection, [collection.key, *place, *record.others], query.crs.srid)
+    rows = together([*conditions, *filter(None, [query.token])])
+    wanted = layer.query.where(rows.expression).offset(query.offset or None)
+    if query.model_fields_set & {"sortby", "limit", "offset", "token"}:
+        wanted = wanted.order_by(*query.sortby.by())
+    wanted = wanted.limit(0 if is_empty else query.limit)
+    try:
+        with database.stream() as connection:
+            chunks = stream.chunks(connection, wanted, rows)
+            # Each is waited for, of which a part of a file may need many.
+            watched = database.liveness.watched(connection, chunks)
+            yield from layer.write(chosen.name, watched)
+    except FormatError as error:
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, str(error)) from error
+
+
+def disposition(collection: Collection, chosen: Format) -> dict[str, str]:
+    """The header that has a browser save a file under a name of its format."""
+    name = f"{quote(collection.name, safe='')}.{chosen.name}"
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

@@ -1,0 +1,525 @@
+"""Writes CSV of PostgreSQL's as GeoParquet or FlatGeobuf: a program, which imports nothing of geotables.
+
+Standard input has pickles: the format and the table, CSV of some rows, again and again, and None at the end. Each but the first
+is answered by a pickle on standard output: what is ready of the file, or why it cannot be written.
+"""
+
+import binascii
+import io
+import json
+import pickle
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import accumulate
+from math import isnan
+from struct import pack, unpack_from
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow
+import shapely
+from pyarrow import csv
+from pyarrow.parquet import ParquetWriter
+
+#: Rows and bytes after which a row group ends: memory holds no more.
+GROUP_ROWS = 50_000
+GROUP_BYTES = 1 << 23
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Table(NamedTuple):
+    """What is written.
+
+    Attributes:
+        name: Of the layer.
+        columns: For each its name, the name of pyarrow's type, or json, and the arguments of that.
+        geometry: The name of the column with the geometries; None: there is none.
+        geometry_type: As GeoJSON has it; None: any.
+        has_z: Whether the geometries have z.
+        srid: Their CRS, of the EPSG.
+        is_lonlat: Whether that is longitude, latitude in WGS 84.
+    """
+
+    name: str
+    columns: Sequence[tuple[Any, ...]]
+    geometry: str | None
+    geometry_type: str | None
+    has_z: bool
+    srid: int
+    is_lonlat: bool
+
+    def read(self, text: bytes) -> Any:
+        """Lines of CSV as an Arrow table, with geometries as WKB.
+
+        Raises:
+            pyarrow.ArrowInvalid: A type does not have a value.
+        """
+        names = [name for name, *_ in self.columns]
+        rows = csv.read_csv(
+            pyarrow.py_buffer(text),
+            csv.ReadOptions(use_threads=False, column_names=names, block_size=max(len(text), 1)),
+            csv.ParseOptions(newlines_in_values=True),
+            csv.ConvertOptions(
+                column_types={name: _arrow(kind, *of) for name, kind, *of in self.columns},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        ).combine_chunks()
+        if self.geometry is None:
+            return rows
+        place = names.index(self.geometry)
+        return rows.set_column(place, self.geometry, _from_hex(rows.column(place).chunk(0)))
+
+    @property
+    def arrow_schema(self) -> Any:
+        """The schema of the Arrow tables."""
+        return pyarrow.schema(
+            [
+                (name, pyarrow.binary() if name == self.geometry else _arrow(kind, *of))
+                for name, kind, *of in self.columns
+            ]
+        )
+
+
+def _arrow(kind: str, *of: Any) -> Any:
+    """A type of pyarrow's by its name."""
+    return pyarrow.string() if kind == "json" else getattr(pyarrow, kind)(*of)
+
+
+def _from_hex(texts: Any) -> Any:
+    """What texts of hexadecimal digits stand for, all of them at once."""
+    validity, offsets, digits = texts.buffers()
+    data = binascii.unhexlify(digits or b"")
+    halves = np.frombuffer(offsets, np.int32, len(texts) + 1) // 2
+    buffers = [validity, pyarrow.py_buffer(halves), pyarrow.py_buffer(data)]
+    return pyarrow.BinaryArray.from_buffers(pyarrow.binary(), len(texts), buffers)
+
+
+class Writer(Protocol):
+    """Writes a file, of which each call returns what is ready.
+
+    Attributes:
+        table: What it writes, with the types that it takes.
+    """
+
+    table: Table
+
+    def add(self, rows: Any) -> bytes:
+        """Add the rows of an Arrow table."""
+
+    def finish(self) -> bytes:
+        """End the file."""
+
+
+class GeoParquet:
+    """GeoParquet 1.1: geometries as WKB, with the box of each (https://geoparquet.org/releases/v1.1.0)."""
+
+    def __init__(self, table: Table) -> None:
+        self.table, schema = table, table.arrow_schema
+        if table.geometry is not None:
+            self._box = "bbox"
+            while self._box in schema.names:
+                self._box += "_"
+            corners = pyarrow.struct([(corner, pyarrow.float64()) for corner in CORNERS])
+            schema = schema.append(pyarrow.field(self._box, corners))
+            self._least, self._most = np.full((2, 2 + table.has_z), [[np.inf], [-np.inf]])
+        self._file = _Parts()
+        self._writer = ParquetWriter(self._file, schema, compression="zstd")
+        self._group: list[Any] = []
+
+    def add(self, rows: Any) -> bytes:
+        if self.table.geometry is not None:
+            rows = rows.append_column(self._box, self._boxes(rows.column(self.table.geometry)))
+        self._group.append(rows)
+        number = sum(rows.num_rows for rows in self._group)
+        if number >= GROUP_ROWS or sum(rows.nbytes for rows in self._group) >= GROUP_BYTES:
+            self._end_group()
+        return self._file.taken()
+
+    def finish(self) -> bytes:
+        self._end_group()
+        if self.table.geometry is not None:
+            self._writer.add_key_value_metadata({"geo": json.dumps(self._metadata())})
+        self._writer.close()
+        return self._file.taken()
+
+    def _end_group(self) -> None:
+        if self._group:
+            self._writer.write_table(pyarrow.concat_tables(self._group), 2 * GROUP_ROWS)
+            self._group.clear()
+
+    def _boxes(self, geometries: Any) -> Any:
+        """The boxes of geometries, by which readers pass over row groups; of none, or of an empty one, there is none."""
+        shapes = shapely.from_wkb(geometries.to_numpy())
+        boxes = shapely.bounds(shapes)
+        coordinates = shapely.get_coordinates(shapes, include_z=self.table.has_z)
+        if len(coordinates):
+            self._least = np.fmin(self._least, np.fmin.reduce(coordinates))
+            self._most = np.fmax(self._most, np.fmax.reduce(coordinates))
+        corners = [pyarrow.array(corner) for corner in boxes.T]
+        mask = pyarrow.array(np.isnan(boxes[:, 0]))
+        return pyarrow.StructArray.from_arrays(corners, CORNERS, mask=mask)
+
+    def _metadata(self) -> dict[str, Any]:
+        """What the file says of its geometries."""
+        table, kind = self.table, self.table.geometry_type
+        about: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": [kind + " Z" * table.has_z] if kind else [],
+            "covering": {"bbox": {corner: [self._box, corner] for corner in CORNERS}},
+        }
+        if not table.is_lonlat:
+            from pyproj import CRS
+
+            # Without it longitude, latitude in WGS 84 is meant.
+            about["crs"] = CRS.from_epsg(table.srid).to_json_dict()
+        if np.isfinite(self._least).all():
+            about["bbox"] = [*self._least.tolist(), *self._most.tolist()]
+        columns = {table.geometry: about}
+        return {"version": "1.1.0", "primary_column": table.geometry, "columns": columns}
+
+
+class _Parts(io.RawIOBase):
+    """A file to write, whose parts are taken out as they are written."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, part: Any) -> int:
+        self._parts.append(bytes(part))
+        self._size += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._size
+
+    def taken(self) -> bytes:
+        """What was written since it was asked for last."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+#: What FlatGeobuf calls the types of geometries and of columns, by their numbers.
+GEOMETRIES = (
+    None,
+    "Point",
+    "LineString",
+    "Polygon",
+    "MultiPoint",
+    "MultiLineString",
+    "MultiPolygon",
+    "GeometryCollection",
+)
+POINT, LINESTRING, POLYGON, MULTIPOINT, MULTILINESTRING, MULTIPOLYGON, COLLECTION = range(1, 8)
+COLUMNS = {
+    "bool_": 2,
+    "int16": 3,
+    "int32": 5,
+    "int64": 7,
+    "float32": 9,
+    "float64": 10,
+    "string": 11,
+    "decimal128": 11,
+    "json": 12,
+    "date32": (TIME := 13),
+    "timestamp": TIME,
+}
+
+#: Bytes of each row, one row after the other, and how many each has.
+Pieces = tuple[Any, Any]
+
+
+class FlatGeobuf:
+    """FlatGeobuf without an index (https://flatgeobuf.org): a header, then a feature after the other.
+
+    A geometry that is empty is none.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._columns = [each for each in table.columns if each[0] != table.geometry]
+        texts = [
+            (name, "string") if COLUMNS[kind] == TIME else (name, kind, *of)
+            for name, kind, *of in table.columns
+        ]
+        self.table = table._replace(columns=texts)
+        self._begin = b"fgb\x03fgb\x00" + _sized(self._header())
+
+    def add(self, rows: Any) -> bytes:
+        pieces = [
+            piece
+            for number, (name, *type) in enumerate(self._columns)
+            for piece in self._properties(number, type, rows.column(name).chunk(0))
+        ]
+        properties, sizes = _woven(rows.num_rows, pieces)
+        places, geometries, lengths = self._geometries(rows)
+        padding = -sizes % 8
+        # The size, then the offset of the table, its offsets of the fields, and the table: the parts begin at byte 32.
+        head = np.zeros((rows.num_rows, 8), "<u4")
+        head[:, 0] = 36 + lengths + sizes + padding
+        head[:, 1:5] = [12, 8 | 12 << 16, 8 << 16, 8]
+        head[:, 3] |= np.where(places < 0, 0, 4).astype("<u4")
+        head[:, 5] = 12 + places
+        head[:, 6] = 12 + lengths
+        vectors = np.zeros((rows.num_rows, 2), "<u4")
+        vectors[:, 1] = sizes
+        features, _ = _woven(
+            rows.num_rows,
+            [
+                _fixed(head),
+                (geometries, lengths),
+                _fixed(vectors),
+                (properties, sizes),
+                (np.zeros(padding.sum(), np.uint8), padding),
+            ],
+        )
+        begin, self._begin = self._begin, b""
+        return begin + bytes(features)
+
+    def finish(self) -> bytes:
+        return self._begin
+
+    def _header(self) -> "_Part":
+        table, none = self.table, None
+        columns = [_table(_string(name), COLUMNS[kind]) for name, kind, *_ in self._columns]
+        # Its slots: name, envelope, geometry type, has z, m, t, tm, columns, number of features, node size of the index, CRS.
+        return _table(
+            _string(table.name),
+            none,
+            GEOMETRIES.index(table.geometry_type),
+            int(table.has_z),
+            *[none] * 3,
+            _tables(columns),
+            none,
+            0,
+            _table(_string("EPSG"), table.srid),
+        )
+
+    def _properties(self, number: int, type: Sequence[Any], values: Any) -> Iterator[Pieces]:
+        """The values of a column that are not NULL, each after the number of the column."""
+        kind, *of = type
+        is_there = values.is_valid().to_numpy(zero_copy_only=False)
+        before = np.frombuffer(pack("<H", number), np.uint8)
+        if COLUMNS[kind] < COLUMNS["string"]:
+            plain = values.drop_null().to_numpy(zero_copy_only=False)
+            data = plain.view(np.uint8).reshape(len(plain), plain.itemsize)
+            cells = np.hstack([np.tile(before, (len(plain), 1)), data])
+            yield cells.ravel(), is_there * cells.shape[1]
+            return
+        if COLUMNS[kind] == TIME:
+            # They are as they come; this refuses those that are infinite, or not of the years 1 to 9999.
+            values.cast(_arrow(kind, *of))
+        texts = values.cast(pyarrow.string())
+        _, offsets, data = texts.buffers()
+        sizes = np.diff(np.frombuffer(offsets, "<i4", len(texts) + 1))
+        lengths = sizes[is_there].astype("<u4").view(np.uint8).reshape(-1, 4)
+        cells = np.hstack([np.tile(before, (len(lengths), 1)), lengths])
+        yield cells.ravel(), is_there * 6
+        yield np.frombuffer(data or b"", np.uint8, sizes.sum()), sizes
+
+    def _geometries(self, rows: Any) -> tuple[Any, Any, Any]:
+        """Where in its bytes each geometry is, or -1 where there is none; the bytes of all; how many each has."""
+        if self.table.geometry is None:
+            parts: list[_Part | None] = [None] * rows.num_rows
+        else:
+            shapes = rows.column(self.table.geometry).chunk(0)
+            if len(shapes) and self.table.geometry_type == "Point" and not self.table.has_z:
+                data = shapes.buffers()[2]
+                wkb = np.frombuffer(data or b"", np.uint8)
+                if len(wkb) == 21 * len(shapes):
+                    coordinates = wkb.reshape(-1, 21)[:, 5:]
+                    if not np.isnan(np.ascontiguousarray(coordinates).view("<f8")).any():
+                        return _points(coordinates)
+            parts = [None if wkb is None else _WKB(wkb).geometry() for wkb in shapes.to_pylist()]
+        there = [(b"", -1) if part is None else part for part in parts]
+        data = np.frombuffer(b"".join([data for data, _ in there]), np.uint8)
+        return np.array([at for _, at in there]), data, np.array([len(data) for data, _ in there])
+
+
+def _points(coordinates: Any) -> tuple[Any, Any, Any]:
+    """The same of points, which differ in their coordinates alone: these are the last bytes."""
+    data, at = _table(None, _vector(bytes(16), 2), *[None] * 4, POINT)
+    number = len(coordinates)
+    same = np.tile(np.frombuffer(data[:-16], np.uint8), (number, 1))
+    points = np.hstack([same, coordinates]).ravel()
+    return np.full(number, at), points, np.full(number, len(data))
+
+
+def _fixed(numbers: Any) -> Pieces:
+    """Rows of the same length."""
+    return numbers.view(np.uint8).ravel(), np.full(
+        len(numbers), numbers[0].nbytes if len(numbers) else 0
+    )
+
+
+def _woven(number: int, pieces: Sequence[Pieces]) -> Pieces:
+    """Pieces of each row put one after the other."""
+    sizes = sum((lengths for _, lengths in pieces), np.zeros(number, np.int64))
+    ends = np.cumsum(sizes)
+    woven = np.empty(ends[-1] if number else 0, np.uint8)
+    starts = ends - sizes
+    for data, lengths in pieces:
+        before = np.cumsum(lengths) - lengths
+        woven[np.repeat(starts - before, lengths) + np.arange(len(data))] = data
+        starts = starts + lengths
+    return woven, sizes
+
+
+def _uint(number: int) -> bytes:
+    return pack("<I", number)
+
+
+class _Part(NamedTuple):
+    """A part of a flat buffer: its bytes, a multiple of 8, and where in them offsets to it point."""
+
+    data: bytes
+    at: int
+
+
+def _sized(root: _Part) -> bytes:
+    """A whole buffer, after its size: the bytes of parts are aligned to 8 from there on."""
+    return _uint(len(root.data) + 4) + _uint(root.at + 4) + root.data
+
+
+def _vector(data: bytes, number: int) -> _Part:
+    return _Part(b"\0\0\0\0" + _uint(number) + data + bytes(-len(data) % 8), 4)
+
+
+def _string(text: str) -> _Part:
+    data = text.encode()
+    return _vector(data + b"\0", len(data))
+
+
+def _tables(parts: Sequence[_Part]) -> _Part:
+    """A vector of tables."""
+    offsets, end = [], (4 + 4 * len(parts) + 7) // 8 * 8
+    for number, part in enumerate(parts):
+        offsets.append(_uint(end + part.at - 4 - 4 * number))
+        end += len(part.data)
+    padding = bytes(4 * (1 - len(parts) % 2))
+    return _Part(
+        b"".join([_uint(len(parts)), *offsets, padding, *(part.data for part in parts)]), 0
+    )
+
+
+@cache
+def _layout(present: tuple[bool, ...]) -> tuple[bytes, int]:
+    """What a table begins with, and where in it the table is: the offsets of its fields, of which each takes four bytes."""
+    places = [4 * sum(present[: slot + 1]) * is_there for slot, is_there in enumerate(present)]
+    offsets = pack(f"<{len(present) + 2}H", 4 + 2 * len(present), 4 + 4 * sum(present), *places)
+    offsets += bytes(-len(offsets) % 4)
+    return offsets + pack("<i", len(offsets)), len(offsets)
+
+
+def _table(*fields: _Part | int | None) -> _Part:
+    """A table, with each field in its slot: a part, a number or, where it is None, the default."""
+    head, at = _layout(tuple([field is not None for field in fields]))
+    there = [field for field in fields if field is not None]
+    place, end = len(head), len(head) + 4 * len(there)
+    pieces, parts = [head], [bytes(-end % 8)]
+    end += -end % 8
+    for field in there:
+        if isinstance(field, int):
+            pieces.append(_uint(field))
+        else:
+            data, start = field
+            pieces.append(_uint(end + start - place))
+            parts.append(data)
+            end += len(data)
+        place += 4
+    return _Part(b"".join(pieces + parts), at)
+
+
+class _WKB:
+    """Reads WKB, with the smaller bytes of numbers first, as geometries of FlatGeobuf."""
+
+    def __init__(self, wkb: bytes) -> None:
+        self._wkb, self._at = wkb, 0
+
+    def geometry(self) -> _Part | None:
+        """The next geometry; None if it is empty."""
+        kind = self._kind()
+        if kind in (MULTIPOLYGON, COLLECTION):
+            parts = [part for _ in range(self._number()) if (part := self.geometry())]
+            return _table(*[None] * 6, kind, _tables(parts)) if parts else None
+        lines = list(self._lines(kind))
+        xy = b"".join([xy for xy, _ in lines])
+        # An empty point has coordinates that are no numbers.
+        if not xy or (kind == POINT and isnan(unpack_from("<d", xy)[0])):
+            return None
+        z = b"".join([z for _, z in lines])
+        ends = None
+        if len(lines) > 1 and kind != MULTIPOINT:
+            numbers = accumulate(len(xy) // 16 for xy, _ in lines)
+            ends = _vector(pack(f"<{len(lines)}I", *numbers), len(lines))
+        return _table(
+            ends,
+            _vector(xy, len(xy) // 8),
+            _vector(z, len(z) // 8) if z else None,
+            None,
+            None,
+            None,
+            kind,
+        )
+
+    def _lines(self, kind: int) -> Iterator[tuple[bytes, bytes]]:
+        """The lines of a geometry, or its points: x and y, and z if it has them."""
+        if kind in (POINT, LINESTRING):
+            yield self._line(kind)
+            return
+        for _ in range(self._number()):
+            yield self._line(LINESTRING if kind == POLYGON else self._kind())
+
+    def _line(self, kind: int) -> tuple[bytes, bytes]:
+        number, start = 1 if kind == POINT else self._number(), self._at
+        if not self._has_z:
+            self._at += 16 * number
+            return self._wkb[start : self._at], b""
+        self._at += 24 * number
+        xyz = np.frombuffer(self._wkb, "<f8", 3 * number, start).reshape(number, 3)
+        return xyz[:, :2].tobytes(), xyz[:, 2].tobytes()
+
+    def _kind(self) -> int:
+        (code,) = unpack_from("<I", self._wkb, self._at + 1)
+        self._at += 5
+        self._has_z, kind = divmod(code, 1000)
+        return int(kind)
+
+    def _number(self) -> int:
+        (number,) = unpack_from("<I", self._wkb, self._at)
+        self._at += 4
+        return int(number)
+
+
+FORMATS: dict[str, type[Writer]] = {"parquet": GeoParquet, "fgb": FlatGeobuf}
+
+
+def main() -> None:
+    """Write one file."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    format, about = pickle.load(requests)
+    table = Table(**about)
+    writer: Writer = FORMATS[format](table)  # type: ignore[call-arg]
+    while (text := pickle.load(requests)) is not None:
+        try:
+            part: bytes | str = writer.add(writer.table.read(text))
+        except pyarrow.ArrowInvalid as error:
+            column = re.match(r"In CSV column #(\d+): CSV conversion error to \S+ (.*)", str(error))
+            part = (
+                f"{table.columns[int(column[1])][0]} has an {column[2]}" if column else str(error)
+            )
+        pickle.dump(part, answers)
+        answers.flush()
+    pickle.dump(writer.finish(), answers)
+
+
+if __name__ == "__main__":
+    main()
