@@ -221,7 +221,6 @@ def test_three_tables_come_into_an_edited_project(
         ("mypy",),
         ("facilities_service", "check"),
         ("pytest", "-q", "-p", "no:cacheprovider", "-k", telling, *tests),
-        ("pytest", "-q", "-p", "no:cacheprovider", "tests/geotables/ogc/test_conformance.py"),
     ):
         python("-m", *command, folder=project, environment=environment).passed()
 
