@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 import measure
-from bulk import export_table, load_table
+from bulk import download_table, export_table, load_table
 from measure import Sample, Samples
 from peers import Peer, about, about_the_peers, peers, see_that_they_agree, serve_another
 from plot import Point, svg
@@ -75,6 +75,7 @@ def measured(shape: str, options: argparse.Namespace) -> list[str]:
                 "\n| | the service | COPY | the service's rate, of COPY's | peak memory |\n|---|---|---|---|---|\n"
                 + load_table(empty, options.load, rounds)
                 + export_table(database, fresh, rounds)
+                + download_table(fresh, min(options.rows, 1_000_000), rounds)
             )
             print(tables[-1], flush=True)
     return tables

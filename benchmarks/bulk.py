@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import io
+import json
 import random
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet
+import pyogrio
+import shapely
 from measure import ratio
 from peers import Peer
 from rows import BUILD, Prepared, write_features
@@ -81,6 +87,45 @@ def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
         f"| {name} of {rows:,} features | {_rate(rows, spent[name])} | {_rate(rows, spent['copy'])} "
         f"| {ratio(spent['copy'], spent[name])} | {rss[name]:.0f} MB |\n"
         for name in ("export", "HTTP")
+    )
+
+
+def download_table(server: Peer, rows: int, rounds: int) -> str:
+    """Reading features into tables and geometries, as geopandas does: from pages of GeoJSON, and from files of a query."""
+    items = f"http://127.0.0.1:{server.port}/collections/facilities/items"
+
+    def fetched(url: str) -> io.BytesIO:
+        with urllib.request.urlopen(url) as response:
+            return io.BytesIO(response.read())
+
+    def read(table: pyarrow.Table, geometry: str) -> int:
+        return len(shapely.from_wkb(table.column(geometry).to_numpy()))
+
+    def pages() -> None:
+        url, number = f"{items}?limit=10000", 0
+        while url and number < rows:
+            page = fetched(url)
+            number += read(pyogrio.read_arrow(page)[1], "wkb_geometry")
+            links = json.loads(page.getvalue())["links"]
+            url = next((link["href"] for link in links if link["rel"] == "next"), "")
+        assert number >= rows, number
+
+    def parquet() -> None:
+        file = fetched(f"{items}?f=parquet&limit={rows}")
+        assert read(pyarrow.parquet.read_table(file), "location") == rows
+
+    def flatgeobuf() -> None:
+        file = fetched(f"{items}?f=fgb&limit={rows}")
+        assert read(pyogrio.read_arrow(file)[1], "wkb_geometry") == rows
+
+    spent = _in_turns({"pages": pages, "GeoParquet": parquet, "FlatGeobuf": flatgeobuf}, rounds)
+    return (
+        f"\n| {rows:,} features into a table | the rate | of that of pages of GeoJSON | peak memory |\n|---|---|---|---|\n"
+        + "".join(
+            f"| {name} | {_rate(rows, spent[name])} | {ratio(spent['pages'], spent[name])}"
+            f" | {peak_megabytes(server.pid):.0f} MB |\n"
+            for name in ("GeoParquet", "FlatGeobuf")
+        )
     )
 
 

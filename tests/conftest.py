@@ -3,6 +3,8 @@
 import html
 import importlib.util
 import json
+import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -36,6 +38,9 @@ SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The server to test on; what the tests run takes DATABASE_URL for a service's own database.
+    if url := os.environ.pop("DATABASE_URL", ""):
+        os.environ.setdefault("TEST_DATABASE_URL", url)
     config.stash[CHOSEN], config.stash[SKIPPED] = VARIANTS, {}
     if config.getoption("presets") is None:
         return
@@ -89,6 +94,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: of what comes last, each process has some until the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A table of the variants: the seconds of each step that has passed, and why one failed."""
     config = terminalreporter.config
@@ -106,7 +117,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = [_row(report, steps) for report in sorted(reports, key=lambda report: report.nodeid)]
     rows += [(name, "skipped", *[""] * len(steps), "", reason) for name, reason in skipped.items()]
     terminalreporter.section(
-        "variants: seconds of each step, and why it failed, or the files of tests left out"
+        "variants: seconds of each step, and why it failed, or the tests left out"
     )
     for name, outcome, *columns, reason in (head, *rows):
         seconds = "".join(f"{column:>9}" for column in columns)
@@ -122,13 +133,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _row(report: pytest.TestReport, steps: Sequence[str]) -> tuple[str, ...]:
     values = dict(report.user_properties)
     name = report.nodeid.partition("[")[2].removesuffix("]")
-    # The first step that has no seconds is the one that failed.
     columns = [values.get(step, "") for step in steps]
-    if report.failed and "" in columns:
+    # The first step that has no seconds is the one that failed; before the first, what all need.
+    if report.failed and report.when == "call" and "" in columns:
         columns[columns.index("")] = "failed"
-    reason = values.get("reason") or (values.get("left out", "") if report.passed else "")
+    reason = values.get("reason" if report.failed else "left out", "")
     if report.failed and not reason:
-        reason = str(report.longrepr).strip().splitlines()[-1]
+        text = str(report.longrepr)
+        found = re.search(r"^E +(.*)", text, re.MULTILINE)
+        reason = found[1] if found else text.strip().partition("\n")[0]
     return name, report.outcome, *columns, f"{report.duration:.1f}", reason
 
 
@@ -173,13 +186,17 @@ def postgis() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def server(postgis: ModuleType) -> Iterator[Any]:
+def server(postgis: ModuleType, worker_id: str) -> Iterator[Any]:
     """A server with PostGIS, shared by all processes of the tests; without one there is nothing to test."""
     try:
         with postgis.server() as server:
             yield server
     except postgis.PostgisUnavailable as error:
-        pytest.exit(f"the tests need PostGIS: {error}", returncode=1)
+        reason = f"the tests need PostGIS: {error}"
+        if worker_id == "master":
+            pytest.exit(reason, returncode=1)
+        # pytest-xdist takes a process that exits for a crash of its own.
+        raise pytest.fail.Exception(reason, pytrace=False) from None
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config, items):
 
 #: The commands of each step, in the project's folder, with a database that is empty when the first begins.
 STEPS = {
-    "lint": ("-m ruff check .", "-m ruff format --check --diff ."),
+    "lint": ("-m ruff check --output-format concise .", "-m ruff format --check --diff ."),
     "types": ("-m mypy",),
     "database": (
         "-m {package} migrate",
@@ -44,11 +44,13 @@ STEPS = {
 
 
 class StepFailed(AssertionError):
-    """A step of a variant failed: its name, the reason in one line, and all that it printed."""
+    """A step of a variant failed: its name, its seconds, the reason in one line, and all that it printed."""
 
-    def __init__(self, variant: Variant, step: str, reason: str, details: str) -> None:
+    def __init__(
+        self, variant: Variant, step: str, seconds: float, reason: str, details: str
+    ) -> None:
         super().__init__(masked(f"{variant.name}: the step {step} failed: {reason}\n{details}"))
-        self.step, self.reason = step, masked(reason)
+        self.step, self.seconds, self.reason = step, seconds, masked(reason)
 
 
 def prove(
@@ -64,7 +66,8 @@ def prove(
     try:
         project = render(folder, variant.parameters)
     except WrongParameters as error:
-        raise StepFailed(variant, "render", f"{error}".partition("\n")[0], f"{error}") from None
+        seconds, (first, *_) = time.perf_counter() - began, f"{error}".splitlines()
+        raise StepFailed(variant, "render", seconds, first, f"{error}") from None
     yield "render", time.perf_counter() - began
     with server.database() as url:
         environment = {
@@ -85,17 +88,14 @@ def prove(
                 if run.code:
                     how = by_hand(variant, project.path.name, commands[:number])
                     details = f"in {project.path}:\n{run}\n{how}"
-                    raise StepFailed(variant, step, reason(run.output), details)
+                    seconds = time.perf_counter() - began
+                    raise StepFailed(variant, step, seconds, reason(run.output), details)
             yield step, time.perf_counter() - began
 
 
 def reason(output: str) -> str:
     """The line of a failed command's output that says why: of pytest's summary, of a linter's errors, or the last one."""
-    for pattern in (
-        r"^(?:FAILED|ERROR) .*",
-        r"(?i)^.*\berror: .*",
-        r"^(?!Found |\s*\||\s*help:).*[A-Z]\d{3} .*",
-    ):
+    for pattern in (r"^(?:FAILED|ERROR) .*", r"(?i)^.*\berror: .*", r"^\S+:\d+:\d+: .*"):
         if found := re.search(pattern, output, re.MULTILINE):
             return found[0].strip()
     return next(iter(reversed(output.strip().splitlines())), "it printed nothing")
@@ -116,9 +116,9 @@ def masked(text: str) -> str:
 
 def arguments(variant: Variant) -> str:
     """What pytest is told to run of a variant's suite."""
-    if not variant.left_out:
-        return ""
-    return " ".join(["-p share", *(f"--ignore={FILES[name]}" for name in variant.left_out)])
+    share = ["-p share"] if variant.left_out else []
+    share += [f"--ignore={FILES[name]}" for name in variant.left_out]
+    return " ".join(share if variant.processes else [*share, '-m "not process"'])
 
 
 def with_plugin(folder: Path) -> str:

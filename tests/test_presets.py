@@ -168,8 +168,8 @@ def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("Traceback:\n  raise\nValueError: nothing\n", "ValueError: nothing"),
         (
-            "F401 [*] `os` imported but unused\n --> a.py:1:8\nFound 1 error.\n",
-            "F401 [*] `os` imported but unused",
+            "a.py:1:8: F401 [*] `os` imported but unused\nFound 1 error.\n",
+            "a.py:1:8: F401 [*] `os` imported but unused",
         ),
         ("", "it printed nothing"),
     ],
