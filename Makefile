@@ -20,7 +20,7 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo new adopt test variants presets release render-diff test-faults bench bench-scale pictures lint clean
+.PHONY: help demo new adopt test variants presets release render-diff test-lowest test-faults bench bench-scale pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -30,12 +30,14 @@ help:
 	@echo "make test   test the template, and prove variants in which every pair of parameter values occurs:"
 	@echo "            rendered, linted, typed, migrated, and tested by their own suites against PostGIS, of which"
 	@echo "            most run a share of the contract; each file runs with every value of every parameter"
+	@echo "            DATABASE_URL=... on that server, where it makes databases of its own"
 	@echo "make variants  that proof alone"
 	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file; SET=name of one,"
 	@echo "            CHANGED=COMMIT of those that render otherwise than at a commit; results in build/variants.xml and .md"
 	@echo "make presets PRESETS=FILE  say what is wrong with such a file, or the names of its sets"
 	@echo "make release VERSION=2.2.0  check that this commit can be released, and make the tag"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
+	@echo "make test-lowest  the default service's tests with the lowest versions of packages that its pyproject.toml allows"
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
@@ -56,7 +58,7 @@ $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement requirements.txt
 	rm -rf build/requirements
 	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/requirements auth=oidc
-	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement build/requirements/*/pyproject.toml --all-extras
+	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement build/requirements/*/pyproject.toml --all-extras --group build/requirements/*/pyproject.toml:dev
 	touch $@
 
 # They reach the shell as they were typed, in the environment: no $ is expanded, no quoting lost, and no password printed.
@@ -81,6 +83,7 @@ adopt: $(ENVIRONMENT)
 	@$(PYTHON) -m adoption --all "$$ALL" --key "$$KEY" --out "$${OUT:-.}" --arguments "$${ARGS-$$COOKIECUTTER_ARGS}" -- "$$TABLE"
 
 test: $(ENVIRONMENT)
+	$(call typed,DATABASE_URL)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml
 
 variants: $(ENVIRONMENT)
@@ -99,6 +102,15 @@ release: $(ENVIRONMENT)
 
 render-diff: $(ENVIRONMENT)
 	@$(PYTHON) scripts/render_diff.py $(BASE)
+
+# With the fewest parameters that need all packages.
+test-lowest: $(ENVIRONMENT)
+	rm -rf build/lowest
+	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/lowest project_slug=lowest auth=oidc
+	$(PYTHON) -m uv venv --quiet --python $(PYTHON) build/lowest/environment
+	$(PYTHON) -m uv pip install --quiet --python build/lowest/environment --resolution lowest-direct \
+		--requirement build/lowest/lowest/pyproject.toml --all-extras --group build/lowest/lowest/pyproject.toml:dev
+	$(MAKE) --directory build/lowest/lowest test PYTHON=../environment/bin/python
 
 test-faults: $(ENVIRONMENT)
 	$(PYTHON) -m pytest tests/test_faults.py tests/test_pgbouncer.py

@@ -89,9 +89,10 @@ def of_other_parameters(root: Path) -> list[str]:
 
 def requirements() -> list[str]:
     """What the check needs: what the project needs, and the validator of the OpenAPI document."""
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    tools = project["optional-dependencies"]["dev"]
-    return [*project["dependencies"], *(tool for tool in tools if tool.startswith("openapi"))]
+    pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    needed = pyproject["project"]["dependencies"]
+    tools = pyproject["dependency-groups"]["dev"]
+    return [*needed, *(tool for tool in tools if tool.startswith("openapi"))]
 
 
 def interpreter(needed: list[str]) -> Path:

@@ -35,6 +35,7 @@ COMPOSE = {
     "Dockerfile",
     "compose.yaml",
     "deploy/.gitignore",
+    "deploy/Caddyfile",
     "deploy/nginx.conf",
     "deploy/pgbouncer.ini",
     "deploy/service.env.example",
@@ -64,6 +65,7 @@ KUSTOMIZE = {".dockerignore", "Dockerfile", "docs/deployment.md"} | {
 }
 BY_DEPLOYMENT = {"none": set(), "compose": COMPOSE, "kubernetes": KUSTOMIZE}
 GITHUB = {".github/dependabot.yml", ".github/workflows/ci.yml"}
+IMAGE = {".github/workflows/image.yml", ".github/workflows/publish.yml"}
 BY_CI = {"none": set(), "github": GITHUB, "gitlab": {".gitlab-ci.yml", "renovate.json"}}
 ALWAYS = {"deploy/roles.sql", "docs/operations.md", "docs/scaling.md"}
 
@@ -109,11 +111,11 @@ def kubernetes(projects: dict[tuple[str, str], Project]) -> Project:
 
 
 def test_files(projects: dict[tuple[str, str], Project]) -> None:
-    every = ALWAYS.union(*BY_DEPLOYMENT.values(), *BY_CI.values(), {".github/workflows/image.yml"})
+    every = ALWAYS.union(*BY_DEPLOYMENT.values(), *BY_CI.values(), IMAGE)
     for (deployment, ci), project in projects.items():
         expected = ALWAYS | BY_DEPLOYMENT[deployment] | BY_CI[ci]
         if ci == "github" and deployment != "none":
-            expected |= {".github/workflows/image.yml"}
+            expected |= IMAGE
         assert project.files.keys() & every == expected, (deployment, ci)
         assert not [file for file in project.files.keys() - expected if file.startswith("deploy/")]
 
@@ -138,7 +140,8 @@ def test_compose(compose: Project) -> None:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (compose.path / source).is_file(), volume
-    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    assert [name for name, service in services.items() if "ports" in service] == ["tls", "proxy"]
+    assert services["tls"]["profiles"] == ["tls"]
     assert services["service"]["networks"] == ["front", "back"]
 
 

@@ -305,10 +305,10 @@ def test_reserved_packages(name: str) -> None:
 
 def test_no_package_shadows_what_the_service_imports(bake_once: Bake) -> None:
     """Of what is installed here, everything that a variant requires, with what that requires in turn."""
-    project = tomllib.loads(bake_once(auth="oidc").files["pyproject.toml"])["project"]
-    wanted = list(
-        map(Requirement, chain(project["dependencies"], *project["optional-dependencies"].values()))
-    )
+    pyproject = tomllib.loads(bake_once(auth="oidc").files["pyproject.toml"])
+    project, groups = pyproject["project"], pyproject["dependency-groups"]
+    lists = (*project["optional-dependencies"].values(), *groups.values())
+    wanted = list(map(Requirement, chain(project["dependencies"], *lists)))
     distributions: set[str] = set()
     for requirement in wanted:
         distribution = metadata.distribution(requirement.name)

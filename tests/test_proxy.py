@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,9 @@ class Proxies:
     #: By the ingress, with the prefix removed and left.
     prefixed: tuple[str, str]
     port: int
+    #: Where the proxy of the profile tls sends its requests.
+    tls_port: int
+    log: Path
 
 
 def nginx() -> str:
@@ -73,7 +77,7 @@ def proxies(
     bake_once: Bake, server: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxies]:
     project, folder = bake_once(), tmp_path_factory.mktemp("nginx")
-    own, ingress = free_port(), free_port()
+    own, ingress, tls = free_port(), free_port(), free_port()
     with ExitStack() as stack:
         url = stack.enter_context(server.database())
         assert project.service("migrate", DATABASE_URL=url).code == 0
@@ -84,6 +88,7 @@ def proxies(
         conf = project.files["deploy/nginx.conf"]
         for written, here in [
             ("listen 8080;", f"listen 127.0.0.1:{own};"),
+            ("listen 8081 proxy", f"listen 127.0.0.1:{tls} proxy"),
             ("http://service:8000", services[0]),
             ("/tmp/nginx.pid", f"{folder}/nginx.pid"),
             ("access_log /dev/stdout json;", f"access_log {folder}/access.log json;"),
@@ -100,7 +105,7 @@ def proxies(
         address = f"http://127.0.0.1:{own}"
         wait_for(address, process)
         at = f"http://127.0.0.1:{ingress}"
-        yield Proxies(project, address, (f"{at}/one", f"{at}/two"), own)
+        yield Proxies(project, address, (f"{at}/one", f"{at}/two"), own, tls, folder / "access.log")
 
 
 def raw(port: int, request: str) -> str:
@@ -123,6 +128,18 @@ def assert_own(response: requests.Response, status: int) -> None:
     assert response.json()["status"] == status and response.json()["detail"]
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.headers["X-Request-ID"]
+
+
+def test_limits_count_the_client_that_the_tls_proxy_names(proxies: Proxies) -> None:
+    """And not one that a client names itself."""
+    request = "GET /health/live?%s HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n"
+    said = f"PROXY TCP4 203.0.113.7 203.0.113.1 5555 443\r\n{request % 'tls'}"
+    assert " 200 " in raw(proxies.tls_port, said)
+    assert " 200 " in raw(proxies.port, request % "plain")
+    lines = [json.loads(line) for line in proxies.log.read_text("utf-8").splitlines()]
+    clients = {line["uri"]: line["client"] for line in lines}
+    assert clients["/health/live?tls"] == "203.0.113.7"
+    assert clients["/health/live?plain"] == "127.0.0.1"
 
 
 def test_what_nginx_refuses_is_told_as_the_service_does(proxies: Proxies) -> None:

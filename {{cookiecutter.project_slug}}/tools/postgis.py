@@ -50,7 +50,9 @@ OLDEST_POSTGRESQL = 13
 OLDEST_POSTGIS = (3, 1)
 TEST_PREFIX = "postgis_test_"
 TEMPLATE_PREFIX = f"{TEST_PREFIX}template_"
-IMAGE = "postgis/postgis:17-3.5"
+# PostGIS's own image is for x86 alone.
+ON_ARM = platform.machine() in ("aarch64", "arm64")
+IMAGE = "imresamu/postgis:17-3.5" if ON_ARM else "postgis/postgis:17-3.5"
 BIN_FOLDERS = (  # below /
     "usr/lib/postgresql/*/bin",
     "usr/pgsql-*/bin",
