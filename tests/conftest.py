@@ -94,6 +94,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: of what comes last, each process has some until the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A table of the variants: the seconds of each step that has passed, and why one failed."""
     config = terminalreporter.config
@@ -111,7 +117,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = [_row(report, steps) for report in sorted(reports, key=lambda report: report.nodeid)]
     rows += [(name, "skipped", *[""] * len(steps), "", reason) for name, reason in skipped.items()]
     terminalreporter.section(
-        "variants: seconds of each step, and why it failed, or the files of tests left out"
+        "variants: seconds of each step, and why it failed, or the tests left out"
     )
     for name, outcome, *columns, reason in (head, *rows):
         seconds = "".join(f"{column:>9}" for column in columns)

@@ -116,9 +116,9 @@ def masked(text: str) -> str:
 
 def arguments(variant: Variant) -> str:
     """What pytest is told to run of a variant's suite."""
-    if not variant.left_out:
-        return ""
-    return " ".join(["-p share", *(f"--ignore={FILES[name]}" for name in variant.left_out)])
+    share = ["-p share"] if variant.left_out else []
+    share += [f"--ignore={FILES[name]}" for name in variant.left_out]
+    return " ".join(share if variant.processes else [*share, '-m "not process"'])
 
 
 def with_plugin(folder: Path) -> str:

@@ -127,6 +127,7 @@ def _postgis(postgis: ModuleType, server: Any, folder: Path) -> dict[str, str]:
     return {"POSTGIS_DIR": str(folder)}
 
 
+@pytest.mark.long
 def test_the_first_minutes(newcomer: Newcomer) -> None:
     python = newcomer.python()
     assert shutil.which("uv", path=PATH) is None

@@ -124,12 +124,15 @@ def pgbouncer(
             process.wait()
 
 
+@pytest.mark.long
 def test_the_rendered_tests_of_sessions_pass(bake: Bake, server: Any, pgbouncer: str) -> None:
     project = bake()
     files = [FILES[name] for name in WITH_SESSIONS]
     (project.path / "tests" / "pooled.py").write_text(PLUGIN)
     run = project.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.pooled", "-k", OF_SESSIONS),
+        # Commands do on sessions what the tests of their functions do.
+        *("-m", "not process"),
         *files,
         TEST_DATABASE_URL=server.url,
         PGBOUNCER=pgbouncer.rpartition("@")[2],

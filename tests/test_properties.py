@@ -192,6 +192,7 @@ def assert_works(values: Mapping[str, str], folder: Path, database_url: str) -> 
     project.service("check", "--ddl", DATABASE_URL=database_url).passed()
 
 
+@pytest.mark.long
 @few
 @given(values=right())
 def test_right_parameters_render_and_check(

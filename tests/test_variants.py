@@ -17,7 +17,6 @@ from variants import (
     FACTORS,
     FILES,
     IMPOSSIBLE,
-    NAMED,
     SLOW,
     TESTS,
     VARIANTS,
@@ -33,6 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("variant", chosen, ids=[variant.name for variant in chosen])
 
 
+@pytest.mark.long
 def test_variant(
     variant: Variant,
     tmp_path: Path,
@@ -42,7 +42,8 @@ def test_variant(
     progress: Callable[[str], None],
 ) -> None:
     """Takes its variants from `variants.py`, or from the file that the option --presets names."""
-    record_property("left out", " ".join(variant.left_out))
+    processes = () if variant.processes else ("processes",)
+    record_property("left out", " ".join((*variant.left_out, *processes)))
     failed = None
     try:
         for step, seconds in prove(variant, tmp_path, server, mypy_cache):
@@ -120,7 +121,7 @@ def test_every_file_of_the_contract_meets_every_value(
 def test_whole_suites_meet_every_pool_and_every_auth(
     met: list[tuple[Variant, set[Value]]],
 ) -> None:
-    """Of the factors, those that the tests of no collection may depend on."""
+    """Of the factors, those that the tests of no collection may depend on; what starts processes runs by default alone."""
     values = set().union(*(values for variant, values in met if not variant.left_out))
     assert values >= {(name, value) for name in ("pool", "auth") for value in FACTORS[name]}
 
@@ -137,9 +138,10 @@ def test_each_test_of_the_contract_runs_in_some_variant(
     left, tried = list(met), {file: set[Value]() for file in FILES}
 
     def promise(variant: Variant, values: set[Value]) -> tuple[bool, int]:
-        """How many values it has that the files of the missing tests have not met; those with a name are unlike."""
+        """How many values it has that the files of the missing tests have not met; whole suites and what was found come first."""
         files = {file for file, _ in missing}.difference(variant.left_out)
-        return variant in NAMED, sum(len(values - tried[file]) for file in files)
+        first = not variant.left_out or "_table" in variant.parameters
+        return first, sum(len(values - tried[file]) for file in files)
 
     while missing and left:
         variant, values = max(left, key=lambda each: promise(*each))

@@ -35,6 +35,7 @@ def server_of(request: pytest.FixtureRequest, postgis: ModuleType) -> Iterator[s
         yield url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("server_of", "age"), RELEASES.items(), ids=RELEASES, indirect=["server_of"]
 )
@@ -55,7 +56,7 @@ def test_the_default_project_works_on(
         project.service("migrate", DATABASE_URL=url).passed()
         project.service("check", "--ddl", "--database", DATABASE_URL=url).passed()
     project.python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"),
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", "-m", "not process"),
         *(FILES[name] for name in TELLING),
         TEST_DATABASE_URL=server_of,
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",

@@ -2,9 +2,9 @@
 
 The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
 
-Three of those with a name run the whole of their suites, those of a CRS the files about places, and those of a table that was
-found the files about that. A row of the array runs its table's own tests, and some files of tests/geotables: of these, what is
-about a collection, so that each file meets every value.
+Of those with a name the first runs the whole of its suite, the next two all but what starts processes, those of a CRS the
+files about places, and those of a table that was found the files about that. A row of the array runs its table's own tests, and
+some files of tests/geotables: of these, what is about a collection, so that each file meets every value.
 """
 
 import itertools
@@ -37,6 +37,8 @@ class Variant:
     #: Those of `FILES` that it does not run. If there are any, nor does it run the tests of the others that are about no
     #: collection.
     left_out: tuple[str, ...] = ()
+    #: Whether it runs the tests that start processes.
+    processes: bool = True
 
 
 #: Files that take seconds for a collection, and hardly depend on its names or its CRS.
@@ -194,6 +196,7 @@ NAMED = (
             # The tests that are about no collection meet each value of these.
             **POOLS["least"],
         },
+        processes=False,
     ),
     Variant(
         "quotes",
@@ -207,6 +210,7 @@ NAMED = (
             "auth": "none",
             **POOLS["most"],
         },
+        processes=False,
     ),
     Variant(
         "63 bytes",

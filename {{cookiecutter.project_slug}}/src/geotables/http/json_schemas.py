@@ -93,7 +93,7 @@ def logical(collection: Collection) -> dict[str, Any]:
     if isinstance(collection.key.type, sa.Numeric):
         # As an id an exact number is a text.
         key = schema["properties"][collection.key.name]
-        schema["properties"][collection.key.name] = key | {"type": "string"}
+        key |= {"type": "string", "x-ogc-role": "id"}
     required = [
         name
         for name, field in collection.written.items()
@@ -139,7 +139,9 @@ def property_of(collection: Collection, column: sa.Column[Any]) -> dict[str, Any
         return schema | {"format": f"geometry-{shape}", "x-ogc-role": "primary-geometry"}
     schema |= {"type": JSON_TYPES} | of_column(column) | constraints.of(column)
     if column is collection.key:
-        schema["x-ogc-role"] = "id"
+        # An id is a text or an integer: as a property, and in conditions, an exact number is not the id.
+        if not isinstance(column.type, sa.Numeric):
+            schema["x-ogc-role"] = "id"
     elif column is collection.time:
         schema["x-ogc-role"] = "primary-instant"
     return schema

@@ -32,6 +32,8 @@ def addresses(client: TestClient, rows: Rows, path: str, headers: dict[str, Any]
         response = client.get(f"{path}{page}", headers=headers)
         assert response.status_code == 200, response.text
         found += links(response.json())
+    style = client.get(f"{path}/style.json", headers=headers).json()
+    found.append(style["sources"][rows.collection.name]["url"])
     return [each for each in found if not each.startswith("http://www.opengis.net/")]
 
 

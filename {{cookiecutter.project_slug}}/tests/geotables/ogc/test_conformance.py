@@ -175,6 +175,23 @@ def test_each_property_has_its_type_and_role(
     assert roles["primary-geometry"] == collection.geometry.name
     assert roles.get("primary-instant") == getattr(collection.time, "name", None)
     assert schema["properties"].keys() == {column.name for column in collection.columns}
+    for path in SCHEMAS.values():
+        properties = spread.get(f"{rows.collection_path}/{path}").json()["properties"]
+        ids = [each for each in properties.values() if each.get("x-ogc-role") == "id"]
+        assert all(each["type"] in ("string", "integer") for each in ids), path
+
+
+@writes
+def test_what_clients_send_and_never_change_is_read_only(
+    client: TestClient, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/req/returnables-and-receivables/receivables."""
+    written, geometry = rows.collection.written, rows.collection.geometry.name
+    name = next(name for name in written if name not in (rows.key.name, geometry))
+    monkeypatch.setattr(rows.collection, "read_only", frozenset({name}))
+    properties = client.get(f"{rows.collection_path}/schema").json()["properties"]
+    assert properties[name]["readOnly"] is True
+    assert "readOnly" not in properties[geometry]
 
 
 def test_every_feature_fits_the_schema_of_features(spread: TestClient, rows: Rows) -> None:
