@@ -94,8 +94,10 @@ def test_no_file_has_jinja_or_the_name_of_a_project(apart: list[Project]) -> Non
 
 
 def test_it_imports_only_itself_and_what_the_project_requires(apart: list[Project]) -> None:
-    project = tomllib.loads(apart[0].files["pyproject.toml"])["project"]
-    lines = chain(project["dependencies"], *project["optional-dependencies"].values())
+    document = tomllib.loads(apart[0].files["pyproject.toml"])
+    project, groups = document["project"], document["dependency-groups"]
+    extras = project["optional-dependencies"].values()
+    lines = chain(project["dependencies"], *extras, groups["dev"])
     required = {canonicalize_name(Requirement(line).name) for line in lines}
     # FastAPI, Pydantic and Jinja2 are made of these, and OpenTelemetry's packages share a name.
     required |= {"anyio", "markupsafe", "opentelemetry-api", "pydantic-core", "starlette"}
