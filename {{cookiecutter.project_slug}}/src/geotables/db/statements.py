@@ -34,11 +34,13 @@ class Condition(NamedTuple):
         expression: The condition in SQL: the same object for all conditions of its kind, which differ in values alone.
         values: The values of its parameters, by their names.
         indexed: Whether an index may find the rows.
+        candidates: What an index finds for it, some rows too many, where it costs much to tell; None: the expression.
     """
 
     expression: sa.ColumnElement[bool]
     values: Mapping[str, Any] = {}
     indexed: bool = False
+    candidates: sa.ColumnElement[bool] | None = None
 
 
 def together(conditions: Iterable[Condition]) -> Condition:
@@ -66,7 +68,7 @@ def set_apart(condition: Condition) -> Condition:
         TypeError: It has a list (``in_``), whose SQL differs with its length: statements are compiled once.
     """
     values = {f"{_APART}{name}": value for name, value in condition.values.items()}
-    return condition._replace(expression=_renamed(condition.expression), values=values)
+    return Condition(_renamed(condition.expression), values, condition.indexed)
 
 
 _APART = "project_"

@@ -34,8 +34,14 @@ def page_searches(name: str, record: RowFormat, condition: Condition) -> Iterato
     """The searches of a page of rows that the geometry's index finds, by the ways of ``paging``."""
     collection = record.collection
     rows = collection.rows()
-    expressions = [rows.expression, condition.expression]
-    pages = paging.Pages(record, keyset.by_id(collection), expressions, sa.true())
+    both = (rows, condition)
+    pages = paging.Pages(
+        record,
+        keyset.by_id(collection),
+        [each.expression for each in both],
+        sa.true(),
+        [each.candidates for each in both],
+    )
     values = {**rows.values, **condition.values, "limit": 10, "offset": 0, "size": 1000}
     # A model without the index is a finding of its own.
     indexes = list(metadata.gist_indexes(collection.geometry))[:1]

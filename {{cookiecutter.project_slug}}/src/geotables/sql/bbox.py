@@ -33,7 +33,9 @@ MARGIN = 0.01
 def within(column: GeometryColumn, box: Bounds) -> Condition:
     """The rows whose geometry intersects a box in WGS 84, which may cross the antimeridian."""
     parts, covered = len(box.spans), _is_covered(column, box)
-    return Condition(_intersecting(column, parts, covered), _values(column, box), indexed=True)
+    exactly = _intersecting(column, parts, covered)
+    found = _found(column, parts, covered)
+    return Condition(exactly, _values(column, box), indexed=True, candidates=found)
 
 
 def overlapping(column: GeometryColumn, box: Bounds) -> Condition:
@@ -79,11 +81,23 @@ def _intersecting(column: GeometryColumn, parts: int, covered: bool) -> sa.Colum
 
 @cache
 def _overlapping(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
-    lonlat = in_srid(column, WGS84)
-    exactly = sa.or_(*(lonlat.bool_op("&&")(parameter(name, WGS84)) for name in PARTS[:parts]))
+    exactly = _own_boxes(column, parts)
     if metadata.srid(column) == WGS84:
         return exactly
     return _candidates(column, parts, covered) & exactly
+
+
+@cache
+def _found(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
+    """The rows that the index finds for a box."""
+    if metadata.srid(column) == WGS84:
+        return _own_boxes(column, parts)
+    return _candidates(column, parts, covered)
+
+
+def _own_boxes(column: GeometryColumn, parts: int) -> sa.ColumnElement[bool]:
+    lonlat = in_srid(column, WGS84)
+    return sa.or_(*(lonlat.bool_op("&&")(parameter(name, WGS84)) for name in PARTS[:parts]))
 
 
 @cache

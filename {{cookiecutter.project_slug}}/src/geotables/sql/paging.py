@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables.db.database import Database
-from geotables.db.statements import Condition, Row, Statement
+from geotables.db.statements import OWN, Condition, Row, Statement
 from geotables.sql.keyset import Order, by_id
 from geotables.sql.queries import plan
 from geotables.sql.row_formats import RowFormat
@@ -18,7 +19,7 @@ SORT_LIMIT = 1_000
 
 #: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
-ID_WALK_RATIO = 20
+ID_WALK_RATIO = 5
 
 #: Read at most this many times the ids that should fill a page; then sort instead.
 OVERSCAN = 2
@@ -54,7 +55,8 @@ def find(
     for condition in (*conditions, begin):
         values |= condition.values
     expressions = tuple(condition.expression for condition in conditions)
-    pages = _pages(record, order, expressions, begin.expression)
+    found = tuple(condition.candidates for condition in conditions)
+    pages = _pages(record, order, expressions, begin.expression, found)
     if order.is_by_id and any(condition.indexed for condition in conditions):
         return _find_either_way(database, pages, values)
     return database.fetch(pages.as_planned, values)
@@ -109,12 +111,18 @@ class Pages:
         order: Order,
         conditions: Iterable[sa.ColumnElement[bool]],
         after: sa.ColumnElement[bool],
+        candidates: Iterable[sa.ColumnElement[bool] | None] = (),
     ) -> None:
+        conditions = list(conditions)
         self._table, self._key = record.collection.table, record.collection.key
         self._columns = [*record.columns, *order.columns]
         self._order = order.by()
         self._wanted = sa.and_(*conditions)
         self._after = after
+        # What the index finds, and what each row has to meet then.
+        either = [*zip_longest(conditions, candidates)]
+        self._found = sa.and_(*(each if found is None else found for each, found in either))
+        self._exactly = [each for each, found in either if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
 
     @cached_property
@@ -147,11 +155,15 @@ class Pages:
 
     @cached_property
     def sorted_all(self) -> Statement:
-        """The page, of all the rows that an index finds."""
-        # An expression has no index that PostgreSQL could walk.
-        return Statement(
-            _cut(self._rows.order_by(sa.func.greatest(self._key))), single_process=True
-        )
+        """The page, of all the rows that an index finds, which are looked at until it is full."""
+        # An expression has no index that PostgreSQL could walk; no condition goes below an offset.
+        place = sa.func.greatest(self._key).label(f"{OWN}place")
+        every = sa.select(self._table, place).where(self._found, self._after)
+        found = every.order_by(place).offset(0).subquery(self._table.name)
+        rows = sa.select(*(self._of(found, column) for column in self._columns))
+        rows = rows.where(*(self._of(found, each) for each in self._exactly))
+        ordered = rows.order_by(found.c[place.name])
+        return Statement(_cut(ordered), needs_work_mem=True, single_process=True)
 
     def _first(self, rows: sa.Select[Any]) -> sa.Subquery:
         """The first ``size`` of some rows, in the place of the table."""
