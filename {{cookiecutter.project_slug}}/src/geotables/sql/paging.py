@@ -19,7 +19,7 @@ SORT_LIMIT = 1_000
 
 #: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
-ID_WALK_RATIO = 5
+ID_WALK_RATIO = 20
 
 #: Read at most this many times the ids that should fill a page; then sort instead.
 OVERSCAN = 2
