@@ -58,7 +58,7 @@ $(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement requirements.txt
 	rm -rf build/requirements
 	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/requirements auth=oidc
-	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement build/requirements/*/pyproject.toml --all-extras --group build/requirements/*/pyproject.toml:dev
+	cd build/requirements/*/ && "$(CURDIR)/$(PYTHON)" -m uv pip install --quiet --python "$(CURDIR)/$(PYTHON)" --requirement pyproject.toml --all-extras --group dev
 	touch $@
 
 # They reach the shell as they were typed, in the environment: no $ is expanded, no quoting lost, and no password printed.
