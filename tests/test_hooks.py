@@ -423,7 +423,7 @@ def test_an_older_python_is_told_what_is_required(user: User) -> None:
     assert "Python 3.11 or later is required, and cookiecutter runs on 3.10.12" in run.stdout
     assert below(user.folder) == set()
     # What says so is read by the Pythons that it refuses.
-    ast.parse((TEMPLATE / "requirement.py").read_text("utf-8"), feature_version=(3, 7))
+    ast.parse((TEMPLATE / "fresh.py").read_text("utf-8"), feature_version=(3, 7))
 
 
 def test_hooks_not_accepted(user: User, bake: Bake) -> None:
