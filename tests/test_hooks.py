@@ -393,9 +393,11 @@ def test_what_other_parameters_left_is_named_and_kept(user: User, bake: Bake) ->
     assert named == [
         ".dockerignore",
         ".github/workflows/image.yml",
+        ".github/workflows/publish.yml",
         "Dockerfile",
         "compose.yaml",
         "deploy/.gitignore",
+        "deploy/Caddyfile",
         "deploy/nginx.conf",
         "deploy/pgbouncer.ini",
         "deploy/service.env.example",

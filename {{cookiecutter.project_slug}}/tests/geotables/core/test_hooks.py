@@ -124,7 +124,7 @@ def test_the_list_of_collections_tells_nothing_that_readers_guard(
 def test_the_style_of_all_collections_tells_nothing_that_readers_guard(
     serve_with: Serve, rows: Rows, connection: sa.Connection
 ) -> None:
-    rows.insert(connection, rows.spread(5))
+    rows.insert(connection, rows.spread(50))
     assert "center" in serve_with(readers=[]).get("/style.json").json()
     client = serve_with(readers=[Depends(refuse)])
     assert "center" not in client.get("/style.json").json()
