@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -58,7 +58,9 @@ class HungConnections:
         for event, listener in listeners.items():
             sa.event.listen(engine, event, listener)
 
-    def watched(self, connection: sa.Connection, parts: Iterator[Part]) -> Iterator[Part]:
+    def watched(
+        self, connection: sa.Connection, parts: Iterable[Part]
+    ) -> Generator[Part, None, None]:
         """What comes from a cursor part by part: each is waited for as a statement is, and the client in between is not."""
         driver: Any = connection.connection.dbapi_connection
         try:

@@ -1,6 +1,7 @@
 """Features as files for other programs: GeoParquet and FlatGeobuf."""
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ def file(
     chosen: Format,
     *,
     is_empty: bool,
+    is_sent: bool,
 ) -> Generator[bytes, None, None]:
     """A file of the features that a client asks for, in parts.
 
@@ -34,26 +36,33 @@ def file(
         conditions: Which features.
         chosen: The format.
         is_empty: Whether to write no features.
+        is_sent: Whether the client reads the file, and not its headers alone.
 
     Raises:
         HTTPException: The format cannot hold them.
     """
     collection = record.collection
     place = [collection.geometry] if record.has_geometry else []
-    layer = Layer(collection, [collection.key, *place, *record.others], query.crs.srid)
-    rows = together([*conditions, *filter(None, [query.token])])
-    wanted = layer.query.where(rows.expression).offset(query.offset or None)
-    if query.model_fields_set & {"sortby", "limit", "offset", "token"}:
-        wanted = wanted.order_by(*query.sortby.by())
-    wanted = wanted.limit(0 if is_empty else query.limit)
+    columns = [collection.key, *place, *record.others]
     try:
-        with database.stream() as connection:
-            chunks = stream.chunks(connection, wanted, rows)
+        layer = Layer(chosen.name, collection, columns, query.crs.srid)
+        if not is_sent:
+            return
+        rows = together([*conditions, *filter(None, [query.token])])
+        wanted = layer.query.where(rows.expression).offset(query.offset or None)
+        if query.model_fields_set & {"sortby", "limit", "offset", "token"}:
+            wanted = wanted.order_by(*query.sortby.by())
+        wanted = wanted.limit(0 if is_empty else query.limit)
+        with (
+            database.stream() as connection,
+            closing(stream.chunks(connection, wanted, rows)) as chunks,
             # Each is waited for, of which a part of a file may need many.
-            watched = database.liveness.watched(connection, chunks)
-            yield from layer.write(chosen.name, watched)
+            closing(database.liveness.watched(connection, chunks)) as watched,
+        ):
+            yield from layer.write(watched)
     except FormatError as error:
-        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, str(error)) from error
+        detail = f"{error}; ask for f=jsonseq or f=csv instead"
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, detail) from error
 
 
 def disposition(collection: Collection, chosen: Format) -> dict[str, str]:

@@ -160,8 +160,15 @@ class Items:
                 parts = self._all(database, record, query, wanted, is_sent=is_sent)
             else:
                 headers |= downloads.disposition(self.collection, chosen)
-                is_empty = is_count or not is_sent
-                parts = downloads.file(database, record, query, wanted, chosen, is_empty=is_empty)
+                parts = downloads.file(
+                    database,
+                    record,
+                    query,
+                    wanted,
+                    chosen,
+                    is_empty=is_count,
+                    is_sent=is_sent,
+                )
             return sequences.Stream(parts, headers, chosen.media_type)
         limit = clamped(query.limit, settings)
         # One row more than asked for tells whether there is a next page.

@@ -4,12 +4,15 @@ PostgreSQL writes the rows as CSV, which a program makes files of in a process o
 the whole service, and the work of the others goes on meanwhile.
 """
 
+import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from pickle import dump, load
+from pickle import UnpicklingError, dump, load
 from typing import IO, Any, cast
 
 import sqlalchemy as sa
@@ -32,7 +35,9 @@ BLOCK = 1 << 19
 #: Digits of Arrow's decimals.
 DECIMAL_DIGITS = 38
 
-PROGRAM = str(Path(__file__).with_name("program.py"))
+#: Starts the program, from this folder.
+COMMAND = (sys.executable, "-m", "program")
+FOLDER = Path(__file__).parent
 
 
 class FormatError(ValueError):
@@ -47,69 +52,75 @@ class Layer:
     """
 
     def __init__(
-        self, collection: Collection, columns: Sequence[sa.Column[Any]], srid: int
+        self, format: str, collection: Collection, columns: Sequence[sa.Column[Any]], srid: int
     ) -> None:
         """Choose what to write.
 
         Args:
+            format: One of ``FORMATS``.
             collection: The collection.
             columns: Some of its columns, the key among them.
             srid: The CRS of the geometries, x before y.
+
+        Raises:
+            FormatError: A package is not installed, or the format cannot hold the collection.
         """
-        self._collection, self._srid = collection, srid
+        self._format, self._collection, self._srid = format, collection, srid
         self._columns = columns
+        self._name = FORMATS[format]
+        if missing := [package for package in PACKAGES if find_spec(package) is None]:
+            raise FormatError(
+                f"{self._name} needs {' and '.join(missing)}, of this project's extra called formats:"
+                f" pip install {' '.join(missing)}"
+            )
         cells = [self._cell(column) for column in columns]
         self.query = sa.select(sa.func.array_to_string(array(cells), ",", "", type_=sa.Text()))
 
-    def write(
-        self, format: str, chunks: Iterator[Sequence[Sequence[Any]]]
-    ) -> Generator[bytes, None, None]:
+    def write(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> Generator[bytes, None, None]:
         """Write what the query selects.
 
         Args:
-            format: One of ``FORMATS``.
             chunks: The rows, some at a time.
 
         Raises:
-            FormatError: A package is not installed, or the format cannot hold the rows.
+            FormatError: The format cannot hold a value.
+            RuntimeError: The program has ended before the file.
         """
-        name, collection = FORMATS[format], self._collection
-        if missing := [package for package in PACKAGES if find_spec(package) is None]:
-            raise FormatError(
-                f"{name} needs {' and '.join(missing)}, of this project's extra called formats:"
-                f" pip install {' '.join(missing)}"
-            )
-        if format == "fgb" and collection.has_z and collection.geometry_type == "GEOMETRY":
-            raise FormatError(f"{name} of geometries of any type has no z: GeoParquet has")
-        command = [sys.executable, "-P", PROGRAM]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            requests, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-
-            def answer() -> bytes:
-                part: bytes | str = load(answers)
-                if isinstance(part, str):
-                    raise FormatError(f"{name} cannot hold the rows: {part}; GeoJSON and CSV can")
-                return part
-
-            def send(content: Any) -> None:
-                dump(content, requests)
-                requests.flush()
-
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        # Not this: it would hide the folder.
+        environment = os.environ | {"PYTHONSAFEPATH": ""}
+        with subprocess.Popen(COMMAND, cwd=FOLDER, env=environment, **pipes) as process:
             try:
-                send((format, self._described()))
-                is_asked = False
-                for block in _blocks(chunks):
-                    # The program has worked while the block was read.
-                    if is_asked and (part := answer()):
-                        yield part
-                    send(block)
-                    is_asked = True
-                if is_asked and (part := answer()):
-                    yield part
-                send(None)
-                yield answer()
+                yield from self._parts(process, chunks)
+            except (BrokenPipeError, EOFError, UnpicklingError) as error:
+                raise RuntimeError(
+                    f"the program that writes {self._name} has ended with the status {process.wait()}"
+                ) from error
             finally:
                 process.kill()
+                with suppress(BrokenPipeError):
+                    cast("IO[bytes]", process.stdin).close()
+
+    def _parts(
+        self, process: subprocess.Popen[bytes], chunks: Iterable[Sequence[Sequence[Any]]]
+    ) -> Iterator[bytes]:
+        """What the program makes of the rows; it works on a block while the next one is read."""
+        requests, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        dump((self._format, self._described()), requests)
+        is_asked = False
+        for block in chain(_blocks(chunks), [None]):
+            if is_asked and (part := self._answer(answers)):
+                yield part
+            dump(block, requests)
+            requests.flush()
+            is_asked = True
+        yield self._answer(answers)
+
+    def _answer(self, answers: IO[bytes]) -> bytes:
+        part: bytes | str = load(answers)
+        if isinstance(part, str):
+            raise FormatError(f"{self._name} cannot hold {part}")
+        return part
 
     def _cell(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
         """A cell of CSV."""
@@ -156,7 +167,7 @@ class Layer:
         )
 
 
-def _blocks(chunks: Iterator[Sequence[Sequence[Any]]]) -> Iterator[bytes]:
+def _blocks(chunks: Iterable[Sequence[Sequence[Any]]]) -> Iterator[bytes]:
     """Lines in blocks of ``BLOCK`` bytes and more."""
     lines: list[str] = []
     size = 0

@@ -175,11 +175,11 @@ def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
 
 def _write_geoparquet(rows: Rows, file: BinaryIO) -> None:
     collection = rows.collection
-    layer = Layer(collection, collection.columns, collection.crs.srid)
     try:
-        file.writelines(layer.write("parquet", rows.chunks(layer.query)))
+        layer = Layer("parquet", collection, collection.columns, collection.crs.srid)
+        file.writelines(layer.write(rows.chunks(layer.query)))
     except FormatError as error:
-        raise ExportError(str(error)) from error
+        raise ExportError(f"{error}; export geojsonseq or csv instead") from error
 
 
 def _write_geopackage(rows: Rows, file: BinaryIO) -> None:

@@ -51,7 +51,7 @@ SCHEMAS = (SCHEMA, HTML)
 STREAMS = (PARQUET, FLATGEOBUF, SEQUENCE)
 
 #: The formats whose packages, of the extra ``formats``, are not installed: no link leads to them.
-MISSING = () if find_spec("pyarrow") and find_spec("pyproj") else (PARQUET,)
+MISSING = () if find_spec("pyarrow") and find_spec("pyproj") else (PARQUET, FLATGEOBUF)
 
 #: Other media types in Accept that a format satisfies.
 BROADER = {

@@ -1,6 +1,6 @@
 """Stream rows through a server-side cursor, so that a table of any size takes the same memory."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import cache
 from typing import Any
 
@@ -32,7 +32,7 @@ def exact_feature(collection: Collection) -> Feature:
 
 def chunks(
     connection: sa.Connection, query: sa.Select[Any], rows: Condition
-) -> Iterator[Sequence[Sequence[Any]]]:
+) -> Generator[Sequence[Sequence[Any]], None, None]:
     """The rows of a query, whose parameters have the values of a condition."""
     options = {"yield_per": CHUNK}
     with connection.execute(query, rows.values, execution_options=options) as result:

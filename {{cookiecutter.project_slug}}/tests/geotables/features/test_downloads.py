@@ -31,8 +31,8 @@ TEXT = 'a "b",\n\\ '
 MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "fgb": "application/flatgeobuf"}
 
 
-def formats(collection: Collection) -> list[str]:
-    """The formats of a collection: FlatGeobuf of any type of geometry cannot say that it has z."""
+def read_back(collection: Collection) -> list[str]:
+    """The formats that these tests read: pyogrio takes no layer that has z and any type of geometry."""
     is_any = collection.has_z and collection.geometry_type == "GEOMETRY"
     return ["parquet"] if is_any else ["parquet", "fgb"]
 
@@ -94,7 +94,7 @@ def same(value: Any, stored: Any, column: sa.Column[Any], f: str) -> bool:
     return bool(value == stored and type(value) is type(stored))
 
 
-@each("f", formats)
+@each("f", read_back)
 def test_a_file_has_exactly_the_rows(
     unconstrained: TestClient, rows: Rows, stored: Sequence[dict[str, Any]], f: str
 ) -> None:
@@ -134,17 +134,17 @@ def test_a_file_holds_a_page_or_nothing(spread: TestClient, any_rows: Rows) -> N
     rows = any_rows
     wanted = {"bbox": "-170,-80,170,80", "sortby": f"-{rows.key.name}", "limit": 3, "offset": 1}
     page = spread.get(rows.items, params=wanted).json()["features"]
-    f = formats(rows.collection)[-1]
+    f = read_back(rows.collection)[-1]
     answer = spread.get(rows.items, params={**wanted, "f": f, "properties": rows.key.name})
     ids = table(answer.content, f).column(rows.key.name).to_pylist()
     assert list(map(rows.text, ids)) == [rows.text(each["id"]) for each in page]
-    for f in formats(rows.collection):
+    for f in read_back(rows.collection):
         answer = spread.get(rows.items, params={"f": f, "resultType": "hits"})
         assert answer.headers["OGC-NumberReturned"] == "0"
         assert table(answer.content, f).num_rows == 0
 
 
-def test_what_a_format_cannot_hold_is_refused_with_the_reason(
+def test_a_format_whose_package_is_missing_is_refused_with_the_reason(
     client: TestClient, any_rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -153,5 +153,16 @@ def test_what_a_format_cannot_hold_is_refused_with_the_reason(
     answer = client.get(any_rows.items, params={"f": "parquet"})
     assert answer.status_code == 406
     assert answer.json()["detail"] == (
-        "GeoParquet needs pyarrow, of this project's extra called formats: pip install pyarrow"
+        "GeoParquet needs pyarrow, of this project's extra called formats: pip install pyarrow;"
+        " ask for f=jsonseq or f=csv instead"
     )
+    assert client.head(any_rows.items, params={"f": "fgb"}).status_code == 406
+
+
+def test_the_headers_of_a_file_start_no_program(
+    client: TestClient, any_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_formats, "COMMAND", None)
+    for f in MEDIA_TYPES:
+        answer = client.head(any_rows.items, params={"f": f})
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, MEDIA_TYPES[f])

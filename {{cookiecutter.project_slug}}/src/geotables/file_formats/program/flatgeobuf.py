@@ -1,212 +1,19 @@
-"""Writes CSV of PostgreSQL's as GeoParquet or FlatGeobuf: a program, which imports nothing of geotables.
+"""Writes FlatGeobuf (https://flatgeobuf.org): FlatBuffers, after their sizes, of a header and of each feature.
 
-Standard input has pickles: the format and the table, CSV of some rows, again and again, and None at the end. Each but the first
-is answered by a pickle on standard output: what is ready of the file, or why it cannot be written.
+What follows has the names of FlatBuffers' format (https://flatbuffers.dev/internals): a table has a slot for each of its fields.
 """
 
-import binascii
-import io
-import json
-import pickle
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from math import isnan
 from struct import pack, unpack_from
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
-import shapely
-from pyarrow import csv
-from pyarrow.parquet import ParquetWriter
 
-#: Rows and bytes after which a row group ends: memory holds no more.
-GROUP_ROWS = 50_000
-GROUP_BYTES = 1 << 23
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-class Table(NamedTuple):
-    """What is written.
-
-    Attributes:
-        name: Of the layer.
-        columns: For each its name, the name of pyarrow's type, or json, and the arguments of that.
-        geometry: The name of the column with the geometries; None: there is none.
-        geometry_type: As GeoJSON has it; None: any.
-        has_z: Whether the geometries have z.
-        srid: Their CRS, of the EPSG.
-        is_lonlat: Whether that is longitude, latitude in WGS 84.
-    """
-
-    name: str
-    columns: Sequence[tuple[Any, ...]]
-    geometry: str | None
-    geometry_type: str | None
-    has_z: bool
-    srid: int
-    is_lonlat: bool
-
-    def read(self, text: bytes) -> Any:
-        """Lines of CSV as an Arrow table, with geometries as WKB.
-
-        Raises:
-            pyarrow.ArrowInvalid: A type does not have a value.
-        """
-        names = [name for name, *_ in self.columns]
-        rows = csv.read_csv(
-            pyarrow.py_buffer(text),
-            csv.ReadOptions(use_threads=False, column_names=names, block_size=max(len(text), 1)),
-            csv.ParseOptions(newlines_in_values=True),
-            csv.ConvertOptions(
-                column_types={name: _arrow(kind, *of) for name, kind, *of in self.columns},
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        ).combine_chunks()
-        if self.geometry is None:
-            return rows
-        place = names.index(self.geometry)
-        return rows.set_column(place, self.geometry, _from_hex(rows.column(place).chunk(0)))
-
-    @property
-    def arrow_schema(self) -> Any:
-        """The schema of the Arrow tables."""
-        return pyarrow.schema(
-            [
-                (name, pyarrow.binary() if name == self.geometry else _arrow(kind, *of))
-                for name, kind, *of in self.columns
-            ]
-        )
-
-
-def _arrow(kind: str, *of: Any) -> Any:
-    """A type of pyarrow's by its name."""
-    return pyarrow.string() if kind == "json" else getattr(pyarrow, kind)(*of)
-
-
-def _from_hex(texts: Any) -> Any:
-    """What texts of hexadecimal digits stand for, all of them at once."""
-    validity, offsets, digits = texts.buffers()
-    data = binascii.unhexlify(digits or b"")
-    halves = np.frombuffer(offsets, np.int32, len(texts) + 1) // 2
-    buffers = [validity, pyarrow.py_buffer(halves), pyarrow.py_buffer(data)]
-    return pyarrow.BinaryArray.from_buffers(pyarrow.binary(), len(texts), buffers)
-
-
-class Writer(Protocol):
-    """Writes a file, of which each call returns what is ready.
-
-    Attributes:
-        table: What it writes, with the types that it takes.
-    """
-
-    table: Table
-
-    def add(self, rows: Any) -> bytes:
-        """Add the rows of an Arrow table."""
-
-    def finish(self) -> bytes:
-        """End the file."""
-
-
-class GeoParquet:
-    """GeoParquet 1.1: geometries as WKB, with the box of each (https://geoparquet.org/releases/v1.1.0)."""
-
-    def __init__(self, table: Table) -> None:
-        self.table, schema = table, table.arrow_schema
-        if table.geometry is not None:
-            self._box = "bbox"
-            while self._box in schema.names:
-                self._box += "_"
-            corners = pyarrow.struct([(corner, pyarrow.float64()) for corner in CORNERS])
-            schema = schema.append(pyarrow.field(self._box, corners))
-            self._least, self._most = np.full((2, 2 + table.has_z), [[np.inf], [-np.inf]])
-        self._file = _Parts()
-        self._writer = ParquetWriter(self._file, schema, compression="zstd")
-        self._group: list[Any] = []
-
-    def add(self, rows: Any) -> bytes:
-        if self.table.geometry is not None:
-            rows = rows.append_column(self._box, self._boxes(rows.column(self.table.geometry)))
-        self._group.append(rows)
-        number = sum(rows.num_rows for rows in self._group)
-        if number >= GROUP_ROWS or sum(rows.nbytes for rows in self._group) >= GROUP_BYTES:
-            self._end_group()
-        return self._file.taken()
-
-    def finish(self) -> bytes:
-        self._end_group()
-        if self.table.geometry is not None:
-            self._writer.add_key_value_metadata({"geo": json.dumps(self._metadata())})
-        self._writer.close()
-        return self._file.taken()
-
-    def _end_group(self) -> None:
-        if self._group:
-            self._writer.write_table(pyarrow.concat_tables(self._group), 2 * GROUP_ROWS)
-            self._group.clear()
-
-    def _boxes(self, geometries: Any) -> Any:
-        """The boxes of geometries, by which readers pass over row groups; of none, or of an empty one, there is none."""
-        shapes = shapely.from_wkb(geometries.to_numpy())
-        boxes = shapely.bounds(shapes)
-        coordinates = shapely.get_coordinates(shapes, include_z=self.table.has_z)
-        if len(coordinates):
-            self._least = np.fmin(self._least, np.fmin.reduce(coordinates))
-            self._most = np.fmax(self._most, np.fmax.reduce(coordinates))
-        corners = [pyarrow.array(corner) for corner in boxes.T]
-        mask = pyarrow.array(np.isnan(boxes[:, 0]))
-        return pyarrow.StructArray.from_arrays(corners, CORNERS, mask=mask)
-
-    def _metadata(self) -> dict[str, Any]:
-        """What the file says of its geometries."""
-        table, kind = self.table, self.table.geometry_type
-        about: dict[str, Any] = {
-            "encoding": "WKB",
-            "geometry_types": [kind + " Z" * table.has_z] if kind else [],
-            "covering": {"bbox": {corner: [self._box, corner] for corner in CORNERS}},
-        }
-        if not table.is_lonlat:
-            from pyproj import CRS
-
-            # Without it longitude, latitude in WGS 84 is meant.
-            about["crs"] = CRS.from_epsg(table.srid).to_json_dict()
-        if np.isfinite(self._least).all():
-            about["bbox"] = [*self._least.tolist(), *self._most.tolist()]
-        columns = {table.geometry: about}
-        return {"version": "1.1.0", "primary_column": table.geometry, "columns": columns}
-
-
-class _Parts(io.RawIOBase):
-    """A file to write, whose parts are taken out as they are written."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, part: Any) -> int:
-        self._parts.append(bytes(part))
-        self._size += len(part)
-        return len(part)
-
-    def tell(self) -> int:
-        return self._size
-
-    def taken(self) -> bytes:
-        """What was written since it was asked for last."""
-        taken = b"".join(self._parts)
-        self._parts.clear()
-        return taken
-
+from .table import Table, ValueRefused, arrow_type, refused
 
 #: What FlatGeobuf calls the types of geometries and of columns, by their numbers.
 GEOMETRIES = (
@@ -227,8 +34,8 @@ COLUMNS = {
     "int64": 7,
     "float32": 9,
     "float64": 10,
-    "string": 11,
-    "decimal128": 11,
+    "string": (TEXT := 11),
+    "decimal128": TEXT,
     "json": 12,
     "date32": (TIME := 13),
     "timestamp": TIME,
@@ -247,7 +54,7 @@ class FlatGeobuf:
     def __init__(self, table: Table) -> None:
         self._columns = [each for each in table.columns if each[0] != table.geometry]
         texts = [
-            (name, "string") if COLUMNS[kind] == TIME else (name, kind, *of)
+            (name, "string") if COLUMNS[kind] in (TEXT, TIME) else (name, kind, *of)
             for name, kind, *of in table.columns
         ]
         self.table = table._replace(columns=texts)
@@ -257,7 +64,7 @@ class FlatGeobuf:
         pieces = [
             piece
             for number, (name, *type) in enumerate(self._columns)
-            for piece in self._properties(number, type, rows.column(name).chunk(0))
+            for piece in _properties(number, name, type, rows.column(name).chunk(0))
         ]
         properties, sizes = _woven(rows.num_rows, pieces)
         places, geometries, lengths = self._geometries(rows)
@@ -303,28 +110,6 @@ class FlatGeobuf:
             _table(_string("EPSG"), table.srid),
         )
 
-    def _properties(self, number: int, type: Sequence[Any], values: Any) -> Iterator[Pieces]:
-        """The values of a column that are not NULL, each after the number of the column."""
-        kind, *of = type
-        is_there = values.is_valid().to_numpy(zero_copy_only=False)
-        before = np.frombuffer(pack("<H", number), np.uint8)
-        if COLUMNS[kind] < COLUMNS["string"]:
-            plain = values.drop_null().to_numpy(zero_copy_only=False)
-            data = plain.view(np.uint8).reshape(len(plain), plain.itemsize)
-            cells = np.hstack([np.tile(before, (len(plain), 1)), data])
-            yield cells.ravel(), is_there * cells.shape[1]
-            return
-        if COLUMNS[kind] == TIME:
-            # They are as they come; this refuses those that are infinite, or not of the years 1 to 9999.
-            values.cast(_arrow(kind, *of))
-        texts = values.cast(pyarrow.string())
-        _, offsets, data = texts.buffers()
-        sizes = np.diff(np.frombuffer(offsets, "<i4", len(texts) + 1))
-        lengths = sizes[is_there].astype("<u4").view(np.uint8).reshape(-1, 4)
-        cells = np.hstack([np.tile(before, (len(lengths), 1)), lengths])
-        yield cells.ravel(), is_there * 6
-        yield np.frombuffer(data or b"", np.uint8, sizes.sum()), sizes
-
     def _geometries(self, rows: Any) -> tuple[Any, Any, Any]:
         """Where in its bytes each geometry is, or -1 where there is none; the bytes of all; how many each has."""
         if self.table.geometry is None:
@@ -338,10 +123,40 @@ class FlatGeobuf:
                     coordinates = wkb.reshape(-1, 21)[:, 5:]
                     if not np.isnan(np.ascontiguousarray(coordinates).view("<f8")).any():
                         return _points(coordinates)
-            parts = [None if wkb is None else _WKB(wkb).geometry() for wkb in shapes.to_pylist()]
+            try:
+                parts = [
+                    None if wkb is None else _WKB(wkb).geometry() for wkb in shapes.to_pylist()
+                ]
+            except NotImplementedError as error:
+                raise ValueRefused(self.table.geometry, str(error)) from error
         there = [(b"", -1) if part is None else part for part in parts]
         data = np.frombuffer(b"".join([data for data, _ in there]), np.uint8)
         return np.array([at for _, at in there]), data, np.array([len(data) for data, _ in there])
+
+
+def _properties(number: int, name: str, type: Sequence[Any], values: Any) -> Iterator[Pieces]:
+    """The values of a column that are not NULL, each after the number of the column."""
+    kind, *of = type
+    is_there = values.is_valid().to_numpy(zero_copy_only=False)
+    before = np.frombuffer(pack("<H", number), np.uint8)
+    if COLUMNS[kind] < TEXT:
+        plain = values.drop_null().to_numpy(zero_copy_only=False)
+        data = plain.view(np.uint8).reshape(len(plain), plain.itemsize)
+        cells = np.hstack([np.tile(before, (len(plain), 1)), data])
+        yield cells.ravel(), is_there * cells.shape[1]
+        return
+    if COLUMNS[kind] == TIME:
+        # They are as they come; this refuses those that are infinite, or not of the years 1 to 9999.
+        try:
+            values.cast(arrow_type(kind, *of))
+        except pyarrow.ArrowInvalid as error:
+            raise refused(name, error) from error
+    _, offsets, data = values.buffers()
+    sizes = np.diff(np.frombuffer(offsets, "<i4", len(values) + 1))
+    lengths = sizes[is_there].astype("<u4").view(np.uint8).reshape(-1, 4)
+    cells = np.hstack([np.tile(before, (len(lengths), 1)), lengths])
+    yield cells.ravel(), is_there * 6
+    yield np.frombuffer(data or b"", np.uint8, sizes.sum()), sizes
 
 
 def _points(coordinates: Any) -> tuple[Any, Any, Any]:
@@ -447,6 +262,8 @@ class _WKB:
     def geometry(self) -> _Part | None:
         """The next geometry; None if it is empty."""
         kind = self._kind()
+        if kind > COLLECTION:
+            raise NotImplementedError(f"a geometry of WKB's type {kind}")
         if kind in (MULTIPOLYGON, COLLECTION):
             parts = [part for _ in range(self._number()) if (part := self.geometry())]
             return _table(*[None] * 6, kind, _tables(parts)) if parts else None
@@ -497,29 +314,3 @@ class _WKB:
         (number,) = unpack_from("<I", self._wkb, self._at)
         self._at += 4
         return int(number)
-
-
-FORMATS: dict[str, type[Writer]] = {"parquet": GeoParquet, "fgb": FlatGeobuf}
-
-
-def main() -> None:
-    """Write one file."""
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    format, about = pickle.load(requests)
-    table = Table(**about)
-    writer: Writer = FORMATS[format](table)  # type: ignore[call-arg]
-    while (text := pickle.load(requests)) is not None:
-        try:
-            part: bytes | str = writer.add(writer.table.read(text))
-        except pyarrow.ArrowInvalid as error:
-            column = re.match(r"In CSV column #(\d+): CSV conversion error to \S+ (.*)", str(error))
-            part = (
-                f"{table.columns[int(column[1])][0]} has an {column[2]}" if column else str(error)
-            )
-        pickle.dump(part, answers)
-        answers.flush()
-    pickle.dump(writer.finish(), answers)
-
-
-if __name__ == "__main__":
-    main()

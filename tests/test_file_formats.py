@@ -1,0 +1,118 @@
+"""GeoParquet and FlatGeobuf of rows that they cannot hold, and of programs and readers that end too early."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from geoalchemy2 import Geometry
+from pydantic import BaseModel
+from rendering import TEMPLATE
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}" / "src"))
+
+from geotables.collection import Collection
+from geotables.file_formats import FORMATS, FormatError, Layer
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Place(Base):
+    __tablename__ = "places"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    built: Mapped[Any] = mapped_column(sa.Date)
+    seen: Mapped[Any] = mapped_column(sa.DateTime(timezone=True))
+    price: Mapped[Any] = mapped_column(sa.Numeric(10, 2))
+    geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
+
+
+class PlaceOut(BaseModel):
+    id: int
+
+
+PLACES = Collection(Place, read=PlaceOut, example=lambda number: {"id": number})
+
+POINT = "0101000000" + 16 * "00"
+ARC = "010800000000000000"
+
+
+def line(
+    *,
+    built: str = "2020-01-31",
+    seen: str = "2020-01-31T00:00:00+00:00",
+    price: str = "1.50",
+    geom: str = POINT,
+) -> tuple[str]:
+    """A row as the query of a layer selects it."""
+    return (f'1,"{built}","{seen}",{price},{geom}',)
+
+
+def write(format: str, chunks: Iterator[list[tuple[str]]]) -> Iterator[bytes]:
+    return Layer(format, PLACES, list(PLACES.table.columns), 4326).write(chunks)
+
+
+@pytest.mark.parametrize(
+    ("format", "cell", "reason"),
+    [
+        ("parquet", {"built": "infinity"}, "infinity in the column built"),
+        ("parquet", {"price": "NaN"}, "NaN in the column price"),
+        ("parquet", {"geom": ARC}, "geom"),
+        (
+            "fgb",
+            {"seen": "0044-03-15T00:00:00+00:00 BC"},
+            "0044-03-15T00:00:00+00:00 BC in the column seen",
+        ),
+        ("fgb", {"built": "10000-01-01"}, "10000-01-01 in the column built"),
+        ("fgb", {"geom": ARC}, "a geometry of WKB's type 8 in the column geom"),
+    ],
+)
+def test_a_value_that_a_format_cannot_hold_is_named(
+    format: str, cell: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(FormatError, match=re.escape(reason)) as raised:
+        b"".join(write(format, iter([[line(), line(**cell)]])))
+    assert str(raised.value).startswith(f"{FORMATS[format]} cannot hold ")
+
+
+def children() -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def test_a_program_that_ends_breaks_the_file() -> None:
+    def chunks() -> Iterator[list[tuple[str]]]:
+        yield [line()] * 10_000
+        (program,) = children() - before
+        os.kill(program, signal.SIGKILL)
+        yield [line()] * 10_000
+
+    before = children()
+    with pytest.raises(RuntimeError, match="FlatGeobuf has ended with the status -9"):
+        b"".join(write("fgb", chunks()))
+    assert children() == before
+
+
+def test_a_reader_that_leaves_ends_the_program_and_the_query() -> None:
+    is_closed = []
+
+    def chunks() -> Iterator[list[tuple[str]]]:
+        try:
+            while True:
+                yield [line()] * 10_000
+        finally:
+            is_closed.append(True)
+
+    before = children()
+    parts = write("parquet", chunks())
+    assert next(parts).startswith(b"PAR1")
+    assert len(children() - before) == 1
+    parts.close()  # type: ignore[attr-defined]
+    assert (children(), is_closed) == (before, [True])
