@@ -248,6 +248,58 @@ def test_an_environment_is_made_again_where_it_cannot_serve(bake: Bake) -> None:
     assert "--clear" in planned(project)
 
 
+@pytest.mark.parametrize(
+    ("has_uv", "lock", "is_ci", "commands"),
+    [
+        (
+            False,
+            "",
+            False,
+            ["install --editable", "freeze --exclude-editable > constraints.txt"],
+        ),
+        (False, "constraints.txt", False, ["--requirement constraints.txt", "> constraints.txt"]),
+        (
+            False,
+            "constraints.txt",
+            True,
+            ["--requirement constraints.txt", "--no-index --group dev"],
+        ),
+        (True, "", False, ["uv sync --quiet --inexact"]),
+        (True, "uv.lock", True, ["uv sync --quiet --inexact --locked"]),
+        (False, "uv.lock", False, ["install uv", "uv sync --quiet --inexact"]),
+        (
+            True,
+            "constraints.txt",
+            True,
+            ["--requirement constraints.txt", "--no-index --group dev"],
+        ),
+    ],
+)
+def test_a_lock_is_followed_where_there_is_one_and_kept_in_ci(
+    bake: Bake, tmp_path: Path, has_uv: bool, lock: str, is_ci: bool, commands: list[str]
+) -> None:
+    project, programs = bake().path, tmp_path / "programs"
+    programs.mkdir()
+    if has_uv:
+        (programs / "uv").touch(0o755)
+    if lock:
+        (project / lock).touch()
+    environment = {"PATH": f"{programs}:{PATH}"} | ({"CI": "true"} if is_ci else {})
+    run = subprocess.run(
+        ["make", "--dry-run", "lint"],
+        cwd=project,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    planned = run.stdout.partition("ruff check")[0]
+    for command in commands:
+        assert command in planned
+    assert ("freeze" in planned) is (not is_ci and "> constraints.txt" in commands[-1])
+    assert ("--locked" in planned) is ("--locked" in commands[-1])
+
+
 def planned(project: Path) -> str:
     """How ``make lint`` would make the environment."""
     command = ["make", "--dry-run", "lint"]

@@ -131,12 +131,17 @@ def update(project: Path, options: argparse.Namespace) -> list[str]:
 # -- What is refused ------------------------------------------------------------------------------
 
 
+#: The lock that make has just written, which an update leaves as it is.
+NEW_LOCK = re.compile(r"\?\? (?:.*/)?(?:uv\.lock|constraints\.txt)")
+
+
 def refuse_uncommitted(project: Path) -> None:
     """Refuse to mix an update with other changes."""
     try:
         changes = git(project, "status", "--porcelain").splitlines()
     except Refused:
         raise Refused("the project has to be in a git repository") from None
+    changes = [line for line in changes if not NEW_LOCK.fullmatch(line)]
     if changes:
         raise Refused("\n  ".join(["commit or stash your changes first:", *changes]))
 
