@@ -166,6 +166,13 @@ ExtentLifetime = Annotated[
         description="Seconds for which the collection's extent may miss what other processes write, and tiles new overviews.",
     ),
 ]
+Downloads = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="GeoParquet and FlatGeobuf files that are written at once, each by a process of about 150 MB.",
+    ),
+]
 TileLimit = Annotated[
     int,
     Field(
@@ -278,6 +285,7 @@ class ServiceSettings(BaseSettings):
     count: Count = "none"
     count_lifetime: CountLifetime = 60
     extent_lifetime: ExtentLifetime = 60
+    downloads: Downloads = 1
     tile_limit: TileLimit = 10_000
     tile_max_age: TileMaxAge = 10
     max_body_size: MaxBodySize = 10_000_000

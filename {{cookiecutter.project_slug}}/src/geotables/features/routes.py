@@ -161,6 +161,7 @@ class Items:
             else:
                 headers |= downloads.disposition(self.collection, chosen)
                 parts = downloads.file(
+                    request.app.state.downloads,
                     database,
                     record,
                     query,

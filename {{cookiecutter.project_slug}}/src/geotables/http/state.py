@@ -1,6 +1,7 @@
 """What an application keeps: its settings, its collections, the connections to the database, and what it has found out."""
 
 from collections.abc import Sequence
+from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
@@ -37,6 +38,7 @@ def install(
         each.name: Overviews(database, each, settings.extent_lifetime, settings.tile_limit)
         for each in collections
     }
+    app.state.downloads = BoundedSemaphore(settings.downloads)
     app.state.metrics = Metrics(database)
     database.count_rows = app.state.metrics.count_rows
     app.state.running = set()

@@ -166,3 +166,16 @@ def test_the_headers_of_a_file_start_no_program(
     for f in MEDIA_TYPES:
         answer = client.head(any_rows.items, params={"f": f})
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, MEDIA_TYPES[f])
+
+
+def test_a_file_has_a_place_or_is_refused_for_now(client: TestClient, any_rows: Rows) -> None:
+    places = client.app.state.downloads
+    assert places.acquire(blocking=False)
+    answer = client.get(any_rows.items, params={"f": "fgb"})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert "DOWNLOADS" in answer.json()["detail"]
+    places.release()
+    # The place is given back at the end of each.
+    for _ in range(2):
+        assert client.get(any_rows.items, params={"f": "fgb", "limit": 1}).status_code == 200
