@@ -21,15 +21,19 @@ def main() -> int:
     if wrong := list(problems(ROOT, version, datetime.date.today())):
         print("\n- ".join([f"release: {version} cannot be released:", *wrong]), file=sys.stderr)
         return 1
+    commit = git(ROOT, "rev-parse", "HEAD").strip()
     print(
         f"Projects of the two releases before take {version}, by make update and by cruft:",
         flush=True,
     )
     proof = [sys.executable, "-m", "pytest", "--verbose", "tests/release_updates.py"]
+    # Without releases before, pytest would skip the tests and pass.
+    proof += ["--override-ini", "empty_parameter_set_mark=fail_at_collect"]
     if subprocess.run(proof, cwd=ROOT).returncode:
         print(f"release: {version} is not tagged: the updates failed, see above", file=sys.stderr)
         return 1
-    git(ROOT, "tag", "--annotate", version, "--message", f"Version {version}")
+    # The commit that was proved, which HEAD may have left meanwhile.
+    git(ROOT, "tag", "--annotate", version, "--message", f"Version {version}", commit)
     print(f"Tagged. Nothing is pushed yet; publish it with:\n\n  git push origin {version}")
     return 0
 
@@ -51,6 +55,8 @@ def problems(root: Path, version: str, today: datetime.date) -> Iterator[str]:
         if numbers not in following:
             names = ", ".join(".".join(map(str, each)) for each in following)
             yield f"after {major}.{minor}.{patch} comes one of {names}"
+    else:
+        yield "no earlier release has a tag here: git fetch --tags"
     written = (root / VERSION).read_text(encoding="utf-8").strip()
     if written != version:
         yield f"{VERSION} says {written}"

@@ -628,6 +628,7 @@ def test_a_file_has_the_format_of_its_name(table: Table) -> None:
     for name, beginning in (
         ("a.gpkg", b"SQLite format 3"),
         ("a.fgb", b"fgb"),
+        ("a.parquet", b"PAR1"),
         ("a.csv", b"id,"),
         ("a.GEOJSON", b'{"type":"FeatureCollection"'),
         ("a.ndjson", b'{"type":"Feature"'),
@@ -636,7 +637,7 @@ def test_a_file_has_the_format_of_its_name(table: Table) -> None:
         path = table.folder / name
         table.run("export", path).passed()
         assert path.read_bytes().startswith(beginning)
-    for name in ("a.parquet", "a.kml", "a.txt"):
+    for name in ("a.gml", "a.kml", "a.txt"):
         run = table.run("export", table.folder / name)
         assert run.code == 1
         assert f"no format has names that end with {Path(name).suffix}" in run.output

@@ -393,9 +393,11 @@ def test_what_other_parameters_left_is_named_and_kept(user: User, bake: Bake) ->
     assert named == [
         ".dockerignore",
         ".github/workflows/image.yml",
+        ".github/workflows/publish.yml",
         "Dockerfile",
         "compose.yaml",
         "deploy/.gitignore",
+        "deploy/Caddyfile",
         "deploy/nginx.conf",
         "deploy/pgbouncer.ini",
         "deploy/service.env.example",
@@ -423,7 +425,7 @@ def test_an_older_python_is_told_what_is_required(user: User) -> None:
     assert "Python 3.11 or later is required, and cookiecutter runs on 3.10.12" in run.stdout
     assert below(user.folder) == set()
     # What says so is read by the Pythons that it refuses.
-    ast.parse((TEMPLATE / "requirement.py").read_text("utf-8"), feature_version=(3, 7))
+    ast.parse((TEMPLATE / "fresh.py").read_text("utf-8"), feature_version=(3, 7))
 
 
 def test_hooks_not_accepted(user: User, bake: Bake) -> None:

@@ -43,6 +43,12 @@ def test_a_commit_that_can_be_released(repository: Path) -> None:
     assert list(release.problems(repository, "2.2.0", TODAY)) == []
 
 
+def test_a_clone_without_tags(repository: Path) -> None:
+    templates.git(repository, "tag", "--delete", "2.1.0", "2.0.0")
+    (problem,) = release.problems(repository, "2.2.0", TODAY)
+    assert "git fetch --tags" in problem
+
+
 @pytest.mark.parametrize(
     ("version", "says"),
     [

@@ -121,17 +121,27 @@ def test_template_changes_come_into_an_edited_project(
     )
     added = template / "{{cookiecutter.project_slug}}" / "tests" / "test_retry_after.py"
     added.write_text(TEMPLATE_TEST, encoding="utf-8")
+    # A filter that the first version has not, which cruft renders in the same process.
+    extensions = template / "local_extensions.py"
+    text = extensions.read_text(encoding="utf-8")
+    assert text.count("again=again,") == 1
+    extensions.write_text(text.replace("again=again,", "again=again, loud=str.upper,"), "utf-8")
+    document = template / "{{cookiecutter.project_slug}}" / "docs" / "decisions.md"
+    with document.open("a", encoding="utf-8") as file:
+        file.write("\n{{ 'of the second version' | loud }}\n")
     templates.commit(template, "Second")
     assert user.run("cruft", "check", folder=folder).returncode == 1
 
     run = user.run("cruft", "update", "--skip-apply-ask", folder=folder)
     assert run.returncode == 0, run.stderr
+    assert "OF THE SECOND VERSION" in (folder / "docs/decisions.md").read_text("utf-8")
     assert not list(folder.rglob("*.rej"))
     assert user.run("cruft", "check", folder=folder).returncode == 0
     changed = templates.git(folder, "status", "--porcelain", "--untracked-files=all").split()
     assert {name for name in changed if "/" in name or "." in name} == {
         ".cruft.json",
         ".template.json",
+        "docs/decisions.md",
         "src/geotables.sha256",
         "src/geotables/http/problems.py",
         "tests/test_retry_after.py",

@@ -193,5 +193,5 @@ def _view(extents: Iterable[Extent | None]) -> dict[str, Any]:
     south = max(-NORTH, min(south for _, south, _, _ in boxes))
     north = min(NORTH, max(north for _, _, _, north in boxes))
     part = max((east - west) / 360, (north - south) / 180, 2.0**-CLOSEST)
-    center = [round((west + east) / 2, 6), round((south + north) / 2, 6)]
+    center = [round((west + east) / 2, 7), round((south + north) / 2, 7)]
     return {"center": center, "zoom": max(0, round(-math.log2(part) - 0.2, 1))}
