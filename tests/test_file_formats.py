@@ -1,5 +1,6 @@
 """GeoParquet and FlatGeobuf of rows that they cannot hold, and of programs and readers that end too early."""
 
+import io
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
@@ -32,6 +34,8 @@ class Place(Base):
     built: Mapped[Any] = mapped_column(sa.Date)
     seen: Mapped[Any] = mapped_column(sa.DateTime(timezone=True))
     price: Mapped[Any] = mapped_column(sa.Numeric(10, 2))
+    name: Mapped[str] = mapped_column(sa.Text)
+    note: Mapped[str | None] = mapped_column(sa.Text)
     geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
 
 
@@ -57,7 +61,8 @@ def line(
 
 
 def write(format: str, chunks: Iterator[list[tuple[str]]]) -> Iterator[bytes]:
-    return Layer(format, PLACES, list(PLACES.table.columns), 4326).write(chunks)
+    columns = [PLACES.table.c[name] for name in ("id", "built", "seen", "price", "geom")]
+    return Layer(format, PLACES, columns, 4326).write(chunks)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,14 @@ def test_a_value_that_a_format_cannot_hold_is_named(
     with pytest.raises(FormatError, match=re.escape(reason)) as raised:
         b"".join(write(format, iter([[line(), line(**cell)]])))
     assert str(raised.value).startswith(f"{FORMATS[format]} cannot hold ")
+
+
+def test_null_is_no_empty_text_at_the_end_of_the_last_row() -> None:
+    columns = [PLACES.table.c[name] for name in ("id", "name", "note")]
+    file = b"".join(
+        Layer("parquet", PLACES, columns, 4326).write(iter([[('1,"a",""',), ('2,"b",',)]]))
+    )
+    assert pyarrow.parquet.read_table(io.BytesIO(file)).column("note").to_pylist() == ["", None]
 
 
 def children() -> set[int]:

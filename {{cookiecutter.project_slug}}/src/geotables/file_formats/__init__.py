@@ -172,13 +172,14 @@ def _blocks(chunks: Iterable[Sequence[Sequence[Any]]]) -> Iterator[bytes]:
     lines: list[str] = []
     size = 0
     for chunk in chunks:
-        lines += [line for (line,) in chunk]
+        # Each line is ended: pyarrow takes NULL for an empty text where the file ends after it.
+        lines += [f"{line}\n" for (line,) in chunk]
         size += sum(map(len, lines[-len(chunk) :]))
         if size >= BLOCK:
-            yield "\n".join(lines).encode()
+            yield "".join(lines).encode()
             lines, size = [], 0
     if lines:
-        yield "\n".join(lines).encode()
+        yield "".join(lines).encode()
 
 
 #: By the types of columns; any other is text.
