@@ -180,31 +180,42 @@ class Overviews:
         self._lifetime, self._limit = lifetime, limit
         self._lock = threading.Lock()
         self._until = 0.0
-        self._overviews: list[Overview] = []
-        self._numbers: Mapping[tuple[int, int, int], int] = {}
+        # Replaced as one, so that they belong together without the lock.
+        self._known: tuple[list[Overview], Mapping[tuple[int, int, int], int]] = ([], {})
 
     def of(self, tile: tuple[int, int, int]) -> list[Overview]:
         """Those that are likely to have enough rows in a tile, given as zoom, column and row; the smallest first."""
-        with self._lock:
-            if time.monotonic() > self._until:
-                self._read()
-                self._until = time.monotonic() + self._lifetime
-            number = self._numbers.get(tile, 0)
-        enough = self._limit * MARGIN
-        return [overview for overview in self._overviews if number >= overview.share * enough]
+        if time.monotonic() > self._until:
+            self._look()
+        overviews, numbers = self._known
+        number, enough = numbers.get(tile, 0), self._limit * MARGIN
+        return [overview for overview in overviews if number >= overview.share * enough]
 
-    def _read(self) -> None:
+    def _look(self) -> None:
+        """Ask the database what there is: one request at a time, and only the first look keeps others waiting."""
+        is_first = not self._until
+        if not self._lock.acquire(blocking=is_first):
+            return
+        try:
+            if time.monotonic() > self._until:
+                self._known = self._read()
+                self._until = time.monotonic() + self._lifetime
+        finally:
+            self._lock.release()
+
+    def _read(self) -> tuple[list[Overview], Mapping[tuple[int, int, int], int]]:
+        known, numbers = self._known
         try:
             with self._database.read() as connection:
                 found = stored(connection, self._collection).values()
                 overviews = [overview for overview in found if overview]
-                if overviews != self._overviews:
-                    self._numbers = self._counted(connection, overviews[0]) if overviews else {}
-                    self._overviews = overviews
+                if overviews != known:
+                    numbers = self._counted(connection, overviews[0]) if overviews else {}
         except sa.exc.DBAPIError as error:
             # Tiles come without overviews, too.
-            self._overviews = []
             log.warning("%s: its overviews are not used: %s", self._collection.name, error.orig)
+            return [], {}
+        return overviews, numbers
 
     def _counted(
         self, connection: sa.Connection, smallest: Overview
