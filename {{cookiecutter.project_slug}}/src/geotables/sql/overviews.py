@@ -34,8 +34,11 @@ RATIO = 4
 #: How many times more rows than a tile's limit an overview should have in it, since these are estimated.
 MARGIN = 1.1
 
-#: The last zoom that tiles are counted at.
-LAST_ZOOM = 24
+#: How many times a tile's limit the rows of the smallest overview may be: made anew, it has at most ``RATIO`` times as many.
+OUTGROWN = 4 * RATIO
+
+#: The deepest zoom that tiles are counted at.
+DEEPEST_ZOOM = 24
 
 # Of this style, no percent sign is doubled.
 _DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -221,7 +224,15 @@ class Overviews:
         self, connection: sa.Connection, smallest: Overview
     ) -> dict[tuple[int, int, int], int]:
         """About how many rows there are in tiles that have so many that an overview helps."""
-        places = [tuple(row) for row in connection.execute(_places(smallest))]
+        most = OUTGROWN * self._limit
+        rows = connection.execute(_places(smallest).limit(most + 1)).all()
+        if len(rows) > most:
+            log.warning(
+                "%s has outgrown its overviews, which are not used: run overviews again",
+                self._collection.name,
+            )
+            return {}
+        places = [tuple(row) for row in rows]
         least = RATIO * MARGIN * self._limit / smallest.share
         counts = crowded(np.array(places, dtype=float).reshape(-1, 2), least)
         return {tile: count * smallest.share for tile, count in counts.items()}
@@ -247,7 +258,7 @@ def crowded(places: Any, least: float) -> dict[tuple[int, int, int], int]:
     x = (lon + 180) / 360 % 1
     y = 0.5 - np.arcsinh(np.tan(np.radians(np.clip(lat, -85, 85)))) / (2 * np.pi)
     found = {}
-    for zoom in range(LAST_ZOOM + 1):
+    for zoom in range(DEEPEST_ZOOM + 1):
         columns, rows = (np.floor(each * 2**zoom).astype(np.int64) for each in (x, y))
         tiles, counts = np.unique(columns << zoom | rows, return_counts=True)
         many = counts >= least
