@@ -147,11 +147,11 @@ def stored(connection: sa.Connection, collection: Collection) -> dict[str, Overv
         share = metadata.overview_share(collection.geometry, name)
         if share is not None:
             shares[name] = share
-            found[name] = _read(collection, share, comment or "") if is_valid else None
+            found[name] = _described(collection, share, comment or "") if is_valid else None
     return {name: found[name] for name in sorted(found, key=lambda name: -shares[name])}
 
 
-def _read(collection: Collection, share: int, comment: str) -> Overview | None:
+def _described(collection: Collection, share: int, comment: str) -> Overview | None:
     """The overview that a comment describes, unless another version or another model has made it."""
     size = 0 if unfit(collection) else len(order(collection))
     bound = tuple(_BOUND.findall(comment)[-size:])
@@ -161,7 +161,10 @@ def _read(collection: Collection, share: int, comment: str) -> Overview | None:
     return overview if overview.condition == comment else None
 
 
-_BOUND = re.compile(r"CAST\('([^']*)' AS (?:double precision|bigint)\)")
+#: A number as PostgreSQL writes it: the comment of an index could have anything, and becomes a part of statements.
+_BOUND = re.compile(
+    r"CAST\('(-?(?:[0-9.]+(?:e[-+][0-9]+)?|Infinity|NaN))' AS (?:double precision|bigint)\)"
+)
 
 _INDEXES = sa.text(
     "SELECT c.relname, i.indisvalid, obj_description(c.oid, 'pg_class')"
