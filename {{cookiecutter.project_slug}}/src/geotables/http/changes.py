@@ -91,7 +91,7 @@ class Changes:
             writing.delete(id)
 
     def _is_single(self, request: Request) -> bool:
-        """Whether one statement can do it, whose condition has If-Match, and not If-None-Match."""
+        """Whether one statement can do it: no hooks are called, and its condition does not have If-None-Match."""
         return writes.are_single(self._collection) and "if-none-match" not in request.headers
 
     def _matching(self, request: Request, id: Any) -> Condition:
