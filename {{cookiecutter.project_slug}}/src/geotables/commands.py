@@ -244,7 +244,7 @@ def _overviews(service: Service, options: argparse.Namespace) -> int:
         settings.database_url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
     )
     with engine.connect() as connection:
-        # While it waits, nobody waits for it.
+        # It may wait long for open transactions, and blocks none of them.
         connection.exec_driver_sql("SET statement_timeout = 0; SET lock_timeout = 0")
         for collection in service.collections:
             try:

@@ -170,7 +170,7 @@ Downloads = Annotated[
     int,
     Field(
         ge=1,
-        description="GeoParquet and FlatGeobuf files that are written at once, each by a process of about 150 MB.",
+        description="GeoParquet and FlatGeobuf files that a process writes at once, each by another one of about 150 MB.",
     ),
 ]
 TileLimit = Annotated[

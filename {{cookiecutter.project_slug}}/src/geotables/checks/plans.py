@@ -101,13 +101,13 @@ def check_view(connection: sa.Connection, collection: Collection) -> None:
 
 def check_overviews(connection: sa.Connection, collection: Collection) -> Iterator[str]:
     """See that the overviews in the database are those of this version, and that tiles use them."""
-    again = "run overviews again, or overviews --drop"
-    number = connection.scalar(_ROWS, {"table": qualified(collection.table)})
+    remedy = "run overviews again, or overviews --drop"
+    estimate = connection.scalar(_ROWS, {"table": qualified(collection.table)})
     for name, overview in overviews.stored(connection, collection).items():
         if overview is None:
-            yield f"{collection.name}: the overview {name} is invalid, or of another model or version: {again}"
+            yield f"{collection.name}: the overview {name} is invalid, or of another model or version: {remedy}"
             continue
-        if number < PLANNED:
+        if estimate < MANY:
             continue
         rows, box = collection.rows(), bbox.overlapping(collection.geometry, WORLD)
         found = sa.select(collection.key).where(rows.expression, box.expression, overview.rows)
@@ -116,12 +116,12 @@ def check_overviews(connection: sa.Connection, collection: Collection) -> Iterat
             connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
             connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
             if name not in _indexes_used(connection, {}, search):
-                yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {again}"
+                yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {remedy}"
             savepoint.rollback()
 
 
-#: In a table of fewer rows any index is as good as another, and PostgreSQL may take each.
-PLANNED = 10_000
+#: In a table of fewer rows one index costs what another does, and PostgreSQL may take any.
+MANY = 10_000
 
 _ROWS = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(:table AS regclass)")
 

@@ -61,7 +61,7 @@ def file(
             _place_among(places),
             database.stream() as connection,
             closing(stream.chunks(connection, wanted, rows)) as chunks,
-            # Each is waited for, of which a part of a file may need many.
+            # A part of a file may take many chunks; each is waited for by itself.
             closing(database.liveness.watched(connection, chunks)) as watched,
         ):
             yield from layer.write(watched)

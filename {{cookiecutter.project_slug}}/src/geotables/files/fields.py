@@ -209,7 +209,8 @@ def of_arrow(columns: Iterable[Any]) -> dict[str, Field]:
     """What columns of Arrow's say of their values."""
     found = {}
     for column in columns:
-        kind = str(column.type)
+        # Categories are values.
+        kind = str(column.type).removeprefix("dictionary<values=")
         known = (type for name, type in ARROW_TYPES.items() if kind.startswith(name))
         type = next(known, "")
         if kind.startswith("decimal"):
@@ -223,6 +224,8 @@ ARROW_TYPES = {
     "bool": "bool",
     "int64": "bigint",
     "int": "int",
+    "uint64": "numeric(20,0)",
+    "uint": "bigint",
     "float": "float",
     "double": "float",
     "date": "date",

@@ -721,8 +721,10 @@ class GeoParquet:
         try:
             return srid_of(f"{identifier.get('authority')}:{identifier.get('code')}")
         except ValueError as error:
-            said = f"its CRS, {crs['name']}, is not of the EPSG" if crs else "it has no CRS"
-            raise SourceError(f"{self.path}: {said}; say which with --source-crs EPSG:n") from error
+            reason = f"its CRS, {crs.get('name')}, is not of the EPSG" if crs else "it has no CRS"
+            raise SourceError(
+                f"{self.path}: {reason}; say which with --source-crs EPSG:n"
+            ) from error
 
     def batches(self) -> Iterator[Batch]:
         try:

@@ -202,7 +202,7 @@ class Bodies:
         return body
 
     def merges(self, patch: Mapping[str, Any]) -> bool:
-        """Whether what becomes of a row depends on what is stored, too: a patch reaches into a geometry or into JSON."""
+        """Whether the new values depend on the stored ones: in a geometry, in JSON, or for a model that validates whole rows."""
         columns, place = self.collection.table.columns, self.collection.geometry.name
         return self.validates_whole or any(
             not (value.get("type") and (value.get("coordinates") or value.get("geometries")))

@@ -1,4 +1,4 @@
-"""Changes and removals of single rows, which REST and Features share: none undoes one that its client has not seen (If-Match)."""
+"""Change and delete single rows, for REST and Features: none undoes a change that its client has not seen (If-Match)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -14,12 +14,12 @@ from geotables.sql import writes
 from geotables.sql.row_formats import RowFormat
 from geotables.sql.writes import Writing
 
-#: The new values of a row and the names of those to write, None if there are none; of the row as it is stored, None: unread.
-Change: TypeAlias = Callable[[Mapping[str, Any] | None], tuple[BaseModel, frozenset[str] | None]]
+#: Makes the new values of a row, and the names of those to write (None: nothing), from the stored row; None: it is not read.
+NewValues: TypeAlias = Callable[[Mapping[str, Any] | None], tuple[BaseModel, frozenset[str] | None]]
 
 
 class Changes:
-    """Changes of the rows of a collection, each by one message where the new values do not depend on the stored ones."""
+    """Changes rows of a collection, with one statement where the new values do not depend on the stored ones."""
 
     def __init__(self, record: RowFormat, missing: Callable[[Any], HTTPException]) -> None:
         """State what changes return.
@@ -34,7 +34,7 @@ class Changes:
         self,
         request: Request,
         id: Any,
-        change: Change,
+        change: NewValues,
         *,
         shape: Any = None,
         before: RowFormat | None = None,
@@ -60,7 +60,7 @@ class Changes:
                 row = writes.update(
                     database_of(request),
                     self._record,
-                    self._known(request, id),
+                    self._matching(request, id),
                     new,
                     names,
                     shape=shape,
@@ -68,7 +68,7 @@ class Changes:
                 )
                 if row is not None:
                     return row
-        # A row that was not changed is asked why.
+        # Read the row: the new values depend on it, or it tells why nothing was changed.
         with writes.transaction(database_of(request), self._collection) as writing:
             self._lock(request, writing, id)
             stored = writing.connection.execute(before.by_id.query, {"id": id}).one()
@@ -83,7 +83,7 @@ class Changes:
         """
         database, collection = database_of(request), self._collection
         if self._is_single(request) and writes.delete(
-            database, collection, self._known(request, id)
+            database, collection, self._matching(request, id)
         ):
             return
         with writes.transaction(database, collection) as writing:
@@ -91,11 +91,11 @@ class Changes:
             writing.delete(id)
 
     def _is_single(self, request: Request) -> bool:
-        """Whether one statement can do it: no hook is called between, and no other version is refused (If-None-Match)."""
+        """Whether one statement can do it: no hooks are called, and its condition does not have If-None-Match."""
         return writes.are_single(self._collection) and "if-none-match" not in request.headers
 
-    def _known(self, request: Request, id: Any) -> Condition:
-        return writes.known(self._collection, id, etags.expected(request))
+    def _matching(self, request: Request, id: Any) -> Condition:
+        return writes.matching(self._collection, id, etags.expected(request))
 
     def _lock(self, request: Request, writing: Writing, id: Any) -> None:
         version = writing.lock(id)

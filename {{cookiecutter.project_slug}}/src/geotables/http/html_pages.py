@@ -188,7 +188,7 @@ def _shared(request: Request) -> dict[str, Any]:
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
-        # Maps draw tiles, and by the style of tiles what a page is about.
+        # Maps draw tiles, and draw a page's own features in the style of its tiles.
         "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
         "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
         "has_face": lambda name: has_face(app, name),

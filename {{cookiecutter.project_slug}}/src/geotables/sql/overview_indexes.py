@@ -72,10 +72,14 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
 def _counts(
     connection: sa.Connection, collection: Collection, usable: Sequence[Overview]
 ) -> list[int]:
-    """The number of rows of a collection, and of each of some overviews."""
+    """The number of rows that tiles can show, and of those in each of some overviews."""
     numbers = [sa.func.count().filter(overview.rows) for overview in usable]
     counts = sa.select(sa.func.count(), *numbers).select_from(collection.table)
-    return list(connection.execute(counts.where(collection.indexed_rows)).one())
+    return list(connection.execute(counts.where(*_shown(collection))).one())
+
+
+def _shown(collection: Collection) -> tuple[sa.ColumnElement[bool], ...]:
+    return collection.indexed_rows, collection.geometry.is_not(None)
 
 
 def _computed(
@@ -90,7 +94,7 @@ def _computed(
             rank,
             sa.func.count().over().label("number"),
         )
-        .where(collection.indexed_rows, collection.geometry.is_not(None))
+        .where(*_shown(collection))
         .where(sa.func.random() * rows <= SAMPLE)
         .subquery()
     )

@@ -34,8 +34,11 @@ RATIO = 4
 #: How many times more rows than a tile's limit an overview should have in it, since these are estimated.
 MARGIN = 1.1
 
-#: The last zoom that tiles are counted at.
-LAST_ZOOM = 24
+#: How many times a tile's limit the rows of the smallest overview may be: made anew, it has at most ``RATIO`` times as many.
+OUTGROWN = 4 * RATIO
+
+#: The deepest zoom that tiles are counted at.
+DEEPEST_ZOOM = 24
 
 # Of this style, no percent sign is doubled.
 _DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -144,11 +147,11 @@ def stored(connection: sa.Connection, collection: Collection) -> dict[str, Overv
         share = metadata.overview_share(collection.geometry, name)
         if share is not None:
             shares[name] = share
-            found[name] = _read(collection, share, comment or "") if is_valid else None
+            found[name] = _described(collection, share, comment or "") if is_valid else None
     return {name: found[name] for name in sorted(found, key=lambda name: -shares[name])}
 
 
-def _read(collection: Collection, share: int, comment: str) -> Overview | None:
+def _described(collection: Collection, share: int, comment: str) -> Overview | None:
     """The overview that a comment describes, unless another version or another model has made it."""
     size = 0 if unfit(collection) else len(order(collection))
     bound = tuple(_BOUND.findall(comment)[-size:])
@@ -158,7 +161,10 @@ def _read(collection: Collection, share: int, comment: str) -> Overview | None:
     return overview if overview.condition == comment else None
 
 
-_BOUND = re.compile(r"CAST\('([^']*)' AS (?:double precision|bigint)\)")
+#: A number as PostgreSQL writes it: the comment of an index could have anything, and becomes a part of statements.
+_BOUND = re.compile(
+    r"CAST\('(-?(?:[0-9.]+(?:e[-+][0-9]+)?|Infinity|NaN))' AS (?:double precision|bigint)\)"
+)
 
 _INDEXES = sa.text(
     "SELECT c.relname, i.indisvalid, obj_description(c.oid, 'pg_class')"
@@ -180,37 +186,56 @@ class Overviews:
         self._lifetime, self._limit = lifetime, limit
         self._lock = threading.Lock()
         self._until = 0.0
-        self._overviews: list[Overview] = []
-        self._numbers: Mapping[tuple[int, int, int], int] = {}
+        # Replaced as one, so that they belong together without the lock.
+        self._known: tuple[list[Overview], Mapping[tuple[int, int, int], int]] = ([], {})
 
     def of(self, tile: tuple[int, int, int]) -> list[Overview]:
         """Those that are likely to have enough rows in a tile, given as zoom, column and row; the smallest first."""
-        with self._lock:
-            if time.monotonic() > self._until:
-                self._read()
-                self._until = time.monotonic() + self._lifetime
-            number = self._numbers.get(tile, 0)
-        enough = self._limit * MARGIN
-        return [overview for overview in self._overviews if number >= overview.share * enough]
+        if time.monotonic() > self._until:
+            self._look()
+        overviews, numbers = self._known
+        number, enough = numbers.get(tile, 0), self._limit * MARGIN
+        return [overview for overview in overviews if number >= overview.share * enough]
 
-    def _read(self) -> None:
+    def _look(self) -> None:
+        """Ask the database what there is: one request at a time, and only the first look keeps others waiting."""
+        is_first = not self._until
+        if not self._lock.acquire(blocking=is_first):
+            return
+        try:
+            if time.monotonic() > self._until:
+                self._known = self._read()
+                self._until = time.monotonic() + self._lifetime
+        finally:
+            self._lock.release()
+
+    def _read(self) -> tuple[list[Overview], Mapping[tuple[int, int, int], int]]:
+        known, numbers = self._known
         try:
             with self._database.read() as connection:
                 found = stored(connection, self._collection).values()
                 overviews = [overview for overview in found if overview]
-                if overviews != self._overviews:
-                    self._numbers = self._counted(connection, overviews[0]) if overviews else {}
-                    self._overviews = overviews
+                if overviews != known:
+                    numbers = self._counted(connection, overviews[0]) if overviews else {}
         except sa.exc.DBAPIError as error:
             # Tiles come without overviews, too.
-            self._overviews = []
             log.warning("%s: its overviews are not used: %s", self._collection.name, error.orig)
+            return [], {}
+        return overviews, numbers
 
     def _counted(
         self, connection: sa.Connection, smallest: Overview
     ) -> dict[tuple[int, int, int], int]:
         """About how many rows there are in tiles that have so many that an overview helps."""
-        places = [tuple(row) for row in connection.execute(_places(smallest))]
+        most = OUTGROWN * self._limit
+        rows = connection.execute(_places(smallest).limit(most + 1)).all()
+        if len(rows) > most:
+            log.warning(
+                "%s has outgrown its overviews, which are not used: run overviews again",
+                self._collection.name,
+            )
+            return {}
+        places = [tuple(row) for row in rows]
         least = RATIO * MARGIN * self._limit / smallest.share
         counts = crowded(np.array(places, dtype=float).reshape(-1, 2), least)
         return {tile: count * smallest.share for tile, count in counts.items()}
@@ -236,7 +261,7 @@ def crowded(places: Any, least: float) -> dict[tuple[int, int, int], int]:
     x = (lon + 180) / 360 % 1
     y = 0.5 - np.arcsinh(np.tan(np.radians(np.clip(lat, -85, 85)))) / (2 * np.pi)
     found = {}
-    for zoom in range(LAST_ZOOM + 1):
+    for zoom in range(DEEPEST_ZOOM + 1):
         columns, rows = (np.floor(each * 2**zoom).astype(np.int64) for each in (x, y))
         tiles, counts = np.unique(columns << zoom | rows, return_counts=True)
         many = counts >= least

@@ -119,10 +119,10 @@ class Pages:
         self._order = order.by()
         self._wanted = sa.and_(*conditions)
         self._after = after
-        # What the index finds, and what each row has to meet then.
-        either = [*zip_longest(conditions, candidates)]
-        self._found = sa.and_(*(each if found is None else found for each, found in either))
-        self._exactly = [each for each, found in either if found is not None]
+        # What the index finds, and the conditions that each row found has to meet then.
+        pairs = [*zip_longest(conditions, candidates)]
+        self._found = sa.and_(*(each if found is None else found for each, found in pairs))
+        self._exactly = [each for each, found in pairs if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
 
     @cached_property

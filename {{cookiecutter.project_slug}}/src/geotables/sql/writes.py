@@ -55,10 +55,10 @@ def insert(database: Database, record: RowFormat, new: BaseModel) -> Row:
     return row
 
 
-def known(collection: Collection, id: Any, versions: Sequence[str] | None) -> Condition:
+def matching(collection: Collection, id: Any, versions: Sequence[str] | None) -> Condition:
     """A row that the caller sees, if it has one of some versions; None: any.
 
-    Where PostgreSQL has to wait for another writer of the row, it asks this anew of what that one has stored.
+    READ COMMITTED evaluates it again after waiting for another writer of the row.
     """
     conditions = [Condition(_same(collection), {ID: id}), collection.visible()]
     if versions is not None:
@@ -89,7 +89,7 @@ def update(
     Args:
         database: The database.
         record: What is returned of the row.
-        row: Which one it is (``known``).
+        row: Which one it is (``matching``).
         new: Its new values.
         names: The columns to set, at least one.
         shape: Its geometry as the client sent it, which stays as it is stored if it comes back as it was written.
@@ -109,7 +109,7 @@ def update(
 
 
 def delete(database: Database, collection: Collection, row: Condition) -> bool:
-    """Remove a row in a transaction of its own; returns whether one meets the condition (``known``)."""
+    """Remove a row in a transaction of its own; returns whether one meets the condition (``matching``)."""
     return bool(database.change(_delete_one(collection, row.expression), row.values))
 
 
@@ -357,7 +357,7 @@ def _update_one(
     rows: sa.ColumnElement[bool],
     before: RowFormat | None,
 ) -> Statement:
-    """The same of one row; ``before`` is how its geometry is written, where one like that stays."""
+    """The same as a ``Statement``; the geometry stays if the one sent equals it as ``before`` writes it."""
     query, geometry = _update(record, names, left_out, rows), record.collection.geometry
     if before is not None:
         stays = before.rounded == parameter(SENT, WGS84)

@@ -100,7 +100,7 @@ def find(
     limit: int,
     likely: Iterable[Overview] = (),
 ) -> Content:
-    """What a tile holds, of ``limit`` rows at the most: the same with the overviews that are likely to have these and without.
+    """What a tile holds, of ``limit`` rows at the most. Overviews that are likely to have as many are asked first, for the same rows.
 
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
@@ -116,7 +116,7 @@ def find(
 def statement(
     collection: Collection, tile: Tile, limit: int, overview: Overview | None = None
 ) -> tuple[Statement, dict[str, Any]]:
-    """The statement that finds a tile, and the values of its parameters; of an overview, one that is full or has no content."""
+    """The statement that finds a tile, and the values of its parameters; with an overview the tile is full, or has no content."""
     rows, inside = collection.rows(), bbox.overlapping(collection.geometry, tile.box)
     first = None if overview is None else overview.rows
     return _statement(collection, rows.expression, inside.expression, first), {

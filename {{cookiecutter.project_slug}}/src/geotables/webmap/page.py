@@ -21,6 +21,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+#: The land changes with a version of the service, if at all; a FileResponse is sent whole to who asks whether it has changed.
+LAND_HEADERS = HEADERS | {"Cache-Control": "public, max-age=86400"}
+
 
 def install(app: FastAPI, collections: Sequence[Collection]) -> None:
     """Serve the page and its files. They need no key: the page asks for one where the collections do."""
@@ -45,7 +48,7 @@ def install(app: FastAPI, collections: Sequence[Collection]) -> None:
     @router.get("/map/land.json", include_in_schema=False)
     async def read_land() -> Response:
         """The land, at an address that stays: styles that somebody has kept draw it."""
-        return FileResponse(STATIC / "land.json", headers=HEADERS)
+        return FileResponse(STATIC / "land.json", headers=LAND_HEADERS)
 
     app.include_router(router)
     app.mount(ASSETS, html_pages.Assets(directory=STATIC), "assets")

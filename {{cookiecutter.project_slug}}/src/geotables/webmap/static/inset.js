@@ -16,6 +16,11 @@ for (const container of document.querySelectorAll("[data-collections]")) {
 async function draw(container) {
   container.ariaBusy = "true";
   const style = await read(inScheme(container.dataset.style));
+  if (!style) {
+    // Refused, or the service is busy: the page can be read without its map.
+    container.remove();
+    return;
+  }
   const collections = JSON.parse(container.dataset.collections).map((collection) => ({
     ...collection,
     url: new URL(collection.path, document.baseURI).href,
