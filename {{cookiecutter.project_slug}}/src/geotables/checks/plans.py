@@ -14,7 +14,7 @@ from geotables.checks.copies import copied, schemas
 from geotables.checks.rows import new_row
 from geotables.collection import Collection
 from geotables.crs import WORLD
-from geotables.db.statements import Statement
+from geotables.db.statements import Condition, Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
 from geotables.identifiers import qualified
@@ -80,19 +80,11 @@ def _is_generated(column: sa.Column[Any]) -> bool:
 
 def check_view(connection: sa.Connection, collection: Collection) -> None:
     """See whether a search in a box can use an index of the tables that a view reads; without one it reads all of them."""
-    table, rows = collection.table, collection.rows()
-    if not metadata.is_view(table):
+    if not metadata.is_view(collection.table):
         return
     box = bbox.within(collection.geometry, samples.small_box(collection.geometry))
-    found = sa.select(collection.key).where(rows.expression, box.expression)
-    search = Search("a box", Statement(found), {**rows.values, **box.values}, [])
-    with connection.begin_nested() as savepoint:
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-        used = _indexes_used(connection, {}, search)
-        is_spatial = connection.scalar(_SPATIAL, {"names": [*used]})
-        savepoint.rollback()
-    if not is_spatial:
+    used = _indexes_used_for(connection, collection, box, sa.true())
+    if not connection.scalar(_SPATIAL, {"names": [*used]}):
         log.warning(
             "%s: a search in a box reads every row of the view: no spatial index of its tables can be used",
             collection.name,
@@ -109,15 +101,9 @@ def check_overviews(connection: sa.Connection, collection: Collection) -> Iterat
             continue
         if estimate < MANY:
             continue
-        rows, box = collection.rows(), bbox.overlapping(collection.geometry, WORLD)
-        found = sa.select(collection.key).where(rows.expression, box.expression, overview.rows)
-        search = Search(name, Statement(found), {**rows.values, **box.values}, [])
-        with connection.begin_nested() as savepoint:
-            connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
-            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-            if name not in _indexes_used(connection, {}, search):
-                yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {remedy}"
-            savepoint.rollback()
+        box = bbox.overlapping(collection.geometry, WORLD)
+        if name not in _indexes_used_for(connection, collection, box, overview.rows):
+            yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {remedy}"
 
 
 #: In a table of fewer rows one index costs what another does, and PostgreSQL may take any.
@@ -129,6 +115,24 @@ _SPATIAL = sa.text(
     "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_am m ON m.oid = c.relam"
     " WHERE c.relname = ANY (:names) AND m.amname IN ('gist', 'spgist', 'brin'))"
 )
+
+
+def _indexes_used_for(
+    connection: sa.Connection,
+    collection: Collection,
+    box: Condition,
+    further: sa.ColumnElement[bool],
+) -> set[str]:
+    """The indexes of the database that rows in a box, under a further condition, are found by."""
+    rows = collection.rows()
+    found = sa.select(collection.key).where(rows.expression, box.expression, further)
+    search = Search("a box", Statement(found), {**rows.values, **box.values}, [])
+    with connection.begin_nested() as savepoint:
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        used = _indexes_used(connection, {}, search)
+        savepoint.rollback()
+    return used
 
 
 def _indexes_used(
