@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
-# Of this style, no percent sign is doubled: only the driver wants that.
-_DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
-_PREPARER = _DIALECT.identifier_preparer
+#: Writes SQL in which no percent sign is doubled: only the driver wants that.
+DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
+_PREPARER = DIALECT.identifier_preparer
 
 #: The length of a name in PostgreSQL; it cuts off what is longer.
 NAME_BYTES = 63
@@ -28,6 +28,11 @@ def quoted(name: str) -> str:
 def qualified(table: sa.Table) -> str:
     """The name of a table as SQL has it, with its schema if the model says one."""
     return _PREPARER.format_table(table)
+
+
+def beside(table: sa.Table, name: str) -> str:
+    """The name of an index, say, as SQL has it, with the schema of its table if the model says one."""
+    return f"{quoted(table.schema)}.{quoted(name)}" if table.schema else quoted(name)
 
 
 def named_in(code: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
 from geotables.collection import Collection
-from geotables.identifiers import qualified, quoted
+from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
 from geotables.sql.overviews import RATIO, Overview
 
@@ -50,7 +50,7 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{rows:,} rows" + ("" if shares else f" need none; {RATIO * limit:,} would")
     for name in stored:
         if name not in kept:
-            _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {_in_schema(collection, name)}")
+            _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}")
             yield f"{name} is dropped"
     missing = []
     if len(kept) < len(shares):
@@ -58,7 +58,7 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         missing = [overview for overview in computed if overview.name not in kept]
     for overview in missing:
         connection.execute(CreateIndex(overview.index(concurrently=True)))
-        name = _in_schema(collection, overview.name)
+        name = beside(collection.table, overview.name)
         comment = f"COMMENT ON INDEX {name} IS ".replace("%", "%%")
         connection.exec_driver_sql(f"{comment}%(condition)s", {"condition": overview.condition})
         size = connection.scalar(_SIZE, {"name": name})
@@ -105,12 +105,6 @@ def _computed(
         Overview(collection, share, tuple(row))
         for share, row in zip(reversed(shares), found, strict=True)
     ]
-
-
-def _in_schema(collection: Collection, name: str) -> str:
-    """The name of an index as SQL has it, with its schema if the model says one."""
-    schema = collection.table.schema
-    return f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
 
 
 def _run(connection: sa.Connection, statement: str) -> None:

@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.geometry import in_srid, metadata
-from geotables.identifiers import qualified
+from geotables.identifiers import DIALECT, qualified
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +38,6 @@ OUTGROWN = 4 * RATIO
 
 #: The deepest zoom that tiles are counted at.
 DEEPEST_ZOOM = 24
-
-# Of this style, no percent sign is doubled.
-_DIALECT: sa.Dialect = PGDialect_psycopg2(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Overview:
         condition = sa.and_(self.collection.indexed_rows, self.rows)
         return str(
             condition.compile(
-                dialect=_DIALECT, compile_kwargs={"literal_binds": True, "include_table": False}
+                dialect=DIALECT, compile_kwargs={"literal_binds": True, "include_table": False}
             )
         )
 

@@ -11,7 +11,7 @@ from geotables.checks.database import check_tables
 from geotables.checks.plans import check_overviews
 from geotables.collection import Collection
 from geotables.geometry import metadata
-from geotables.identifiers import quoted
+from geotables.identifiers import beside
 from geotables.service import Service
 from geotables.sql import overview_indexes, overviews
 from geotables.sql.overviews import Overviews
@@ -89,8 +89,7 @@ def test_an_overview_is_no_difference_and_is_made_again_where_it_is_another(
     name = metadata.overview_name(collection.geometry, 4)
     assert name in overviews.stored(owner, collection)
     assert findings(service, collection) == []
-    schema = collection.table.schema
-    qualified = f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
+    qualified = beside(collection.table, name)
     owner.exec_driver_sql(
         f"COMMENT ON INDEX {qualified} IS 'of another version'".replace("%", "%%")
     )
