@@ -11,6 +11,8 @@ from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from geotables.file_formats import PACKAGES
+
 
 class Format(NamedTuple):
     """A format: its name in the parameter ``f``, and its media type in the header Accept."""
@@ -51,7 +53,7 @@ SCHEMAS = (SCHEMA, HTML)
 STREAMS = (PARQUET, FLATGEOBUF, SEQUENCE)
 
 #: The formats whose packages, of the extra ``formats``, are not installed: no link leads to them.
-MISSING = () if find_spec("pyarrow") and find_spec("pyproj") else (PARQUET, FLATGEOBUF)
+MISSING = () if all(map(find_spec, PACKAGES)) else (PARQUET, FLATGEOBUF)
 
 #: Other media types in Accept that a format satisfies.
 BROADER = {
