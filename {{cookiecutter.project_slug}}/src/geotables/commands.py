@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from geotables.collection import UnsupportedKey
 from geotables.crs import UnknownCRS
-from geotables.db.migrations import NOT_MIGRATED
+from geotables.db.migrations import MIGRATE_FIRST, NOT_MIGRATED
 from geotables.service import Service
 from geotables.settings import UnsafeProduction
 
@@ -266,7 +266,7 @@ def _reason(error: DBAPIError) -> str:
         return POSTGIS_MISSING[code]
     reason = f"database: {str(error.orig).strip()}"
     if code in NOT_MIGRATED:
-        return f"{reason}\nthe database has not been migrated: run migrate first"
+        return f"{reason}\n{MIGRATE_FIRST}"
     # Of a connection that is refused libpq gives no code.
     refused = code is None and error.statement is None
     return f"{reason}\n{DATABASE_HINT}" if refused else reason

@@ -27,6 +27,9 @@ SHARED_VERSION_TABLE = "alembic_version"
 #: What PostgreSQL answers where it lacks a table, a column or a schema of the models.
 NOT_MIGRATED = ("42P01", "42703", "3F000")
 
+#: What a command says then.
+MIGRATE_FIRST = "the database has not been migrated: run migrate first"
+
 #: Alembic's names of the newest revision.
 NEWEST = frozenset({"head", "heads"})
 

@@ -42,7 +42,7 @@ from geotables.collection import BeforeWrite, Change, Collection, Refused
 from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
-from geotables.db.migrations import NOT_MIGRATED
+from geotables.db.migrations import MIGRATE_FIRST, NOT_MIGRATED
 from geotables.db.statements import OWN, Condition, json_text
 from geotables.files.fields import Fields
 from geotables.files.sources import Batch, Source
@@ -970,7 +970,7 @@ def _refusing(connection: sa.Connection, collection: Collection) -> Iterator[Non
             before.rollback()
             reason = _twice(connection, collection, cause.diag) or reason
         elif cause.pgcode in NOT_MIGRATED:
-            reason += " (the database has not been migrated: run migrate first)"
+            reason += f" ({MIGRATE_FIRST})"
         raise LoadError(f"nothing was loaded: {reason}") from error
     before.commit()
 
