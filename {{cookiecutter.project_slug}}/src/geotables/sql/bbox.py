@@ -81,10 +81,8 @@ def _intersecting(column: GeometryColumn, parts: int, covered: bool) -> sa.Colum
 
 @cache
 def _overlapping(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
-    exactly = _own_boxes(column, parts)
-    if metadata.srid(column) == WGS84:
-        return exactly
-    return _candidates(column, parts, covered) & exactly
+    found = _found(column, parts, covered)
+    return found if metadata.srid(column) == WGS84 else found & _own_boxes(column, parts)
 
 
 @cache
