@@ -66,6 +66,7 @@ def matching(collection: Collection, id: Any, versions: Sequence[str] | None) ->
     return together(conditions)
 
 
+@cache
 def are_single(collection: Collection) -> bool:
     """Whether one statement can change a row: no hook is called, and no value made by Python (``onupdate``)."""
     return not collection.has_hooks and not any(
