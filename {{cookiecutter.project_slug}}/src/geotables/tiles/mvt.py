@@ -181,14 +181,16 @@ def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
     z, x, y = (sa.bindparam(name, type_=sa.Integer()) for name in Tile._fields)
     envelope = sa.func.ST_TileEnvelope(z, x, y)
     margin: sa.BindParameter[float] = sa.bindparam("margin", type_=sa.Double())
-    worlds = _values("worlds", "world", sa.bindparam("worlds"))
-    to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
+    numbers = _values("numbers", "world", sa.bindparam("worlds"))
+    to_the_east = numbers.c.world * sa.cast(WORLD_SIZE, sa.Double())
     geometry_name, key = collection.geometry.name, collection.key
     geometry: sa.ColumnElement[Any] = found.c[geometry_name]
     in_view = sa.func.ST_Expand(envelope, margin)
-    shown = _moved(in_view, -to_the_east)
-    features = found.join(worlds, geometry.bool_op("&&")(shown))
-    geometry = _moved(geometry, to_the_east)
+    # Behind an offset PostgreSQL computes a world's view once, not for each row.
+    worlds = sa.select(to_the_east.label("x"), _moved(in_view, -to_the_east).label("view"))
+    world = worlds.offset(0).subquery("worlds")
+    features = found.join(world, geometry.bool_op("&&")(world.c.view))
+    geometry = _moved(geometry, world.c.x)
     dimension: int | sa.ColumnElement[int] = DIMENSIONS.get(collection.geometry_type, -1)
     if collection.geometry_type not in DIMENSIONS:
         # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
