@@ -101,6 +101,7 @@ variants: $(if $(PRESETS),presets) $(ENVIRONMENT)
 
 presets: $(COOKIECUTTER)
 	$(call typed,PRESETS)
+	$(if $(PRESETS),,$(error Name the file: make presets PRESETS=presets.yaml))
 	@PYTHONPATH=. $(PYTHON) tests/presets.py "$$PRESETS"
 
 release: $(ENVIRONMENT)
