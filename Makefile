@@ -21,7 +21,7 @@ BASE ?= HEAD~1
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo new adopt test variants presets release render-diff test-lowest test-faults bench bench-scale pictures lint clean
+.PHONY: help demo new adopt test variants presets release render-diff test-lowest test-faults bench bench-scale bench-mechanisms pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -43,6 +43,7 @@ help:
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
+	@echo "make bench-mechanisms  measure what each mechanism of it gives alone"
 	@echo "make pictures  take the pictures of the READMEs anew, in Chromium"
 	@echo "make lint   lint and types of the template's own code"
 
@@ -128,6 +129,9 @@ bench: $(ENVIRONMENT) build/bench/peers/ready $(if $(shell command -v cargo),bui
 
 bench-scale: $(ENVIRONMENT)
 	$(PYTHON) benchmarks/scale.py --rows $(ROWS)
+
+bench-mechanisms: $(ENVIRONMENT)
+	$(PYTHON) benchmarks/mechanisms.py $(BENCH_ARGS)
 
 pictures: $(ENVIRONMENT)
 	$(PYTHON) scripts/pictures.py

@@ -17,6 +17,7 @@ from geotables.db.database import Database
 from geotables.geometry import samples
 from geotables.settings import ServiceSettings
 from geotables.sql import row_formats
+from geotables.sql.extent import Extents
 from geotables.tiles.mvt import PIXEL, Tile
 from geotables.tiles.routes import CONFORMANCE
 
@@ -305,7 +306,8 @@ def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
 ) -> None:
     insert(rows, connection, *place(rows.collection))
     name = rows.collection.name
-    response = client.get(link(client.get(rows.tileset).json(), "stylesheet"))
+    address = link(client.get(rows.tileset).json(), "stylesheet")
+    response = client.get(address)
     assert response.headers["Content-Type"] == "application/vnd.mapbox.style+json"
     style = response.json()
     source = style["sources"][name]
@@ -316,10 +318,27 @@ def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
     assert drawn and {each["source-layer"] for each in drawn} == {layer["id"]}
     everything = client.get("/style.json").json()
     assert [each for each in everything["layers"] if each.get("source") == name] == drawn
-    if tilejson.get("bounds"):
-        (lon, lat), (west, south, east, north) = style["center"], tilejson["bounds"]
+    view = {key: style.pop(key) for key in ("center", "zoom") if key in style}
+    assert client.get(f"{address}?view=false").json() == style
+    # The predicate of the index may leave every row out.
+    is_shown = bool(client.get(mvt.path(rows.collection, WHOLE_WORLD)).content)
+    assert (bool(view), "bounds" in tilejson) == (is_shown, is_shown)
+    if is_shown:
+        (lon, lat), (west, south, east, north) = view["center"], tilejson["bounds"]
         assert west <= lon <= east + 360 * (west > east)
         assert south <= lat <= north
+
+
+def test_a_style_does_not_wait_for_the_database(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Extents) -> None:
+        raise sa.exc.OperationalError("SELECT", None, ConnectionError("gone"))
+
+    monkeypatch.setattr(Extents, "get", fail)
+    response = client.get("/style.json")
+    assert response.status_code == 200
+    assert "layers" in response.json() and "center" not in response.json()
 
 
 def test_a_style_is_light_or_dark(client: TestClient) -> None:
