@@ -189,10 +189,13 @@ def _features(collection: Collection, found: sa.CTE, *, is_repeated: bool) -> sa
     features: sa.FromClause = found
     is_shown = geometry.bool_op("&&")(in_view)
     if is_repeated:
-        worlds = _values("worlds", "world", sa.bindparam("worlds"))
-        to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
-        is_shown = geometry.bool_op("&&")(_moved(in_view, -to_the_east))
-        geometry, features = _moved(geometry, to_the_east), found.join(worlds, sa.true())
+        numbers = _values("numbers", "world", sa.bindparam("worlds"))
+        to_the_east = numbers.c.world * sa.cast(WORLD_SIZE, sa.Double())
+        # Behind an offset PostgreSQL computes a world's view once, not for each row.
+        worlds = sa.select(to_the_east.label("x"), _moved(in_view, -to_the_east).label("view"))
+        world = worlds.offset(0).subquery("worlds")
+        is_shown = geometry.bool_op("&&")(world.c.view)
+        geometry, features = _moved(geometry, world.c.x), found.join(world, sa.true())
     dimension: int | sa.ColumnElement[int] = DIMENSIONS.get(collection.geometry_type, -1)
     if collection.geometry_type not in DIMENSIONS:
         # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
