@@ -284,7 +284,7 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
         return 1
     try:
         with _engine(service).connect() as connection:
-            export(
+            number = export(
                 connection,
                 collection,
                 together(conditions),
@@ -301,4 +301,8 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
     except (ExportError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    else:
+        # Standard output is for another program, which says what it has read.
+        if options.file:
+            print(f"{number:,} rows exported to {options.file}", file=sys.stderr)
     return 0

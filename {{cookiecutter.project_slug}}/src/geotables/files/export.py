@@ -7,9 +7,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import orjson
 import sqlalchemy as sa
@@ -19,30 +20,35 @@ from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
 from geotables.file_formats import FormatError, Layer
 from geotables.geometry import GEOJSON_TYPES
-from geotables.sql.stream import DIGITS, chunks, exact_feature, sequence
+from geotables.sql.stream import DIGITS, chunks, exact_feature
 
 
 class ExportError(ValueError):
     """Nothing was written; the message says why."""
 
 
-class Rows(NamedTuple):
+@dataclass(slots=True)
+class Rows:
     """Rows to be written.
 
     Attributes:
         connection: In a transaction, whose time zone is UTC.
         collection: What they are of. A column that it does not show is not written.
         condition: Which ones.
+        written: How many of them have been written.
     """
 
     connection: sa.Connection
     collection: Collection
     condition: Condition
+    written: int = 0
 
     def chunks(self, query: sa.Select[Any]) -> Iterator[Any]:
         """What a query over the table selects of them."""
         chosen = query.where(self.condition.expression)
-        return chunks(self.connection, chosen, self.condition)
+        for chunk in chunks(self.connection, chosen, self.condition):
+            yield chunk
+            self.written += len(chunk)
 
     def have_no_place(self) -> bool:
         """Whether one of them has no geometry, or an empty one."""
@@ -78,8 +84,8 @@ def export(
     path: Path | None,
     *,
     for_spreadsheets: bool = False,
-) -> None:
-    """Write rows to a file, which is there as a whole or not at all.
+) -> int:
+    """Write rows to a file, which is there as a whole or not at all; returns their number.
 
     Args:
         connection: In a transaction.
@@ -102,7 +108,7 @@ def export(
     rows = Rows(connection, collection, condition)
     if kind == "shapefile":
         _write_shapefile(rows, path)
-        return
+        return rows.written
     write = WRITERS[kind]
     if for_spreadsheets:
         if kind != "csv":
@@ -111,15 +117,17 @@ def export(
     if path is None:
         write(rows, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-        return
-    with _replaced(path) as fresh, fresh.open("wb") as file:
-        write(rows, file)
+    else:
+        with _replaced(path) as fresh, fresh.open("wb") as file:
+            write(rows, file)
+    return rows.written
 
 
 def _write_geojsonseq(rows: Rows, file: BinaryIO) -> None:
-    # One to a line, which more programs read than know of the separator.
+    # One to a line, which more programs read than know of the separator of RFC 8142.
     feature = exact_feature(rows.collection)
-    file.writelines(sequence(rows.connection, rows.condition, feature=feature, separator=b""))
+    for chunk in rows.chunks(sa.select(*feature.columns)):
+        file.writelines([orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
 
 
 def _write_geojson(rows: Rows, file: BinaryIO) -> None:
@@ -148,6 +156,7 @@ def _write_csv(rows: Rows, file: BinaryIO, *, for_spreadsheets: bool = False) ->
             )
         except driver.Error as error:
             raise sa.exc.DBAPIError(text, None, error) from error
+        rows.written = cursor.rowcount
 
 
 def _for_csv(

@@ -104,6 +104,7 @@ class StyleQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scheme: styles.Scheme = Field(default="light", description="The colours, for light or dark.")
+    view: bool = Field(default=True, description="Whether it begins where the features are.")
 
 
 def install(
@@ -156,8 +157,8 @@ def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: 
     )
     def read_style(request: Request) -> Response:
         """How maps look, as a style of MapLibre: the one of the map page."""
-        scheme = parsed(request, StyleQuery).scheme
-        style = styles.document(request, shown, scheme)
+        query = parsed(request, StyleQuery)
+        style = styles.document(request, shown, query.scheme, has_view=query.view)
         return formats.json_response(style, STYLE.media_type)
 
 
