@@ -38,6 +38,13 @@ DECIMAL_DIGITS = 38
 #: Starts the program, from this folder.
 COMMAND = (sys.executable, "-m", "program")
 FOLDER = Path(__file__).parent
+SETTINGS = {
+    # It would hide the folder.
+    "PYTHONSAFEPATH": "",
+    # Give memory back as soon as it is free: pyarrow's own allocator, and the system's by default, keep it.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 18),
+}
 
 
 class FormatError(ValueError):
@@ -87,9 +94,7 @@ class Layer:
             RuntimeError: The program has ended before the file.
         """
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        # Not this: it would hide the folder.
-        environment = os.environ | {"PYTHONSAFEPATH": ""}
-        with subprocess.Popen(COMMAND, cwd=FOLDER, env=environment, **pipes) as process:
+        with subprocess.Popen(COMMAND, cwd=FOLDER, env=os.environ | SETTINGS, **pipes) as process:
             try:
                 yield from self._parts(process, chunks)
             except (BrokenPipeError, EOFError, UnpicklingError) as error:

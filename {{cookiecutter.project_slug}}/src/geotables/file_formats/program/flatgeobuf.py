@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
+from pyarrow import compute
 
 from .table import Table, ValueRefused, arrow_type, refused
 
@@ -41,10 +42,6 @@ COLUMNS = {
     "timestamp": TIME,
 }
 
-#: Bytes of each row, one row after the other, and how many each has.
-Pieces = tuple[Any, Any]
-
-
 class FlatGeobuf:
     """FlatGeobuf without an index (https://flatgeobuf.org): a header, then a feature after the other.
 
@@ -61,13 +58,15 @@ class FlatGeobuf:
         self._begin = b"fgb\x03fgb\x00" + _sized(self._header())
 
     def add(self, rows: Any) -> bytes:
-        pieces = [
-            piece
-            for number, (name, *type) in enumerate(self._columns)
-            for piece in _properties(number, name, type, rows.column(name).chunk(0))
-        ]
-        properties, sizes = _woven(rows.num_rows, pieces)
-        places, geometries, lengths = self._geometries(rows)
+        properties = _joined(
+            [
+                piece
+                for number, (name, *type) in enumerate(self._columns)
+                for piece in _properties(number, name, type, rows.column(name).chunk(0))
+            ]
+        )
+        places, geometries = self._geometries(rows)
+        lengths, sizes = _sizes(geometries), _sizes(properties)
         padding = -sizes % 8
         # The size, then the offset of the table, its offsets of the fields, and the table: the parts begin at byte 32.
         head = np.zeros((rows.num_rows, 8), "<u4")
@@ -78,18 +77,10 @@ class FlatGeobuf:
         head[:, 6] = 12 + lengths
         vectors = np.zeros((rows.num_rows, 2), "<u4")
         vectors[:, 1] = sizes
-        features, _ = _woven(
-            rows.num_rows,
-            [
-                _fixed(head),
-                (geometries, lengths),
-                _fixed(vectors),
-                (properties, sizes),
-                (np.zeros(padding.sum(), np.uint8), padding),
-            ],
-        )
+        padded = _binary(np.zeros(padding.sum(), np.uint8), padding)
+        features = _joined([_fixed(head), geometries, _fixed(vectors), properties, padded])
         begin, self._begin = self._begin, b""
-        return begin + bytes(features)
+        return begin + bytes(features.buffers()[2] or b"")
 
     def finish(self) -> bytes:
         return self._begin
@@ -110,19 +101,15 @@ class FlatGeobuf:
             _table(_string("EPSG"), table.srid),
         )
 
-    def _geometries(self, rows: Any) -> tuple[Any, Any, Any]:
-        """Where in its bytes each geometry is, or -1 where there is none; the bytes of all; how many each has."""
+    def _geometries(self, rows: Any) -> tuple[Any, Any]:
+        """Where in its bytes each geometry is, or -1 where there is none; the bytes of each."""
         if self.table.geometry is None:
             parts: list[_Part | None] = [None] * rows.num_rows
         else:
-            shapes = rows.column(self.table.geometry).chunk(0)
-            if len(shapes) and self.table.geometry_type == "Point" and not self.table.has_z:
-                data = shapes.buffers()[2]
-                wkb = np.frombuffer(data or b"", np.uint8)
-                if len(wkb) == 21 * len(shapes):
-                    coordinates = wkb.reshape(-1, 21)[:, 5:]
-                    if not np.isnan(np.ascontiguousarray(coordinates).view("<f8")).any():
-                        return _points(coordinates)
+            coordinates = self.table.points(rows)
+            if coordinates is not None and not np.isnan(coordinates).any():
+                return _points(coordinates)
+            shapes = rows.column(self.table.geometry)
             try:
                 parts = [
                     None if wkb is None else _WKB(wkb).geometry() for wkb in shapes.to_pylist()
@@ -130,11 +117,11 @@ class FlatGeobuf:
             except NotImplementedError as error:
                 raise ValueRefused(self.table.geometry, str(error)) from error
         there = [(b"", -1) if part is None else part for part in parts]
-        data = np.frombuffer(b"".join([data for data, _ in there]), np.uint8)
-        return np.array([at for _, at in there]), data, np.array([len(data) for data, _ in there])
+        data = pyarrow.array([data for data, _ in there], pyarrow.binary())
+        return np.array([at for _, at in there]), data
 
 
-def _properties(number: int, name: str, type: Sequence[Any], values: Any) -> Iterator[Pieces]:
+def _properties(number: int, name: str, type: Sequence[Any], values: Any) -> Iterator[Any]:
     """The values of a column that are not NULL, each after the number of the column."""
     kind, *of = type
     is_there = values.is_valid().to_numpy(zero_copy_only=False)
@@ -143,7 +130,7 @@ def _properties(number: int, name: str, type: Sequence[Any], values: Any) -> Ite
         plain = values.drop_null().to_numpy(zero_copy_only=False)
         data = plain.view(np.uint8).reshape(len(plain), plain.itemsize)
         cells = np.hstack([np.tile(before, (len(plain), 1)), data])
-        yield cells.ravel(), is_there * cells.shape[1]
+        yield _binary(cells, is_there * cells.shape[1])
         return
     if COLUMNS[kind] == TIME:
         # They are as they come; this refuses those that are infinite, or not of the years 1 to 9999.
@@ -151,41 +138,41 @@ def _properties(number: int, name: str, type: Sequence[Any], values: Any) -> Ite
             values.cast(arrow_type(kind, *of))
         except pyarrow.ArrowInvalid as error:
             raise refused(name, error) from error
-    _, offsets, data = values.buffers()
-    sizes = np.diff(np.frombuffer(offsets, "<i4", len(values) + 1))
-    lengths = sizes[is_there].astype("<u4").view(np.uint8).reshape(-1, 4)
-    cells = np.hstack([np.tile(before, (len(lengths), 1)), lengths])
-    yield cells.ravel(), is_there * 6
-    yield np.frombuffer(data or b"", np.uint8, sizes.sum()), sizes
+    lengths = _sizes(values)[is_there].astype("<u4").view(np.uint8).reshape(-1, 4)
+    yield _binary(np.hstack([np.tile(before, (len(lengths), 1)), lengths]), is_there * 6)
+    yield pyarrow.BinaryArray.from_buffers(
+        pyarrow.binary(), len(values), [None, *values.buffers()[1:]]
+    )
 
 
-def _points(coordinates: Any) -> tuple[Any, Any, Any]:
+def _points(coordinates: Any) -> tuple[Any, Any]:
     """The same of points, which differ in their coordinates alone: these are the last bytes."""
     data, at = _table(None, _vector(bytes(16), 2), *[None] * 4, POINT)
     number = len(coordinates)
     same = np.tile(np.frombuffer(data[:-16], np.uint8), (number, 1))
-    points = np.hstack([same, coordinates]).ravel()
-    return np.full(number, at), points, np.full(number, len(data))
+    return np.full(number, at), _fixed(np.hstack([same, coordinates.view(np.uint8)]))
 
 
-def _fixed(numbers: Any) -> Pieces:
-    """Rows of the same length."""
-    return numbers.view(np.uint8).ravel(), np.full(
-        len(numbers), numbers[0].nbytes if len(numbers) else 0
-    )
+def _fixed(numbers: Any) -> Any:
+    """The bytes of each row of numbers."""
+    return _binary(numbers, np.full(len(numbers), numbers.itemsize * numbers.shape[1]))
 
 
-def _woven(number: int, pieces: Sequence[Pieces]) -> Pieces:
+def _binary(data: Any, sizes: Any) -> Any:
+    """Bytes of each row, which are one after the other in data."""
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(data)]
+    return pyarrow.BinaryArray.from_buffers(pyarrow.binary(), len(sizes), buffers)
+
+
+def _sizes(values: Any) -> Any:
+    """How many bytes each of texts, or of other bytes, has."""
+    return np.diff(np.frombuffer(values.buffers()[1], np.int32, len(values) + 1))
+
+
+def _joined(pieces: Sequence[Any]) -> Any:
     """Pieces of each row put one after the other."""
-    sizes = sum((lengths for _, lengths in pieces), np.zeros(number, np.int64))
-    ends = np.cumsum(sizes)
-    woven = np.empty(ends[-1] if number else 0, np.uint8)
-    starts = ends - sizes
-    for data, lengths in pieces:
-        before = np.cumsum(lengths) - lengths
-        woven[np.repeat(starts - before, lengths) + np.arange(len(data))] = data
-        starts = starts + lengths
-    return woven, sizes
+    return compute.binary_join_element_wise(*pieces, b"")
 
 
 def _uint(number: int) -> bytes:

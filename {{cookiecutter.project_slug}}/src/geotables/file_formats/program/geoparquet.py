@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-import shapely
 from pyarrow.parquet import ParquetWriter
 
 from .table import Table, ValueRefused
@@ -31,15 +30,19 @@ class GeoParquet:
             schema = schema.append(pyarrow.field(self._box, corners))
             self._least, self._most = np.full((2, 2 + table.has_z), [[np.inf], [-np.inf]])
         self._file = _Parts()
-        self._writer = ParquetWriter(self._file, schema, compression="zstd")
+        # Other values than texts are seldom the same in many rows, and no reader looks for the least and the most WKB.
+        texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
+        compared = [name for name in schema.names if name != table.geometry]
+        if table.geometry is not None:
+            compared += [f"{self._box}.{corner}" for corner in CORNERS]
+        self._writer = ParquetWriter(
+            self._file, schema, compression="zstd", use_dictionary=texts, write_statistics=compared
+        )
         self._group: list[Any] = []
 
     def add(self, rows: Any) -> bytes:
         if self.table.geometry is not None:
-            try:
-                boxes = self._boxes(rows.column(self.table.geometry))
-            except (NotImplementedError, shapely.GEOSException) as error:
-                raise ValueRefused(self.table.geometry, str(error)) from error
+            boxes = self._boxes(rows, self.table.geometry)
             rows = rows.append_column(self._box, boxes)
         self._group.append(rows)
         number = sum(rows.num_rows for rows in self._group)
@@ -59,11 +62,20 @@ class GeoParquet:
             self._writer.write_table(pyarrow.concat_tables(self._group), 2 * GROUP_ROWS)
             self._group.clear()
 
-    def _boxes(self, geometries: Any) -> Any:
+    def _boxes(self, rows: Any, geometry: str) -> Any:
         """The boxes of geometries, by which readers pass over row groups; of none, or of an empty one, there is none."""
-        shapes = shapely.from_wkb(geometries.to_numpy())
-        boxes = shapely.bounds(shapes)
-        coordinates = shapely.get_coordinates(shapes, include_z=self.table.has_z)
+        if (coordinates := self.table.points(rows)) is not None:
+            boxes = np.hstack([coordinates, coordinates])
+        else:
+            # Memory that points do without.
+            import shapely
+
+            try:
+                shapes = shapely.from_wkb(rows.column(geometry).to_numpy())
+            except (NotImplementedError, shapely.GEOSException) as error:
+                raise ValueRefused(geometry, str(error)) from error
+            boxes = shapely.bounds(shapes)
+            coordinates = shapely.get_coordinates(shapes, include_z=self.table.has_z)
         if len(coordinates):
             self._least = np.fmin(self._least, np.fmin.reduce(coordinates))
             self._most = np.fmax(self._most, np.fmax.reduce(coordinates))

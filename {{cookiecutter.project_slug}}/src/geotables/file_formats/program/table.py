@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow
 from pyarrow import csv
 
+#: Bytes of WKB that a point has: its byte order and type, then x and y.
+POINT_SIZE = 21
+
 
 class ValueRefused(ValueError):
     """A format cannot hold a value; the message says which, and its column."""
@@ -74,6 +77,14 @@ class Table(NamedTuple):
                 quoted_strings_can_be_null=False,
             ),
         ).combine_chunks()
+
+    def points(self, rows: Any) -> Any:
+        """The coordinates of geometries that are points, x and y; None: some are not, or have z."""
+        shapes = rows.column(self.geometry).combine_chunks()
+        data = np.frombuffer(shapes.buffers()[2] or b"", np.uint8)
+        if self.geometry_type != "Point" or self.has_z or len(data) != POINT_SIZE * len(shapes):
+            return None
+        return np.ascontiguousarray(data.reshape(-1, POINT_SIZE)[:, 5:]).view("<f8")
 
     @property
     def arrow_schema(self) -> Any:
