@@ -1,6 +1,7 @@
-"""GeoParquet and FlatGeobuf of rows that they cannot hold, and of programs and readers that end too early."""
+"""GeoParquet and FlatGeobuf of rows that they cannot hold, of programs and readers that end too early, and Parquet of others."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+import shapely
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from pydantic import BaseModel
@@ -21,6 +23,7 @@ sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}" / "src"))
 
 from geotables.collection import Collection
 from geotables.file_formats import FORMATS, FormatError, Layer
+from geotables.files.sources import SourceError, source
 
 
 class Base(DeclarativeBase):
@@ -94,6 +97,72 @@ def test_null_is_no_empty_text_at_the_end_of_the_last_row() -> None:
         Layer("parquet", PLACES, columns, 4326).write(iter([[('1,"a",""',), ('2,"b",',)]]))
     )
     assert pyarrow.parquet.read_table(io.BytesIO(file)).column("note").to_pylist() == ["", None]
+
+
+def test_readers_can_pass_over_row_groups_by_what_they_hold() -> None:
+    file = b"".join(write("parquet", iter([[line()], [line(geom="")]])))
+    group = pyarrow.parquet.ParquetFile(io.BytesIO(file)).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    compared = [column.path_in_schema for column in columns if column.is_stats_set]
+    boxes = [f"bbox.{corner}" for corner in ("xmin", "ymin", "xmax", "ymax")]
+    assert compared == ["id", "built", "seen", "price", *boxes]
+
+
+WKB = shapely.Point(1, 2).wkb
+
+
+@pytest.mark.parametrize(
+    ("columns", "about", "srid"),
+    [
+        ({"geometry": ["POINT (1 2)"]}, None, 4326),
+        ({"geometry": [WKB]}, None, 4326),
+        ({"x": [1], "y": [2.0]}, None, 4326),
+        ({"lon": [1.0], "lat": ["2"]}, None, 4326),
+        ({"geometry": [WKB]}, {}, 4326),
+        ({"geometry": [WKB]}, {"crs": {"id": {"authority": "OGC", "code": "CRS84"}}}, 4326),
+        ({"geometry": [WKB]}, {"crs": {"id": {"authority": "EPSG", "code": 2193}}}, 2193),
+        ({"geometry": [WKB]}, {"crs": "EPSG:2193"}, 2193),
+    ],
+)
+def test_parquet_has_its_geometries_in_many_ways(
+    tmp_path: Path, columns: dict[str, list[Any]], about: dict[str, Any] | None, srid: int
+) -> None:
+    file = source(parquet(tmp_path, columns, about))
+    (batch,) = file.batches()
+    assert (file.srid, batch.problems) == (srid, {})
+    assert [shape.wkt for shape in batch.geometries] == ["POINT (1 2)"]
+    assert batch.properties == [{"name": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "about", "reason"),
+    [
+        ({"geometry": [{"x": 1.0, "y": 2.0}]}, {"encoding": "point"}, "write them as WKB: GDAL"),
+        ({"geometry": [{"x": 1.0, "y": 2.0}]}, None, "has geometries as struct<x: double"),
+        ({"geometry": [WKB]}, {"crs": None}, "it has no CRS; say which with --source-crs"),
+        ({"geometry": [WKB]}, {"crs": {"name": "local"}}, "its CRS, local, is not of the EPSG"),
+        ({"shape": [WKB]}, {}, "has no column 'geometry', where its metadata, geo, has"),
+        ({"geometry": [WKB]}, {"covering": 5}, "its metadata, geo, is not GeoParquet's"),
+        ({"place": ["POINT (1 2)"]}, None, "has no geometries: its columns are place, name"),
+    ],
+)
+def test_parquet_whose_geometries_cannot_be_read_is_refused_with_the_reason(
+    tmp_path: Path, columns: dict[str, list[Any]], about: dict[str, Any] | None, reason: str
+) -> None:
+    with pytest.raises(SourceError, match=re.escape(reason)):
+        source(parquet(tmp_path, columns, about))
+
+
+def parquet(folder: Path, columns: dict[str, list[Any]], about: dict[str, Any] | None) -> Path:
+    """A file of one row, with the metadata of GeoParquet unless there is nothing about its geometries."""
+    table = pyarrow.table({**columns, "name": ["a"]})
+    if about is not None:
+        column = {"encoding": "WKB", "geometry_types": [], **about}
+        geo = {"primary_column": "geometry", "columns": {"geometry": column}}
+        table = table.replace_schema_metadata({"geo": json.dumps(geo)})
+    path = folder / "a.parquet"
+    pyarrow.parquet.write_table(table, path)
+    return path
 
 
 def children() -> set[int]:

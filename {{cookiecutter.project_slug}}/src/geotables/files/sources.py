@@ -678,7 +678,7 @@ class CSV:
 
 
 class GeoParquet:
-    """GeoParquet; of a file without its metadata, a table like that of CSV."""
+    """GeoParquet; without its metadata, a table like that of CSV, in which WKB may be, too."""
 
     unit = " features"
     json_as_text = True
@@ -697,35 +697,56 @@ class GeoParquet:
         try:
             self._file = ParquetFile(path)
             self._schema = self._file.schema_arrow
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{path} cannot be read: {error}") from error
+        try:
             about = json.loads((self._file.metadata.metadata or {}).get(b"geo", b"{}"))
             self._geometry = about.get("primary_column")
             column = about["columns"][self._geometry] if about else {}
-        except (OSError, ValueError, KeyError) as error:
-            raise SourceError(f"{path} cannot be read: {error}") from error
-        if column.get("encoding", "WKB") != "WKB":
+            # The boxes of the geometries are no property.
+            boxes = column.get("covering", {}).get("bbox", {}).get("xmin", [None])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(
-                f"{path}: its geometries are encoded as {column['encoding']}: write them as WKB"
-            )
+                f"{path}: its metadata, geo, is not GeoParquet's ({error!r}): write the file again with GDAL or geopandas"
+            ) from error
         self.size: int | None = self._file.metadata.num_rows
-        # The boxes of the geometries are no property.
-        boxes = column.get("covering", {}).get("bbox", {}).get("xmin", [None])
         self._names = [name for name in self._schema.names if name != boxes[0]]
         self._table = None
         if not column:
             self._table = _Table(path, collection, self._names, coordinates)
+        self._see_that_it_is_text_or_wkb(*(self._table.names if self._table else [self._geometry]))
         self.srid = srid or (self._table.srid if self._table else self._srid(column))
-        columns = f", {self._table.reading}" if self._table else ""
-        self.reading = f"GeoParquet{columns} in EPSG:{self.srid} (--source-crs)"
+        columns = f"Parquet, {self._table.reading}" if self._table else "GeoParquet"
+        self.reading = f"{columns} in EPSG:{self.srid} (--source-crs)"
+
+    def _see_that_it_is_text_or_wkb(self, name: str, *others: str) -> None:
+        """Refuse a column of geometries in GeoArrow's own types; with others, it is one of coordinates."""
+        if name not in self._schema.names:
+            raise SourceError(
+                f"{self.path} has no column {name!r}, where its metadata, geo, has the geometries;"
+                f" it has {', '.join(self._schema.names)}"
+            )
+        kind = str(self._schema.field(name).type)
+        if not others and not re.search("string|binary|wkb|wkt", kind):
+            raise SourceError(
+                f"{self.path}: its column {name} has geometries as {kind:.60}; write them as WKB: GDAL with"
+                " -lco GEOMETRY_ENCODING=WKB, geopandas with geometry_encoding='WKB'"
+            )
 
     def _srid(self, column: dict[str, Any]) -> int:
         if "crs" not in column:
             return WGS84
         crs = column["crs"] or {}
-        identifier = crs.get("id", {})
+        # Before GeoParquet 1.0 it was a text.
+        name = identifier = str(crs)
+        if isinstance(crs, dict):
+            about = crs.get("id") or {}
+            name, identifier = crs.get("name"), f"{about.get('authority')}:{about.get('code')}"
         try:
-            return srid_of(f"{identifier.get('authority')}:{identifier.get('code')}")
+            return srid_of(identifier)
         except ValueError as error:
-            reason = f"its CRS, {crs.get('name')}, is not of the EPSG" if crs else "it has no CRS"
+            said = f"its CRS, {name!s:.60}, is not of the EPSG"
+            reason = said if crs else "it has no CRS"
             raise SourceError(
                 f"{self.path}: {reason}; say which with --source-crs EPSG:n"
             ) from error
@@ -980,8 +1001,8 @@ class _Table:
 
 
 def _from_text(srid: int, text: Any) -> shapely.Geometry:
-    """A geometry of WKT, of EWKT in the CRS of the file, or of WKB in hexadecimal digits, as PostGIS writes it."""
-    if re.fullmatch(r"0[01][0-9A-Fa-f]{16,}", str(text)):
+    """A geometry of WKT, of EWKT in the CRS of the file, or of WKB, also in hexadecimal digits, as PostGIS writes it."""
+    if isinstance(text, bytes) or re.fullmatch(r"0[01][0-9A-Fa-f]{16,}", str(text)):
         try:
             shape = shapely.from_wkb(text)
         except (shapely.GEOSException, NotImplementedError) as error:

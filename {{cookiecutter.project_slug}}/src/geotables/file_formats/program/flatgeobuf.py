@@ -42,6 +42,7 @@ COLUMNS = {
     "timestamp": TIME,
 }
 
+
 class FlatGeobuf:
     """FlatGeobuf without an index (https://flatgeobuf.org): a header, then a feature after the other.
 

@@ -12,7 +12,7 @@ from .table import Table, ValueRefused
 
 #: Rows and bytes after which a row group ends: memory holds no more.
 GROUP_ROWS = 50_000
-GROUP_BYTES = 1 << 23
+GROUP_BYTES = 1 << 22
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
