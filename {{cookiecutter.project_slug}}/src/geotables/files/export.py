@@ -19,6 +19,7 @@ from geotables.collection import Collection
 from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
 from geotables.file_formats import FormatError, Layer
+from geotables.files import flatgeobuf
 from geotables.geometry import GEOJSON_TYPES
 from geotables.sql.stream import DIGITS, chunks, exact_feature
 
@@ -175,18 +176,34 @@ def _for_csv(
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
-    options = {}
     if rows.have_no_place():
         # Its index takes no feature without a geometry.
-        options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
-    _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
+        _write_layer(rows, "fgb", file)
+        return
+    with _layer(rows, "fgb") as layer:
+        query = flatgeobuf.boxed(layer, rows.collection.geometry)
+        flatgeobuf.write(layer, rows.chunks(query), file)
 
 
 def _write_geoparquet(rows: Rows, file: BinaryIO) -> None:
+    _write_layer(rows, "parquet", file)
+
+
+def _write_layer(rows: Rows, format: str, file: BinaryIO) -> None:
+    with _layer(rows, format) as layer:
+        file.writelines(layer.write(rows.chunks(layer.query)))
+
+
+@contextmanager
+def _layer(rows: Rows, format: str) -> Iterator[Layer]:
+    """What a file of a format of ``file_formats`` holds of the table, in the table's CRS.
+
+    Raises:
+        ExportError: The format cannot hold it.
+    """
     collection = rows.collection
     try:
-        layer = Layer("parquet", collection, collection.columns, collection.crs.srid)
-        file.writelines(layer.write(rows.chunks(layer.query)))
+        yield Layer(format, collection, collection.columns, collection.crs.srid)
     except FormatError as error:
         raise ExportError(f"{error}; export geojsonseq or csv instead") from error
 
