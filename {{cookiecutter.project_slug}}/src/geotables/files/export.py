@@ -77,6 +77,16 @@ class Rows:
             )
 
 
+    def refuse_other_times(self, kind: str) -> None:
+        """Refuse to write dates and times that a format does not have: infinite ones, and those of other years."""
+        for column in self.collection.columns:
+            if isinstance(column.type, sa.Date | sa.DateTime):
+                beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
+                infinite = sa.not_(sa.func.isfinite(column))
+                reason = "is infinite, or not of the years 1 to 9999"
+                self.refuse(column, sa.or_(infinite, beyond), reason, kind)
+
+
 def export(
     connection: sa.Connection,
     collection: Collection,
@@ -176,6 +186,7 @@ def _for_csv(
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
+    rows.refuse_other_times("FlatGeobuf")
     if rows.have_no_place():
         # Its index takes no feature without a geometry.
         _write_layer(rows, "fgb", file)
@@ -259,12 +270,7 @@ def _write_by_gdal(rows: Rows, driver: str, path: Path, **options: Any) -> None:
             f" extra, formats ({error})"
         ) from error
     collection = rows.collection
-    for column in collection.columns:
-        if isinstance(column.type, sa.Date | sa.DateTime):
-            beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
-            infinite = sa.not_(sa.func.isfinite(column))
-            reason = "is infinite, or not of the years 1 to 9999"
-            rows.refuse(column, sa.or_(infinite, beyond), reason, driver)
+    rows.refuse_other_times(driver)
     short = driver == "ESRI Shapefile"
     types = {
         column.name: pyarrow.string()
