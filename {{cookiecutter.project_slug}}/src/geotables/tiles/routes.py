@@ -330,7 +330,8 @@ class Resource:
     def _tilejson(self, request: Request) -> dict[str, Any]:
         """TileJSON 3.0.0. The addresses of its tiles have the row before the column, too."""
         collection = self._collection
-        extent = extents_of(request, collection).get()
+        # Maps begin with it, and show features without bounds, too.
+        extent = extents_of(request, collection).at_hand()
         zooms = {"minzoom": mvt.ZOOMS[0], "maxzoom": mvt.LAST_ZOOM}
         fields = {name: VALUE_TYPES.get(kind, "String") for name, kind in self._properties.items()}
         return {

@@ -17,7 +17,7 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.geometry import samples
 from geotables.settings import ServiceSettings
-from geotables.sql import row_formats
+from geotables.sql import extent, row_formats
 from geotables.sql.extent import Extents
 from geotables.sql.overviews import SIZE_STEP
 from geotables.tiles.mvt import PIXEL, Tile
@@ -330,6 +330,17 @@ def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
         (lon, lat), (west, south, east, north) = view["center"], tilejson["bounds"]
         assert west <= lon <= east + 360 * (west > east)
         assert south <= lat <= north
+
+
+def test_maps_do_not_wait_for_the_extent_of_many_rows(
+    connection: sa.Connection, database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(rows, connection, *place(rows.collection))
+    monkeypatch.setattr(extent, "FEW", -1)
+    extents = Extents(database, rows.collection, lifetime=60)
+    assert extents.at_hand() is None
+    known = extents.get()
+    assert extents.at_hand() == known
 
 
 def test_a_style_does_not_wait_for_the_database(
