@@ -81,7 +81,7 @@ def _chosen(config: pytest.Config) -> presets.Presets:
             config.stash[SKIPPED][name] = f"skipped: it renders as at {when}"
             if not presets_commit:
                 config.stash[SKIPPED][name] += (
-                    f"; a preset that is new or edited in {file.name} is told by PRESETS_CHANGED"
+                    f"; whether {file.name} has changed is seen with PRESETS_CHANGED"
                 )
             print(f"{name}: {config.stash[SKIPPED][name]}")
     return {name: given for name, given in chosen.items() if name not in config.stash[SKIPPED]}

@@ -76,7 +76,6 @@ class Rows:
                 f"{column.name} of the row {id} {reason}, which {kind} cannot hold: export geojsonseq or CSV"
             )
 
-
     def refuse_other_times(self, kind: str) -> None:
         """Refuse to write dates and times that a format does not have: infinite ones, and those of other years."""
         for column in self.collection.columns:
