@@ -66,8 +66,8 @@ def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
             started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             # Not what the kernel counts for it in the end, which is at least what this process had when it forked.
             while process.poll() is None:
-                for pid in [process.pid, *map(int, started.read_text().split())]:
-                    with suppress(OSError):
+                with suppress(OSError):
+                    for pid in [process.pid, *map(int, started.read_text().split())]:
                         found[pid] = max(found.get(pid, 0), peak_megabytes(pid))
                 time.sleep(0.02)
         assert process.returncode == 0
