@@ -365,20 +365,26 @@ WITHOUT_EFFECT = {"deployment", "ci", "license"}
 
 
 def rotation(rows: Sequence[Row]) -> dict[Row, set[str]]:
-    """The files of tests/geotables that each row runs: what a file does not meet in a variant with a name, it meets in few rows."""
+    """The files of tests/geotables that each row runs: each file meets every value that occurs, in few rows."""
     running: dict[Row, set[str]] = {row: set() for row in rows}
     values = {
         row: {value for value in zip(FACTORS, row, strict=True) if value[0] not in WITHOUT_EFFECT}
         for row in rows
     }
-    named = [(variant, values_of(variant)) for variant in NAMED]
     for file in FILES:
-        met = (each for variant, each in named if file not in variant.left_out)
-        missing = set().union(*values.values()).difference(*met)
+        missing = set().union(*values.values())
         while missing:
             row = max(rows, key=lambda row: (len(missing & values[row]), -len(running[row])))
             running[row].add(file)
             missing -= values[row]
+    # What the variants with a name meet, too, need not be met again.
+    named = [(variant, values_of(variant)) for variant in NAMED]
+    for file in FILES:
+        met = [each for variant, each in named if file not in variant.left_out]
+        for row in rows:
+            others = (values[other] for other in rows if other != row and file in running[other])
+            if file in running[row] and values[row] <= set().union(*met, *others):
+                running[row].remove(file)
     # A key that clients give, under another name than id, is also a member of their features.
     given = {("key", "text"), ("names", "others"), ("read only", "no")}
     running[next(row for row in rows if given <= values[row])].add("features_edits")
