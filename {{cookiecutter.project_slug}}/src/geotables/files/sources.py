@@ -761,11 +761,11 @@ class GeoParquet:
 
 
 def _with_offset(text: str) -> str:
-    """A time with its offset from UTC; these formats mean UTC where they do not say."""
-    return text if _OFFSET.search(text) else f"{text}Z"
+    """A time with its offset from UTC, or a date; these formats mean UTC where they do not say."""
+    return text if _COMPLETE.search(text) else f"{text}Z"
 
 
-_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_COMPLETE = re.compile(r"(Z|[+-]\d\d:?\d\d|^\d{4}-\d\d-\d\d)$")
 
 
 def _from_wkb(shapes: list[bytes | None]) -> tuple[np.ndarray[Any, Any], dict[int, str]]:
