@@ -4,6 +4,7 @@ PORT ?= 8000
 COOKIECUTTER_ARGS ?=
 
 ENVIRONMENT = .venv/ready
+COOKIECUTTER = .venv/bin/cookiecutter
 PYTHON = .venv/bin/python
 RENDERED = {{cookiecutter.project_slug}}
 
@@ -13,14 +14,14 @@ SOURCES = *.py adoption parameters table/*.py benchmarks scripts tests
 GEOTABLES = "$(RENDERED)/src/geotables" "$(RENDERED)/tests/geotables"
 PARALLEL = --numprocesses auto --dist worksteal
 
-# A YAML file of parameter sets (tests/presets.py has its format), and the commit to compare with.
+# A YAML file of presets (tests/presets.py has its format), and the commit to compare with.
 PRESETS ?=
 BASE ?= HEAD~1
 
 # Of the larger table.
 ROWS ?= 10000000
 
-.PHONY: help demo new adopt test variants presets release render-diff test-lowest test-faults bench bench-scale pictures lint clean
+.PHONY: help demo new adopt test variants presets release render-diff test-lowest test-faults bench bench-scale bench-mechanisms pictures lint clean
 
 help:
 	@echo "make demo   render the default service and serve it on http://127.0.0.1:$(PORT), with real data"
@@ -32,29 +33,35 @@ help:
 	@echo "            most run a share of the contract; each file runs with every value of every parameter"
 	@echo "            DATABASE_URL=... on that server, where it makes databases of its own"
 	@echo "make variants  that proof alone"
-	@echo "make variants PRESETS=FILE  the same proof of your own sets of parameters, from a YAML file; SET=name of one,"
-	@echo "            CHANGED=COMMIT of those that render otherwise than at a commit; results in build/variants.xml and .md"
-	@echo "make presets PRESETS=FILE  say what is wrong with such a file, or the names of its sets"
+	@echo "make variants PRESETS=FILE  the same proof of your own presets, from a YAML file; results in build/variants.xml and .md"
+	@echo "            PRESET=name proves one alone, CHANGED=COMMIT those that render otherwise than at that commit of the template,"
+	@echo "            or PRESETS_CHANGED=COMMIT than at that commit of the file's own repository"
+	@echo "make presets PRESETS=FILE  say what is wrong with such a file, or the names of its presets; variants does it first"
 	@echo "make release VERSION=2.2.0  check that this commit can be released, and make the tag"
 	@echo "make render-diff BASE=COMMIT  what a change since then changes in rendered projects"
 	@echo "make test-lowest  the default service's tests with the lowest versions of packages that its pyproject.toml allows"
 	@echo "make test-faults  the part of it on databases that stop, freeze and fail over, and behind PgBouncer"
 	@echo "make bench  measure the service beside its peers (BENCH_ARGS=\"--rows 1000000\")"
 	@echo "make bench-scale ROWS=10000000  measure how its cost grows with the table"
+	@echo "make bench-mechanisms  measure what each mechanism of it gives alone"
 	@echo "make pictures  take the pictures of the READMEs anew, in Chromium"
 	@echo "make lint   lint and types of the template's own code"
 
 # An environment whose interpreter is gone is made again.
 ifeq ($(shell .venv/bin/python -c 'print("runs")' 2>/dev/null),)
-.PHONY: $(ENVIRONMENT)
+.PHONY: $(ENVIRONMENT) $(COOKIECUTTER)
 CLEAR = --clear
 endif
 
-# One environment for the template and for all that it renders; with auth=oidc it needs the most packages.
-$(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml
+# What renders, in seconds: it judges presets, before all else is installed.
+$(COOKIECUTTER):
 	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is required")'
 	python3 -m venv $(CLEAR) .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) "$$(grep ^cookiecutter requirements.txt)"
+
+# One environment for the template and for all that it renders; with auth=oidc it needs the most packages.
+$(ENVIRONMENT): requirements.txt $(RENDERED)/pyproject.toml | $(COOKIECUTTER)
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --requirement requirements.txt
 	rm -rf build/requirements
 	.venv/bin/cookiecutter . --no-input --default-config --accept-hooks no --output-dir build/requirements auth=oidc
@@ -86,14 +93,16 @@ test: $(ENVIRONMENT)
 	$(call typed,DATABASE_URL)
 	$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/test.xml
 
-variants: $(ENVIRONMENT)
-	$(call typed,DATABASE_URL PRESETS SET CHANGED)
+variants: $(if $(PRESETS),presets) $(ENVIRONMENT)
+	$(call typed,DATABASE_URL PRESETS PRESET CHANGED PRESETS_CHANGED)
 	@$(PYTHON) -m pytest $(PARALLEL) --junit-xml build/variants.xml tests/test_variants.py::test_variant \
 		$(if $(PRESETS),--summary build/variants.md --presets "$$PRESETS") \
-		$(if $(SET),--set "$$SET") $(if $(CHANGED),--changed "$$CHANGED")
+		$(if $(PRESET),--preset "$$PRESET") $(if $(CHANGED),--changed "$$CHANGED") \
+		$(if $(PRESETS_CHANGED),--presets-changed "$$PRESETS_CHANGED")
 
-presets: $(ENVIRONMENT)
+presets: $(COOKIECUTTER)
 	$(call typed,PRESETS)
+	$(if $(PRESETS),,$(error Name the file: make presets PRESETS=presets.yaml))
 	@PYTHONPATH=. $(PYTHON) tests/presets.py "$$PRESETS"
 
 release: $(ENVIRONMENT)
@@ -120,6 +129,9 @@ bench: $(ENVIRONMENT) build/bench/peers/ready $(if $(shell command -v cargo),bui
 
 bench-scale: $(ENVIRONMENT)
 	$(PYTHON) benchmarks/scale.py --rows $(ROWS)
+
+bench-mechanisms: $(ENVIRONMENT)
+	$(PYTHON) benchmarks/mechanisms.py $(BENCH_ARGS)
 
 pictures: $(ENVIRONMENT)
 	$(PYTHON) scripts/pictures.py

@@ -14,11 +14,10 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
 
 import measure
 from bulk import download_table, export_table, load_table
-from measure import Sample, Samples
+from measure import Line, Samples
 from peers import Peer, about, about_the_peers, peers, see_that_they_agree, serve_another
 from plot import Point, svg
 from rows import BUILD, prepare, render
@@ -120,27 +119,6 @@ def requests_tables(servers: Sequence[Peer], shape: str, options: argparse.Names
     title = f"{shape}, {options.rows:,} rows: CPU of a request, as a multiple of the service's"
     (BUILD / f"{shape.lower()}.svg").write_text(svg(title, points), encoding="utf-8")
     return "\n\n".join("\n".join(table) for table in (cpu, rate, latency)) + "\n"
-
-
-class Line(NamedTuple):
-    """A round, as a line of CSV."""
-
-    operation: str
-    server: str
-    connections: int
-    requests: int
-    server_cpu_ms: float
-    postgresql_cpu_ms: float
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-
-    @classmethod
-    def of(cls, operation: str, server: str, connections: int, sample: Sample) -> Line:
-        measured = (sample.cpu_ms, sample.database_ms, sample.per_second)
-        p50, p99 = (measure.latency([sample], share) for share in (0.50, 0.99))
-        numbers = (round(each, 3) for each in (*measured, p50, p99))
-        return cls(operation, server, connections, len(sample.latencies_ms), *numbers)
 
 
 def row(

@@ -157,3 +157,24 @@ def latency(samples: Samples, share: float) -> float:
     """Milliseconds in which a share of the requests was answered."""
     latencies = sorted(latency for sample in samples for latency in sample.latencies_ms)
     return latencies[int(len(latencies) * share)]
+
+
+class Line(NamedTuple):
+    """A round, as a line of CSV."""
+
+    operation: str
+    server: str
+    connections: int
+    requests: int
+    server_cpu_ms: float
+    postgresql_cpu_ms: float
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, operation: str, server: str, connections: int, sample: Sample) -> Line:
+        measured = (sample.cpu_ms, sample.database_ms, sample.per_second)
+        p50, p99 = (latency([sample], share) for share in (0.50, 0.99))
+        numbers = (round(each, 3) for each in (*measured, p50, p99))
+        return cls(operation, server, connections, len(sample.latencies_ms), *numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -32,8 +33,8 @@ MARTIN = ROOT / "build" / "bench" / "martin" / "bin" / "martin"
 #: The features of a tile: of the service and of tipg, the default.
 FEATURES_OF_A_TILE = 10_000
 
-#: The operation that only the service has.
-MANY = "insert 1,000 at once"
+#: The operations that only the service has.
+PATCH, MANY, DELETE = "change one value", "insert 1,000 at once", "delete"
 
 
 @dataclass
@@ -141,15 +142,21 @@ def tiles(path: str, zooms: Sequence[int] = (2, 6, 10)) -> Operations:
 
 
 def writes(prepared: Prepared) -> Operations:
-    """Inserting and updating through the plain REST resource, and many features at once."""
+    """Writing through the plain REST resource, and many features at once."""
     if prepared.shape != "POINT":
         return {}
+    # The last operation: no other asks for the rows that it has removed.
+    last = itertools.count(prepared.rows, -1)
     return {
         "insert": lambda dice: send("POST", "/facilities/", new(dice)),
         "update": lambda dice: send(
             "PUT", f"/facilities/{dice.randint(1, prepared.rows)}", new(dice)
         ),
+        PATCH: lambda dice: send(
+            "PATCH", f"/facilities/{dice.randint(1, prepared.rows)}", {"name": f"{dice.random()}"}
+        ),
         MANY: lambda dice: send("POST", "/collections/facilities/items", new_features(dice, 1000)),
+        DELETE: lambda dice: Request(f"/facilities/{next(last)}", "DELETE"),
     }
 
 
@@ -188,7 +195,8 @@ def peers(prepared: Prepared) -> Iterator[list[Peer]]:
         floor.operations = ours.operations | features(
             prepared, items, deep=f"after={prepared.depth}"
         )
-        floor.operations.pop(MANY, None)
+        for operation in (PATCH, MANY, DELETE):
+            floor.operations.pop(operation, None)
         usual.operations = source_page(prepared)
         table = "/collections/public.facilities"
         tipg.operations = features(prepared, f"{table}/items", deep=offset)

@@ -4,12 +4,13 @@ A small table and a large one, each behind a process of the service, take turns.
 of the CPU time of the service and of PostgreSQL, and of the latency. The plans are those of the
 statements that the service sends for the same requests. At the end the large table gets overviews, and its tiles of the first zooms
 are asked of a process that uses them and of one that does not. Rows come by the service's own ``load``, of which the time is told, and
-the spatial indexes are made once more, as for a table that had none.
+the spatial indexes are made once more, as for a table that had none. Each round is written beside the tables, as a line of CSV.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import random
 import statistics
@@ -21,10 +22,12 @@ from importlib import import_module
 from typing import Any
 
 import measure
+from measure import Line, Samples
 from peers import Operations, Peer, about, box, get, of_the_service, serve_the_service, tiles
 from rows import BUILD, Prepared, prepare, render, write_features
 
 RESULTS = BUILD / "scale.md"
+RAW = BUILD / "scale.csv"
 
 
 def main() -> int:
@@ -35,6 +38,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
     options = parser.parse_args()
     project = render("POINT")
+    with RAW.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow(Line._fields)
     with ExitStack() as stack:
         small, large = (stack.enter_context(prepare(project, "POINT", 0)) for _ in range(2))
         report = [f"# Scale\n\n{options}\n\n{about(small)}"]
@@ -87,20 +92,23 @@ def operations(prepared: Prepared, server: Peer, times_larger: float) -> Operati
 
 
 def load_table(tables: Sequence[tuple[Prepared, int]]) -> str:
-    """Fill the tables by the service's own command, with the indexes in place; a table may be filled more than once."""
-    lines = ["| rows | load | rows/s |", "|---|---|---|"]
+    """Fill the tables by the service's own command, with the indexes in place and made after the rows; a table may be filled more than once."""
+    lines = ["| rows | load | rows/s | load --index-after | rows/s |", "|---|---|---|---|---|"]
     path = BUILD / "features.geojsonl"
     for prepared, rows in tables:
         write_features(prepared, rows, path)
-        with prepared.cursor() as cursor:
-            cursor.execute("TRUNCATE facilities RESTART IDENTITY")
-        start = time.perf_counter()
-        prepared.run("load", path)
-        spent = time.perf_counter() - start
+        cells = [f"{rows:,}"]
+        for arguments in (["load", path], ["load", "--index-after", path]):
+            with prepared.cursor() as cursor:
+                cursor.execute("TRUNCATE facilities RESTART IDENTITY")
+            start = time.perf_counter()
+            prepared.run(*arguments)
+            spent = time.perf_counter() - start
+            cells += [f"{spent:.1f} s", f"{rows / spent:,.0f}"]
         prepared.rows = rows
         with prepared.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE facilities")
-        lines.append(f"| {rows:,} | {spent:.1f} s | {rows / spent:,.0f} |")
+        lines.append(f"| {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     path.unlink()
     return "\n".join(lines) + "\n"
@@ -140,9 +148,7 @@ def cost_table(servers: Sequence[Peer], large: Prepared, options: argparse.Names
     ]
     plans = dict(plans_of(large, large_server.operations))
     for operation in large_server.operations:
-        samples = measure.in_turns(
-            operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
-        )
+        samples = turns(operation, servers, options)
         small, big = samples[small_server.name], samples[large_server.name]
         cpu = [statistics.median(each.total_ms for each in found) for found in (small, big)]
         p50 = [measure.latency(found, 0.5) for found in (small, big)]
@@ -173,9 +179,7 @@ def overview_table(large: Prepared, options: argparse.Namespace) -> str:
         servers = [without, stack.enter_context(serve_the_service(large, "with"))]
         servers[1].operations = operations
         for operation in operations:
-            samples = measure.in_turns(
-                operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
-            )
+            samples = turns(operation, servers, options)
             cpu, p50 = [], []
             for server in servers:
                 found = samples[server.name]
@@ -188,6 +192,19 @@ def overview_table(large: Prepared, options: argparse.Namespace) -> str:
             )
             print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
+
+
+def turns(
+    operation: str, servers: Sequence[Peer], options: argparse.Namespace
+) -> dict[str, Samples]:
+    """The samples of each server, which are also written as CSV."""
+    samples = measure.in_turns(
+        operation, servers, rounds=options.rounds, seconds=options.seconds, clients=1
+    )
+    with RAW.open("a", encoding="utf-8", newline="") as file:
+        for name, rounds in samples.items():
+            csv.writer(file).writerows(Line.of(operation, name, 1, each) for each in rounds)
+    return samples
 
 
 def plans_of(prepared: Prepared, operations: Operations) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 VERSION = "{{cookiecutter.project_slug}}/src/geotables/VERSION"
+#: Where releases are made from.
+BRANCH = "main"
 #: What a section of the changelog says of how a project takes the version.
 TAKEN = "To take it:"
 
@@ -46,6 +48,13 @@ def problems(root: Path, version: str, today: datetime.date) -> Iterator[str]:
         return
     if changes := git(root, "status", "--porcelain"):
         yield f"there are changes that are not committed:\n{changes.rstrip()}"
+    fetch = ["git", "fetch", "--quiet", "--tags", "origin", BRANCH]
+    fetched = subprocess.run(fetch, cwd=root, capture_output=True, text=True)
+    landed = ["git", "merge-base", "--is-ancestor", "HEAD", "FETCH_HEAD"]
+    if fetched.returncode:
+        yield f"origin does not say what {BRANCH} and the tags are: {fetched.stderr.strip()}"
+    elif subprocess.run(landed, cwd=root).returncode:
+        yield f"HEAD is not in origin's {BRANCH}: it has to land there first"
     tags = git(root, "tag").split()
     if version in tags:
         yield f"there is a tag {version} already"
@@ -56,7 +65,7 @@ def problems(root: Path, version: str, today: datetime.date) -> Iterator[str]:
             names = ", ".join(".".join(map(str, each)) for each in following)
             yield f"after {major}.{minor}.{patch} comes one of {names}"
     else:
-        yield "no earlier release has a tag here: git fetch --tags"
+        yield "no earlier release has a tag"
     written = (root / VERSION).read_text(encoding="utf-8").strip()
     if written != version:
         yield f"{VERSION} says {written}"

@@ -28,14 +28,17 @@ collect_ignore = ["odd_kinds", "odd_tables"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--presets", type=Path, help="prove the sets of parameters of this YAML file")
-    parser.addoption("--set", help="of these the one of this name alone")
-    parser.addoption("--changed", help="those that render otherwise than at this commit")
+    parser.addoption("--presets", type=Path, help="prove the presets of this YAML file")
+    parser.addoption("--preset", help="of these the one of this name alone")
+    parser.addoption(
+        "--changed", help="those that render otherwise than at this commit of the template"
+    )
+    parser.addoption("--presets-changed", help="or than at this commit of the file's repository")
     parser.addoption("--summary", type=Path, help="write the results as Markdown to this file")
 
 
 CHOSEN = pytest.StashKey[Sequence[Variant]]()
-#: Why sets are not proved, by their names.
+#: Why presets are not proved, by their names.
 SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
@@ -45,38 +48,51 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("TEST_DATABASE_URL", url)
     config.stash[CHOSEN], config.stash[SKIPPED] = VARIANTS, {}
     if config.getoption("presets") is None:
+        if any(map(config.getoption, ("preset", "changed", "presets_changed"))):
+            raise pytest.UsageError("of which presets? PRESETS=FILE names them")
         return
     try:
         # The processes of pytest-xdist are told what the first one has found.
         worker = getattr(config, "workerinput", None)
-        sets = json.loads(worker["sets"]) if worker else _chosen(config)
+        chosen = json.loads(worker["presets"]) if worker else _chosen(config)
     except presets.WrongPresets as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[CHOSEN] = [Variant(name, parameters) for name, parameters in sets.items()]
+    config.stash[CHOSEN] = [Variant(name, parameters) for name, parameters in chosen.items()]
 
 
-def _chosen(config: pytest.Config) -> presets.Sets:
-    sets = presets.load(config.getoption("presets"))
-    if (name := config.getoption("set")) and name not in sets:
-        raise presets.WrongPresets(f"no set is called {name}; they are {', '.join(sets)}")
+def _chosen(config: pytest.Config) -> presets.Presets:
+    file = config.getoption("presets")
+    chosen = presets.load(file)
+    if (name := config.getoption("preset")) and name not in chosen:
+        raise presets.WrongPresets(f"no preset is called {name}; they are {', '.join(chosen)}")
     if name:
-        sets = {name: sets[name]}
-    if commit := config.getoption("changed"):
-        with tempfile.TemporaryDirectory() as folder:
-            files = presets.changed(sets, commit, Path(folder))
-        for name, differing in files.items():
-            if differing:
-                print(f"{name}: {len(differing)} files render otherwise than at {commit}")
-            else:
-                config.stash[SKIPPED][name] = f"skipped: it renders as at {commit}"
-                print(f"{name}: {config.stash[SKIPPED][name]}")
-    return {name: given for name, given in sets.items() if name not in config.stash[SKIPPED]}
+        chosen = {name: chosen[name]}
+    commit, presets_commit = config.getoption("changed"), config.getoption("presets_changed")
+    if not (commit or presets_commit):
+        return chosen
+    if not presets_commit and presets.is_of_the_template(file):
+        presets_commit = commit
+    before = presets.load_at(file, presets_commit) if presets_commit else chosen
+    with tempfile.TemporaryDirectory() as folder:
+        files = presets.changed(chosen, before, commit, Path(folder))
+    when = " and ".join(dict.fromkeys(filter(None, (commit, presets_commit))))
+    for name, differing in files.items():
+        if differing:
+            print(f"{name}: {len(differing)} files render otherwise than at {when}")
+        else:
+            config.stash[SKIPPED][name] = f"skipped: it renders as at {when}"
+            if not presets_commit:
+                config.stash[SKIPPED][name] += (
+                    f"; whether {file.name} has changed is seen with PRESETS_CHANGED"
+                )
+            print(f"{name}: {config.stash[SKIPPED][name]}")
+    return {name: given for name, given in chosen.items() if name not in config.stash[SKIPPED]}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     chosen = node.config.stash[CHOSEN]
-    node.workerinput["sets"] = json.dumps({each.name: dict(each.parameters) for each in chosen})
+    node.workerinput["presets"] = json.dumps({each.name: dict(each.parameters) for each in chosen})
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -126,7 +142,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{name:<55.55} {outcome:<7}{seconds}  {reason}".rstrip())
     if file := config.getoption("summary"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        head = ("set", "result", *steps, "all", "reason")
+        head = ("preset", "result", *steps, "all", "reason")
         lines = [head, ["---"] * len(head), *rows]
         text = "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
         file.write_text(f"{text}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Sets of parameters that a platform team keeps in a YAML file of its own, each with a name.
+"""Presets: parameters with a name, of which a platform team keeps some in a YAML file of its own.
 
     defaults:
       auth: oidc
@@ -14,7 +14,7 @@
       <<: *parcels
       primary_key: uuid
 
-A set gives what differs from `defaults`, which all sets share and which is no set itself, or from another set (`<<`); what
+A preset gives what differs from `defaults`, which all presets share and which is none itself, or from another preset (`<<`); what
 neither gives is as the template has it. `make variants PRESETS=FILE` proves them all, `make presets PRESETS=FILE` only reads them.
 """
 
@@ -23,6 +23,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -33,10 +34,10 @@ from rendering import TEMPLATE, WrongParameters, complete
 from parameters import CHOICES, NAMES, PRIVATE, problems, unknown
 from scripts.render_diff import checkout, differing, render
 
-#: The sets, by their names.
-Sets = dict[str, dict[str, str]]
+#: The parameters of presets, by their names.
+Presets = dict[str, dict[str, str]]
 
-#: The name of what all sets share.
+#: The name of what all presets share.
 SHARED = "defaults"
 
 
@@ -52,18 +53,18 @@ class Value:
     line: int
 
 
-def load(file: Path) -> Sets:
-    """The sets of a file, of which every value is one that the template takes.
+def load(file: Path) -> Presets:
+    """The presets of a file, of which every value is one that the template takes.
 
     Raises:
         WrongPresets: The file cannot be read, or has what the template does not take.
     """
     try:
-        sets = _sets(file.read_text(encoding="utf-8"))
+        presets = _read(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise WrongPresets(f"{file}: {error}") from error
     wrong: dict[tuple[int, str], list[str]] = {}
-    for name, (line, values) in sets.items():
+    for name, (line, values) in presets.items():
         for place, problem in _problems(line, values):
             wrong.setdefault((place, problem), []).append(name)
     if wrong:
@@ -74,39 +75,74 @@ def load(file: Path) -> Sets:
                 for (line, problem), names in sorted(wrong.items())
             )
         )
-    return {
-        name: {parameter: value.text for parameter, value in values.items()}
-        for name, (_, values) in sets.items()
-    }
+    return _texts(presets)
 
 
-def changed(sets: Sets, commit: str, folder: Path) -> dict[str, list[str]]:
-    """The files of each set that render otherwise than at a commit of the template.
+def changed(
+    presets: Presets, before: Presets, commit: str | None, folder: Path
+) -> dict[str, list[str]]:
+    """The files of each preset that render otherwise than at a commit of the template with the values of before.
 
     Raises:
         WrongPresets: There is no such commit.
     """
-    if subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=TEMPLATE).returncode:
-        raise WrongPresets(
-            f"the template has no commit {commit}: fetch its history, or name another"
-        )
+    if commit:
+        _require(TEMPLATE, commit)
     files = {}
-    with checkout(commit, folder / "template") as template:
-        for number, (name, values) in enumerate(sets.items()):
-            given = [f"{parameter}={value}" for parameter, value in values.items()]
-            before, now = folder / f"{number}-before", folder / f"{number}-now"
-            render(TEMPLATE, now, given)
-            try:
-                render(template, before, given)
-            except subprocess.CalledProcessError:
-                # The template did not take these values then: all files are new.
-                before.mkdir(exist_ok=True)
-            files[name] = differing(before, now)
+    with checkout(commit, folder / "template") if commit else nullcontext(TEMPLATE) as template:
+        for number, (name, values) in enumerate(presets.items()):
+            old, new = folder / f"{number}-before", folder / f"{number}-now"
+            render(TEMPLATE, new, _arguments(values))
+            # All files are new where the preset is, or where the template did not take its values then.
+            old.mkdir()
+            with suppress(subprocess.CalledProcessError):
+                if name in before:
+                    render(template, old, _arguments(before[name]))
+            files[name] = differing(old, new)
     return files
 
 
-def _sets(text: str) -> dict[str, tuple[int, dict[str, Value]]]:
-    """The sets with their lines and all their values.
+def is_of_the_template(file: Path) -> bool:
+    """Whether the template's repository has a file of presets."""
+    command = ["git", "ls-files", "--error-unmatch", "--", file.resolve()]
+    return not subprocess.run(command, cwd=TEMPLATE, capture_output=True).returncode
+
+
+def load_at(file: Path, commit: str) -> Presets:
+    """The presets that a file had at a commit of its repository, not judged; none if they cannot be read.
+
+    Raises:
+        WrongPresets: There is no such commit.
+    """
+    _require(file.parent, commit)
+    command = ["git", "show", f"{commit}:./{file.name}"]
+    shown = subprocess.run(command, cwd=file.parent, capture_output=True, text=True)
+    try:
+        return _texts(_read(shown.stdout))
+    except yaml.YAMLError:
+        return {}
+
+
+def _require(folder: Path, commit: str) -> None:
+    command = ["git", "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        where = "the template" if folder == TEMPLATE else f"the repository of {folder.resolve()}"
+        raise WrongPresets(f"{where} has no commit {commit}: fetch its history, or name another")
+
+
+def _texts(presets: dict[str, tuple[int, dict[str, Value]]]) -> Presets:
+    return {
+        name: {parameter: value.text for parameter, value in values.items()}
+        for name, (_, values) in presets.items()
+    }
+
+
+def _arguments(values: dict[str, str]) -> list[str]:
+    return [f"{parameter}={value}" for parameter, value in values.items()]
+
+
+def _read(text: str) -> dict[str, tuple[int, dict[str, Value]]]:
+    """The presets with their lines and all their values.
 
     Raises:
         yaml.YAMLError: The file has another shape.
@@ -114,14 +150,14 @@ def _sets(text: str) -> dict[str, tuple[int, dict[str, Value]]]:
     loader = _Loader(text)
     root = loader.get_single_node()
     if not isinstance(root, yaml.MappingNode) or not root.value:
-        raise yaml.YAMLError("sets of parameters are expected, each below its name")
+        raise yaml.YAMLError("presets are expected, each below its name")
     entries = list(_entries(root, root.start_mark))
     for key, node in entries:
         if isinstance(node, yaml.MappingNode):
             list(_entries(node, key.start_mark))
         elif node.value:
             raise _error(key, f"{key.value}: parameters are expected, each with its value")
-    sets = {}
+    presets = {}
     for key, node in entries:
         values = {}
         if isinstance(node, yaml.MappingNode):
@@ -131,11 +167,11 @@ def _sets(text: str) -> dict[str, tuple[int, dict[str, Value]]]:
                     what = f"the value of {parameter.value} is not a text or a number"
                     raise _error(parameter, f"{key.value}: {what}")
                 values[parameter.value] = Value(value.value, parameter.start_mark.line + 1)
-        sets[key.value] = (key.start_mark.line + 1, values)
-    _, shared = sets.pop(SHARED, (0, {}))
-    if not sets:
-        raise yaml.YAMLError(f"there are no sets besides {SHARED}")
-    return {name: (line, shared | values) for name, (line, values) in sets.items()}
+        presets[key.value] = (key.start_mark.line + 1, values)
+    _, shared = presets.pop(SHARED, (0, {}))
+    if not presets:
+        raise yaml.YAMLError(f"there are no presets besides {SHARED}")
+    return {name: (line, shared | values) for name, (line, values) in presets.items()}
 
 
 def _entries(
@@ -157,7 +193,7 @@ def _error(node: yaml.Node, problem: str) -> yaml.YAMLError:
 
 
 def _problems(line: int, values: dict[str, Value]) -> Iterator[tuple[int, str]]:
-    """What is wrong with a set, each with the line of the value, or of the set for what it does not give."""
+    """What is wrong with a preset, each with the line of the value, or of the preset for what it does not give."""
     known = {name: value.text for name, value in values.items() if name in (*NAMES, *PRIVATE)}
     for name in values.keys() - known.keys():
         yield values[name].line, str(unknown(name, values[name].text))
@@ -176,7 +212,7 @@ def _problems(line: int, values: dict[str, Value]) -> Iterator[tuple[int, str]]:
 class _Loader(yaml.SafeLoader):
     """Reads every value as the text that it is written as."""
 
-    # Of all plain words, << alone is more than a text: it takes over what another set has.
+    # Of all plain words, << alone is more than a text: it takes over what another preset has.
     yaml_implicit_resolvers: ClassVar[dict[str, list[object]]] = {
         "<": yaml.SafeLoader.yaml_implicit_resolvers["<"]
     }
@@ -184,7 +220,7 @@ class _Loader(yaml.SafeLoader):
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description="Read a file of presets; print the names of its sets as JSON."
+        description="Read a file of presets; print their names as JSON."
     )
     parser.add_argument("file", type=Path)
     try:

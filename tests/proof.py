@@ -113,10 +113,12 @@ def masked(text: str) -> str:
     text = re.sub(r"(?<=://)([^\s/@:\'\"]*):[^\s@]+@", r"\1:***@", text)
     for name in ("DATABASE_URL", "TEST_DATABASE_URL"):
         try:
-            password = urlsplit(os.environ.get(name, "")).password or ""
+            url = urlsplit(os.environ.get(name, ""))
         except ValueError:
             continue
-        for spelling in filter(None, (password, unquote(password))):
+        password = url.password or ""
+        # A password that is the name of the user tells nothing; masked, the word would be missing everywhere.
+        for spelling in {password, unquote(password)} - {"", url.username}:
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", "***", text)
     return text
 

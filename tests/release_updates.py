@@ -19,6 +19,9 @@ from test_updates import edit_as_a_team, suite
 #: The tag that this commit has in the clone.
 NEXT = "next-release"
 
+#: The team's, older than what the newest version asks for.
+LOCK = "shapely==2.1.0\n"
+
 
 def releases_before() -> list[str]:
     """The two newest tags that are not of this commit, and whose projects have `make update`."""
@@ -57,7 +60,9 @@ def test_an_edited_project_takes_this_release(
     project = Project(folder, {"package_name": "facilities_service"})
     templates.commit(folder, f"Made of {release}")
     edit_as_a_team(project, database_url)
-    templates.commit(folder, "Telephones, and a count")
+    # make writes it, and an update leaves it to make.
+    (folder / "constraints.txt").write_text(LOCK, encoding="utf-8")
+    templates.commit(folder, "Telephones, a count, and a lock")
 
     if way == "cruft":
         updated = user.run("cruft", "update", "--skip-apply-ask", "--checkout", NEXT, folder=folder)
@@ -80,6 +85,7 @@ def test_an_edited_project_takes_this_release(
     assert updated.returncode == 0, updated.stdout + updated.stderr
     assert not list(folder.rglob("*.rej"))
     assert not templates.git(folder, "diff", "--name-only", "--diff-filter=U")
+    assert (folder / "constraints.txt").read_text(encoding="utf-8") == LOCK
 
     environment = {
         "DATABASE_URL": database_url,

@@ -245,6 +245,10 @@ def test_owslib_reads(service: Service) -> None:
     found = client.collection_items(service.table, bbox=box, limit=1000)
     assert names(found["features"]) == expected
     assert found["numberMatched"] == len(expected)
+    pages: list[dict[str, Any]] = []
+    while page := client.collection_items(service.table, limit=1000, offset=len(pages))["features"]:
+        pages += page
+    assert names(pages) == service.features.keys()
     whole = client.collection_items(service.table, limit=1, sortby=("name", "asc"))
     assert whole["numberMatched"] == len(service.features)
     some = client.collection_items(service.table, limit=7, sortby=("name", "desc"))["features"]

@@ -166,6 +166,53 @@ def test_pgbouncer_leaves_connections(compose: Project) -> None:
     assert pgbouncer.getint("default_pool_size") < 97 < pgbouncer.getint("max_client_conn")
 
 
+def build_image(
+    project: Project, folder: Path, locks: dict[str, str], extras: str = ""
+) -> tuple[str, list[str]]:
+    """What the Dockerfile's commands print, and how they call Python's programs, which do nothing but say so."""
+    (script,) = re.findall(r"(?s)<<'INSTALL'\n(.*?)\nINSTALL\n", project.files["Dockerfile"])
+    program = '#!/bin/sh\necho "${0##*/} $*" >> calls\n[ "$1" != freeze ] || echo fastapi==1\n'
+    for name in ("python", "pip", "uv"):
+        (folder / name).write_text(program, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    for name, text in locks.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["sh", "-c", script.replace("/venv/bin/", f"{folder}/")],
+        cwd=folder,
+        env={"PATH": f"{folder}:/usr/bin:/bin", "EXTRAS": extras},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout, (folder / "calls").read_text(encoding="utf-8").splitlines()
+
+
+def test_an_image_has_what_uv_has_locked(compose: Project, tmp_path: Path) -> None:
+    printed, calls = build_image(compose, tmp_path, {"uv.lock": ""}, "formats,telemetry")
+    assert calls == [
+        "pip install uv>=0.9",
+        "uv sync --locked --no-default-groups --no-editable --extra=formats --extra=telemetry",
+    ]
+    assert printed == ""
+
+
+def test_an_image_has_what_pip_has_locked(compose: Project, tmp_path: Path) -> None:
+    lock = {"constraints.txt": "fastapi==1\nruff==1\n"}
+    printed, calls = build_image(compose, tmp_path, lock, "formats,telemetry")
+    assert calls == [
+        "python -m venv /venv",
+        "pip install --constraint constraints.txt .[formats,telemetry]",
+        "pip freeze --exclude facilities-service",
+    ]
+    assert printed == ""
+
+
+def test_an_image_is_refused_what_is_not_locked(compose: Project, tmp_path: Path) -> None:
+    printed, _ = build_image(compose, tmp_path, {"constraints.txt": "fastapi==0.9\n"})
+    assert printed.startswith("fastapi==1\nare not in constraints.txt: run make")
+
+
 # Kubernetes
 
 
@@ -270,7 +317,7 @@ def check_github(folder: Path) -> None:
     tool("zizmor", "--offline", "--quiet", *workflows, folder=folder)
     assert actionlint(folder) == []
     for workflow in workflows:
-        used = re.findall(r"(?m)^[ -]*uses: (.*)", workflow.read_text(encoding="utf-8"))
+        used = re.findall(r"(?m)^[ -]*uses: (?!\./)(.*)", workflow.read_text(encoding="utf-8"))
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
 
 
@@ -283,6 +330,43 @@ def actionlint(folder: Path) -> list[str]:
     assert done.returncode == 0 or found, done.stdout + done.stderr
     # It does not know yet that a job has the commit of its reusable workflow.
     return [line for line in found if not re.search(r'property "workflow_(sha|repository)"', line)]
+
+
+@pytest.mark.parametrize(
+    ("registry", "has_credentials", "says"),
+    [
+        ("ghcr.io", "false", ""),
+        ("registry.example.org", "true", ""),
+        ("registry.example.org", "false", "set the secrets REGISTRY_USER and REGISTRY_PASSWORD"),
+    ],
+)
+def test_an_image_is_published_where_its_credentials_are(
+    compose: Project, registry: str, has_credentials: str, says: str
+) -> None:
+    """After CI; a registry without credentials is refused first, and GitHub's token goes to GitHub's registry alone."""
+    jobs = yaml.safe_load(compose.files[".github/workflows/publish.yml"])["jobs"]
+    assert [jobs["ci"]["needs"], jobs["push"]["needs"]] == ["registry", "ci"]
+    (step,) = jobs["registry"]["steps"]
+    environment = {"REGISTRY": registry, "HAS_CREDENTIALS": has_credentials}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]], env=environment, text=True, capture_output=True
+    )
+    assert done.returncode == bool(says)
+    assert says in done.stdout
+    (login,) = (
+        step["with"]
+        for step in jobs["push"]["steps"]
+        if step.get("uses", "").startswith("docker/login-action@")
+    )
+    assert "|| vars.REGISTRY == 'ghcr.io' && github.token ||" in login["password"]
+
+
+def test_gitlab_publishes_what_has_passed(projects: dict[tuple[str, str], Project]) -> None:
+    jobs = yaml.safe_load(projects["kubernetes", "gitlab"].files[".gitlab-ci.yml"])
+    assert {"if": "$CI_COMMIT_TAG"} in jobs["workflow"]["rules"]
+    assert jobs["stages"] == ["test", "publish"]
+    assert [jobs[name]["stage"] for name in ("test", "publish")] == ["test", "publish"]
+    assert "publish" not in projects["none", "gitlab"].files[".gitlab-ci.yml"]
 
 
 @pytest.mark.parametrize("deployment", DEFAULTS["deployment"])

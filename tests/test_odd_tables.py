@@ -1,5 +1,6 @@
 """Tables whose names and keys the template does not make, in a rendered project: text, numbers, dates and times as keys that
-clients give, columns and tables whose names SQL quotes, two tables of one name in two schemas.
+clients give, columns and tables whose names SQL quotes, two tables of one name in two schemas. What the OGC's suites assert
+is asserted of them together, behind a prefix: they are of several geometry types and CRSs.
 
 The project's table modules, its revision and the literal tests come from odd_tables/.
 """
@@ -20,7 +21,7 @@ TESTS = (
     *("geotables/checks/test_migrations.py", "geotables/checks/test_tables.py"),
     *("geotables/features/test_features_edits.py", "geotables/features/test_properties.py"),
     "geotables/rest/test_queries.py",
-    "geotables/http/test_problems.py",
+    *("geotables/http/test_problems.py", "geotables/ogc/test_conformance.py"),
     *(
         f"geotables/core/test_hooks.py::test_{name}"
         for name in (
@@ -31,8 +32,8 @@ TESTS = (
     ),
 )
 
-#: Of these: coordinates have nothing to do with names and keys.
-CHOSEN = "not (crs or no_feature or geometry_comes_back)"
+#: Of these: coordinates have nothing to do with names and keys; what the OGC's suites assert is about all of a service.
+CHOSEN = "conformance or not (crs or no_feature or geometry_comes_back)"
 
 
 @pytest.fixture(scope="module")

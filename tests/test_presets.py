@@ -1,4 +1,4 @@
-"""The sets of parameters of a platform team: how they are read, and what is refused."""
+"""The presets of a platform team: how they are read, and what is refused."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ from rendering import TEMPLATE
 from scripts import render_diff
 
 
-def load(folder: Path, text: str) -> presets.Sets:
+def load(folder: Path, text: str) -> presets.Presets:
     file = folder / "presets.yaml"
     file.write_text(text, encoding="utf-8")
     return presets.load(file)
@@ -23,15 +23,15 @@ def load(folder: Path, text: str) -> presets.Sets:
 
 def test_the_documented_example(tmp_path: Path) -> None:
     example = (presets.__doc__ or "").split("\n\n")[1]
-    sets = load(tmp_path, example)
-    assert list(sets) == ["facilities", "parcels", "parcels by uuid"]
-    assert sets["facilities"] == {
+    loaded = load(tmp_path, example)
+    assert list(loaded) == ["facilities", "parcels", "parcels by uuid"]
+    assert loaded["facilities"] == {
         "auth": "oidc",
         "license": "Proprietary",
         "geometry_type": "POINT",
         "index_predicate": "status = 'active'",
     }
-    assert sets["parcels by uuid"] == sets["parcels"] | {"primary_key": "uuid"}
+    assert loaded["parcels by uuid"] == loaded["parcels"] | {"primary_key": "uuid"}
 
 
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
@@ -43,11 +43,11 @@ def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
     }
 
 
-def test_a_set_may_be_all_defaults(tmp_path: Path) -> None:
+def test_a_preset_may_be_all_defaults(tmp_path: Path) -> None:
     assert load(tmp_path, "default:\nother: {}\n") == {"default": {}, "other": {}}
 
 
-def test_a_set_may_take_over_what_others_have(tmp_path: Path) -> None:
+def test_a_preset_may_take_over_what_others_have(tmp_path: Path) -> None:
     text = (
         "defaults: {license: MIT, auth: oidc}\n"
         "a: &a {srid: 3857, auth: none}\nb: &b {<<: *a, srid: 27700}\nc:\n  <<: [*b, *a]\n  ci: none\n"
@@ -62,9 +62,9 @@ def test_a_set_may_take_over_what_others_have(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "sets of parameters are expected"),
-        ("- POINT", "sets of parameters are expected"),
-        ("defaults: {auth: none}", "no sets besides defaults"),
+        ("", "presets are expected"),
+        ("- POINT", "presets are expected"),
+        ("defaults: {auth: none}", "no presets besides defaults"),
         ("a: POINT", "a: parameters are expected"),
         ("a: [POINT]", "a: parameters are expected"),
         ("a:\n  srid: [4326]", "a: the value of srid is not a text"),
@@ -96,7 +96,7 @@ depots:
 
 
 def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
-    """Once each: the line, the sets, the parameter, and what would be right."""
+    """Once each: the line, the presets, the parameter, and what would be right."""
     with pytest.raises(WrongPresets) as error:
         load(tmp_path, WRONG)
     told = str(error.value).replace(f"{tmp_path}/", "").splitlines()
@@ -129,22 +129,44 @@ def test_the_command_refuses_them(tmp_path: Path) -> None:
     assert "Traceback" not in run.stdout + run.stderr
 
 
+def test_presets_are_judged_before_the_packages_of_the_proof_are_installed(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "{{cookiecutter.project_slug}}/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((TEMPLATE / name).read_bytes())
+    command = ["make", "--dry-run", "variants", "PRESETS=presets.yaml"]
+    run = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    judged = run.stdout.index("tests/presets.py")
+    assert judged < run.stdout.index("--requirement requirements.txt")
+    assert "grep ^cookiecutter requirements.txt" in run.stdout[:judged]
+
+
 def test_only_what_a_change_touches_is_proved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = templates.copy(tmp_path / "template")
+    file = template / "presets.yaml"
+    file.write_text("edited: {ci: gitlab}\nsame: {ci: none}\n", encoding="utf-8")
     templates.commit(template, "The template")
-    (file,) = template.glob("*/*renovate.json*")
-    file.write_text("{}\n", encoding="utf-8")
+    (renovate,) = template.glob("*/*renovate.json*")
+    renovate.write_text("{}\n", encoding="utf-8")
+    text = "edited: {ci: gitlab, pool_size: 7}\nsame: {ci: none}\nnew: {ci: none}\n"
+    file.write_text(text, encoding="utf-8")
     monkeypatch.setattr(presets, "TEMPLATE", template)
     monkeypatch.setattr(render_diff, "ROOT", template)
-    sets = {"gitlab": {"ci": "gitlab"}, "none": {"ci": "none"}}
-    assert presets.changed(sets, "HEAD", tmp_path / "renderings") == {
-        "gitlab": ["facilities-service/renovate.json"],
-        "none": [],
+    assert presets.is_of_the_template(file)
+    assert not presets.is_of_the_template(tmp_path / "presets.yaml")
+    before, now = presets.load_at(file, "HEAD"), presets.load(file)
+    files = presets.changed(now, before, "HEAD", tmp_path / "renderings")
+    assert files["same"] == []
+    assert {"facilities-service/renovate.json", "facilities-service/.env.example"} <= {
+        *files["edited"]
     }
-    with pytest.raises(WrongPresets, match="no commit nowhere"):
-        presets.changed(sets, "nowhere", tmp_path / "again")
+    assert "facilities-service/pyproject.toml" not in files["edited"]
+    assert "facilities-service/pyproject.toml" in files["new"]
+    with pytest.raises(WrongPresets, match="the template has no commit nowhere"):
+        presets.changed(now, before, "nowhere", tmp_path / "again")
+    with pytest.raises(WrongPresets, match=r"the repository of .* has no commit nowhere"):
+        presets.load_at(tmp_path / "presets.yaml", "nowhere")
 
 
 def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +174,7 @@ def test_no_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "connect('postgresql://me:s%40cret@db/x') password='s@cret' host=db"
     assert proof.masked(text) == "connect('postgresql://me:***@db/x') password='***' host=db"
     monkeypatch.setenv("DATABASE_URL", "postgresql://postgres:postgres@localhost/x")
-    assert proof.masked("postgresql on localhost") == "postgresql on localhost"
+    assert proof.masked("role postgres on localhost") == "role postgres on localhost"
 
 
 @pytest.mark.parametrize(

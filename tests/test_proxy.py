@@ -89,6 +89,7 @@ def proxies(
         for written, here in [
             ("listen 8080;", f"listen 127.0.0.1:{own};"),
             ("listen 8081 proxy", f"listen 127.0.0.1:{tls} proxy"),
+            ("set_real_ip_from 172.16.0.0/12;", "set_real_ip_from 127.0.0.1;"),
             ("http://service:8000", services[0]),
             ("/tmp/nginx.pid", f"{folder}/nginx.pid"),
             ("access_log /dev/stdout json;", f"access_log {folder}/access.log json;"),

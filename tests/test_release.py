@@ -36,6 +36,9 @@ def repository(tmp_path: Path) -> Path:
     templates.commit(root, "Version 2.2.0")
     for tag in ("2.1.0", "2.0.0", "another"):
         templates.git(root, "tag", tag)
+    origin = tmp_path / "origin"
+    templates.git(tmp_path, "clone", "--quiet", "--bare", str(root), str(origin))
+    templates.git(root, "remote", "add", "origin", str(origin))
     return root
 
 
@@ -43,10 +46,24 @@ def test_a_commit_that_can_be_released(repository: Path) -> None:
     assert list(release.problems(repository, "2.2.0", TODAY)) == []
 
 
-def test_a_clone_without_tags(repository: Path) -> None:
+def test_tags_are_fetched(repository: Path) -> None:
     templates.git(repository, "tag", "--delete", "2.1.0", "2.0.0")
+    assert list(release.problems(repository, "2.2.0", TODAY)) == []
+    templates.git(repository, "tag", "--delete", "2.1.0", "2.0.0")
+    templates.git(repository.with_name("origin"), "tag", "--delete", "2.1.0", "2.0.0")
     (problem,) = release.problems(repository, "2.2.0", TODAY)
-    assert "git fetch --tags" in problem
+    assert problem == "no earlier release has a tag"
+
+
+def test_a_commit_that_has_not_landed(repository: Path) -> None:
+    templates.git(repository, "commit", "--quiet", "--allow-empty", "--message", "Another")
+    (problem,) = release.problems(repository, "2.2.0", TODAY)
+    assert problem == "HEAD is not in origin's main: it has to land there first"
+    templates.git(repository, "push", "--quiet", "origin", "HEAD:main")
+    assert list(release.problems(repository, "2.2.0", TODAY)) == []
+    repository.with_name("origin").rename(repository.with_name("moved"))
+    (problem,) = release.problems(repository, "2.2.0", TODAY)
+    assert problem.startswith("origin does not say what main and the tags are: ")
 
 
 @pytest.mark.parametrize(

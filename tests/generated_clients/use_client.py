@@ -43,6 +43,10 @@ found = list_features_of_facilities.sync(client=client, filter_=condition)
 assert isinstance(found, FacilityFeatureCollection)
 assert [feature.properties and feature.properties.name for feature in found.features] == ["Quay"]
 
+found = list_features_of_facilities.sync(client=client, bbox=[10.5, 49, 12, 51])
+assert isinstance(found, FacilityFeatureCollection)
+assert [feature.id for feature in found.features] == ids[1:]
+
 read = get_facility.sync_detailed(ids[0], client=client)
 tag = read.headers["ETag"]
 closed, default = FacilityPatch(status="closed"), FacilityPatch(status=None)

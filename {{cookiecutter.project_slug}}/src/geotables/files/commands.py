@@ -73,6 +73,12 @@ def _add_load(load: argparse.ArgumentParser, service: "Service") -> None:
         help="what an empty text or cell stands for in a text attribute (default: an empty cell of"
         " CSV for NULL, an empty text in quotes or of another format for itself)",
     )
+    load.add_argument(
+        "--index-after",
+        action="store_true",
+        help="of an empty table, make the indexes after the rows: faster from a million on, but"
+        " all others wait for the table until it ends",
+    )
     load.add_argument("--id-to", metavar="ATTRIBUTE", help="takes the features' own ids")
     load.add_argument("--force-2d", action="store_true", help="drop z and m")
     load.add_argument("--linearize", action="store_true", help="make lines of curves")
@@ -208,6 +214,8 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
         make_valid=options.make_valid,
         id_to=options.id_to,
         empty=options.empty,
+        # What is rolled back needs no index, and should keep nobody waiting.
+        index_after=options.index_after and not options.dry_run,
     )
     rejects = Rejects(options.rejects or Path(f"{options.file.stem}.rejects.geojsonl"))
     engine = _engine(service)
@@ -276,7 +284,7 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
         return 1
     try:
         with _engine(service).connect() as connection:
-            export(
+            number = export(
                 connection,
                 collection,
                 together(conditions),
@@ -293,4 +301,8 @@ def _export(service: "Service", options: argparse.Namespace) -> int:
     except (ExportError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    else:
+        # Standard output is for another program, which says what it has read.
+        if options.file:
+            print(f"{number:,} rows exported to {options.file}", file=sys.stderr)
     return 0

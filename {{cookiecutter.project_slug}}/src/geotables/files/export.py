@@ -7,9 +7,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import orjson
 import sqlalchemy as sa
@@ -18,31 +19,37 @@ from geotables.collection import Collection
 from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
 from geotables.file_formats import FormatError, Layer
+from geotables.files import flatgeobuf
 from geotables.geometry import GEOJSON_TYPES
-from geotables.sql.stream import DIGITS, chunks, exact_feature, sequence
+from geotables.sql.stream import DIGITS, chunks, exact_feature
 
 
 class ExportError(ValueError):
     """Nothing was written; the message says why."""
 
 
-class Rows(NamedTuple):
+@dataclass(slots=True)
+class Rows:
     """Rows to be written.
 
     Attributes:
         connection: In a transaction, whose time zone is UTC.
         collection: What they are of. A column that it does not show is not written.
         condition: Which ones.
+        written: How many of them have been written.
     """
 
     connection: sa.Connection
     collection: Collection
     condition: Condition
+    written: int = 0
 
     def chunks(self, query: sa.Select[Any]) -> Iterator[Any]:
         """What a query over the table selects of them."""
         chosen = query.where(self.condition.expression)
-        return chunks(self.connection, chosen, self.condition)
+        for chunk in chunks(self.connection, chosen, self.condition):
+            yield chunk
+            self.written += len(chunk)
 
     def have_no_place(self) -> bool:
         """Whether one of them has no geometry, or an empty one."""
@@ -69,6 +76,15 @@ class Rows(NamedTuple):
                 f"{column.name} of the row {id} {reason}, which {kind} cannot hold: export geojsonseq or CSV"
             )
 
+    def refuse_other_times(self, kind: str) -> None:
+        """Refuse to write dates and times that a format does not have: infinite ones, and those of other years."""
+        for column in self.collection.columns:
+            if isinstance(column.type, sa.Date | sa.DateTime):
+                beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
+                infinite = sa.not_(sa.func.isfinite(column))
+                reason = "is infinite, or not of the years 1 to 9999"
+                self.refuse(column, sa.or_(infinite, beyond), reason, kind)
+
 
 def export(
     connection: sa.Connection,
@@ -78,8 +94,8 @@ def export(
     path: Path | None,
     *,
     for_spreadsheets: bool = False,
-) -> None:
-    """Write rows to a file, which is there as a whole or not at all.
+) -> int:
+    """Write rows to a file, which is there as a whole or not at all; returns their number.
 
     Args:
         connection: In a transaction.
@@ -102,7 +118,7 @@ def export(
     rows = Rows(connection, collection, condition)
     if kind == "shapefile":
         _write_shapefile(rows, path)
-        return
+        return rows.written
     write = WRITERS[kind]
     if for_spreadsheets:
         if kind != "csv":
@@ -111,15 +127,17 @@ def export(
     if path is None:
         write(rows, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-        return
-    with _replaced(path) as fresh, fresh.open("wb") as file:
-        write(rows, file)
+    else:
+        with _replaced(path) as fresh, fresh.open("wb") as file:
+            write(rows, file)
+    return rows.written
 
 
 def _write_geojsonseq(rows: Rows, file: BinaryIO) -> None:
-    # One to a line, which more programs read than know of the separator.
+    # One to a line, which more programs read than know of the separator of RFC 8142.
     feature = exact_feature(rows.collection)
-    file.writelines(sequence(rows.connection, rows.condition, feature=feature, separator=b""))
+    for chunk in rows.chunks(sa.select(*feature.columns)):
+        file.writelines([orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
 
 
 def _write_geojson(rows: Rows, file: BinaryIO) -> None:
@@ -148,6 +166,7 @@ def _write_csv(rows: Rows, file: BinaryIO, *, for_spreadsheets: bool = False) ->
             )
         except driver.Error as error:
             raise sa.exc.DBAPIError(text, None, error) from error
+        rows.written = cursor.rowcount
 
 
 def _for_csv(
@@ -166,18 +185,35 @@ def _for_csv(
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
-    options = {}
+    rows.refuse_other_times("FlatGeobuf")
     if rows.have_no_place():
         # Its index takes no feature without a geometry.
-        options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
-    _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
+        _write_layer(rows, "fgb", file)
+        return
+    with _layer(rows, "fgb") as layer:
+        query = flatgeobuf.boxed(layer, rows.collection.geometry)
+        flatgeobuf.write(layer, rows.chunks(query), file)
 
 
 def _write_geoparquet(rows: Rows, file: BinaryIO) -> None:
+    _write_layer(rows, "parquet", file)
+
+
+def _write_layer(rows: Rows, format: str, file: BinaryIO) -> None:
+    with _layer(rows, format) as layer:
+        file.writelines(layer.write(rows.chunks(layer.query)))
+
+
+@contextmanager
+def _layer(rows: Rows, format: str) -> Iterator[Layer]:
+    """What a file of a format of ``file_formats`` holds of the table, in the table's CRS.
+
+    Raises:
+        ExportError: The format cannot hold it.
+    """
     collection = rows.collection
     try:
-        layer = Layer("parquet", collection, collection.columns, collection.crs.srid)
-        file.writelines(layer.write(rows.chunks(layer.query)))
+        yield Layer(format, collection, collection.columns, collection.crs.srid)
     except FormatError as error:
         raise ExportError(f"{error}; export geojsonseq or csv instead") from error
 
@@ -233,12 +269,7 @@ def _write_by_gdal(rows: Rows, driver: str, path: Path, **options: Any) -> None:
             f" extra, formats ({error})"
         ) from error
     collection = rows.collection
-    for column in collection.columns:
-        if isinstance(column.type, sa.Date | sa.DateTime):
-            beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
-            infinite = sa.not_(sa.func.isfinite(column))
-            reason = "is infinite, or not of the years 1 to 9999"
-            rows.refuse(column, sa.or_(infinite, beyond), reason, driver)
+    rows.refuse_other_times(driver)
     short = driver == "ESRI Shapefile"
     types = {
         column.name: pyarrow.string()

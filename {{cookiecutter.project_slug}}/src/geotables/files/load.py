@@ -45,6 +45,7 @@ from geotables.crs import WGS84
 from geotables.db.migrations import MIGRATE_FIRST, NOT_MIGRATED
 from geotables.db.statements import OWN, Condition, json_text
 from geotables.files.fields import Fields
+from geotables.files.indexes import drop, execute, is_empty, make
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
 from geotables.identifiers import qualified, quoted
@@ -86,6 +87,8 @@ class Result:
     attributes: list[str] = field(default_factory=list)
     #: Whether features bring ids of their own that no attribute takes.
     has_ids: bool = False
+    #: The names of the indexes that were made after the rows.
+    indexes: list[str] = field(default_factory=list)
     #: What was written, where ``after_commit`` of the collection is to be told.
     changes: list[Change] = field(default_factory=list)
 
@@ -93,6 +96,8 @@ class Result:
         lines = [f"{self.loaded:,} rows loaded"]
         if self.refused:
             lines[0] += f", {self.refused:,} features refused"
+        if self.indexes:
+            lines.append(f"made after the rows: {', '.join(self.indexes)}")
         if self.has_ids:
             lines.append("ignored: the features' own ids (--id-to ATTRIBUTE keeps them)")
         if self.read_only:
@@ -122,6 +127,7 @@ class Options:
         make_valid: Repair invalid geometries.
         id_to: An attribute that gets the features' own ids.
         empty: What an empty text stands for in a text attribute, one of ``EMPTY``; None: itself.
+        index_after: Make the indexes of an empty table after its rows; until then others wait who want to read it.
     """
 
     key: str | None = None
@@ -131,6 +137,7 @@ class Options:
     make_valid: bool = False
     id_to: str | None = None
     empty: str | None = None
+    index_after: bool = False
 
 
 #: What an empty cell may stand for in a text attribute: NULL, the column's default, or an empty text.
@@ -317,6 +324,7 @@ def load(
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
         )
     )
+    indexes = _locked(connection, collection, index_after=options.index_after)
     loading = _Loading(connection, collection, source, options, refuse, watch)
     loading.run()
     if not loading.result.loaded and not loading.result.refused:
@@ -330,11 +338,40 @@ def load(
         raise LoadError(
             f"nothing was loaded: each of the {loading.result.refused:,} features is refused"
         )
-    with _interruptible():
-        # The driver takes a percent sign for a parameter.
-        connection.exec_driver_sql(f"ANALYZE {qualified(collection.table)}".replace("%", "%%"))
+    columns = ", ".join(quoted(column.name) for column in collection.table.columns)
+    with _refusing(connection, collection), _interruptible():
+        make(connection, indexes)
+        # Not what indexes compute: geography takes PostGIS longer than all the columns, and no plan asks for it.
+        execute(connection, f"ANALYZE {qualified(collection.table)} ({columns})")
+    loading.result.indexes = list(indexes)
     loading.result.attributes = loading.attributes()
     return loading.result
+
+
+def _locked(
+    connection: sa.Connection, collection: Collection, *, index_after: bool
+) -> Mapping[str, str]:
+    """Lock the table, where Ctrl-C ends the wait as it does not end that of COPY; the indexes to be made in the end.
+
+    Raises:
+        LoadError: The table has rows already, or is in use.
+    """
+    if metadata.is_view(collection.table):
+        return {}
+    mode = "ACCESS EXCLUSIVE" if index_after else "ROW EXCLUSIVE"
+    lock = f"LOCK TABLE {qualified(collection.table)} IN {mode} MODE"
+    if index_after:
+        # Whoever comes after it waits as long.
+        lock = f"SET LOCAL lock_timeout = '5s'; {lock}; SET LOCAL lock_timeout TO DEFAULT"
+    with _refusing(connection, collection), _interruptible():
+        execute(connection, lock)
+        if not index_after:
+            return {}
+        if not is_empty(connection, collection.table):
+            raise LoadError(
+                f"nothing was loaded: {collection.name} has rows; --index-after is for an empty table"
+            )
+        return drop(connection, collection.table)
 
 
 def announce(collection: Collection, result: Result) -> None:
@@ -966,6 +1003,9 @@ def _refusing(connection: sa.Connection, collection: Collection) -> Iterator[Non
             # There is nothing to roll back: the server has ended the session.
             connection.invalidate()
             reason = f"the database has ended the session ({reason})"
+        elif cause.pgcode == QUERY_CANCELED:
+            # By Ctrl-C, of which psycopg2 tells the server alone, or by an administrator.
+            raise KeyboardInterrupt from error
         elif cause.pgcode == UNIQUE_VIOLATION:
             before.rollback()
             reason = _twice(connection, collection, cause.diag) or reason
@@ -1000,7 +1040,7 @@ def _twice(connection: sa.Connection, collection: Collection, diagnostics: Any) 
     return None
 
 
-UNIQUE_VIOLATION = "23505"
+UNIQUE_VIOLATION, QUERY_CANCELED = "23505", "57014"
 
 
 class Rejects:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from select import select
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
@@ -211,7 +212,7 @@ class GeoJSON:
 
     def batches(self) -> Iterator[Batch]:
         first = 1
-        with self.path.open("rb", buffering=0) as file:
+        with io.FileIO(self.path) if self.path.is_file() else _Pipe(self.path) as file:
             # A pipe has no place to look at twice.
             stream: io.BufferedReader[Any] = io.BufferedReader(file, CHUNK)
             if stream.peek(2)[:2] == GZIP:
@@ -331,10 +332,13 @@ def _feature(value: Any, text: bytes | str, constant: str | None = None) -> Feat
         return Feature(None, properties, f"{constant} is not JSON: null stands for no number")
     if shape is not None and not isinstance(shape, dict):
         return Feature(None, properties, "a Feature whose geometry is not an object")
-    if any(isinstance(each, float | dict | list) for each in properties.values()):
+    if not _WITH_DIGITS.isdisjoint(map(type, properties.values())):
         properties = _exact(value, text).get("properties")
     return Feature(shape, properties, size=len(text), id=value.get("id"))
 
+
+#: What may have numbers that a double does not hold.
+_WITH_DIGITS = {float, dict, list}
 
 #: Numbers that a double may not hold, and coordinates, too.
 _MANY_DIGITS = re.compile(r"[0-9][0-9.]{15}")
@@ -757,11 +761,11 @@ class GeoParquet:
 
 
 def _with_offset(text: str) -> str:
-    """A time with its offset from UTC; these formats mean UTC where they do not say."""
-    return text if _OFFSET.search(text) else f"{text}Z"
+    """A time with its offset from UTC, or a date; these formats mean UTC where they do not say."""
+    return text if _COMPLETE.search(text) else f"{text}Z"
 
 
-_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_COMPLETE = re.compile(r"(Z|[+-]\d\d:?\d\d|^\d{4}-\d\d-\d\d)$")
 
 
 def _from_wkb(shapes: list[bytes | None]) -> tuple[np.ndarray[Any, Any], dict[int, str]]:
@@ -1022,6 +1026,15 @@ def _srid_of_member(crs: Any) -> int:
         return srid_of(crs["properties"]["name"])
     except (TypeError, KeyError):
         raise ValueError('its member "crs" names no CRS') from None
+
+
+class _Pipe(io.FileIO):
+    """A pipe that hears of a signal within a second, even where that comes just before it waits."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        while not select([self], [], [], 1)[0]:
+            pass
+        return super().readinto(buffer)
 
 
 class _Recoded(io.RawIOBase):

@@ -85,3 +85,8 @@ def faces_of(app: FastAPI) -> list[Face]:
 def has_face(app: FastAPI, name: str) -> bool:
     """Whether an application has a face."""
     return any(face.name == name for face in faces_of(app))
+
+
+def has_map(app: FastAPI) -> bool:
+    """Whether pages have maps: they are made of tiles, drawn by files of another face."""
+    return has_face(app, "tiles") and has_face(app, "webmap")

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from geotables.collection import Collection
 from geotables.context import current
 from geotables.http import html_values
-from geotables.http.faces import faces_of, has_face
+from geotables.http.faces import faces_of, has_face, has_map
 from geotables.http.formats import FORMAT, HTML, MISSING, Format
 from geotables.http.ids import in_path
 
@@ -188,12 +188,12 @@ def _shared(request: Request) -> dict[str, Any]:
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),
-        # Maps draw tiles, and draw a page's own features in the style of its tiles.
-        "has_map": has_face(app, "webmap") and has_face(app, "tiles"),
+        "has_map": has_map(app),
         "map_assets": next((path(face.assets) for face in faces_of(app) if face.assets), ""),
         "has_face": lambda name: has_face(app, name),
         "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
+        "mapped": None,
         "others": (),
     }
 

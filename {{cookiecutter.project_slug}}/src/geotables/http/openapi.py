@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from geotables.collection import Collection
@@ -59,13 +59,15 @@ async def read_openapi(request: Request) -> Response:
 async def read_docs(request: Request) -> Response:
     """The document as a page for people, whose scripts come from the package fastapi-offline, not from the internet."""
     root = request.scope.get("root_path", "")
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
         title=request.app.title,
         swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/assets/favicon.png",
     )
+    # For screen readers, which FastAPI's page tells no language.
+    return HTMLResponse(bytes(page.body).replace(b"<html>", b'<html lang="en">', 1))
 
 
 def install(app: FastAPI) -> None:

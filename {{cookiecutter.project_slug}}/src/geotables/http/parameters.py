@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
@@ -68,17 +69,25 @@ def parsed(
             ``RequestValidationError`` is answered with 422, as FastAPI does.
 
     Raises:
-        ParameterError: A parameter is unknown, given twice, or has a value that it cannot have.
+        ParameterError: A parameter is unknown, given twice and no list, or has a value that it cannot have.
     """
     parameters: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in parameters:
-            raise error([{"loc": ("query", name), "msg": "it is given twice"}])
+            if name not in _lists(model):
+                raise error([{"loc": ("query", name), "msg": "it is given twice"}])
+            value = f"{parameters[name]},{value}"
         parameters[name] = value
     try:
         return model.model_validate(parameters)
     except ValidationError as invalid:
         raise error(located(invalid, "query")) from invalid
+
+
+@cache
+def _lists(model: type[BaseModel]) -> set[str]:
+    """The parameters that are lists: some clients repeat them, whatever the document says, where others write commas."""
+    return {each["name"] for each in documented(model) if each["schema"].get("type") == "array"}
 
 
 def located(error: ValidationError, *place: str | int) -> list[dict[str, Any]]:

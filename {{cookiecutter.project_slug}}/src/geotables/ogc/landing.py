@@ -11,7 +11,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import CRS84
 from geotables.http import formats, openapi
-from geotables.http.faces import faces_of, has_face
+from geotables.http.faces import faces_of, has_face, has_map
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, STYLE, XSD, link, url
 from geotables.http.html_pages import FormatQuery
 from geotables.http.openapi import answers
@@ -69,7 +69,7 @@ class Landing:
             ("/conformance", "conformance", JSON.media_type, "What the API conforms to"),
             ("/collections", "data", JSON.media_type, "The collections"),
         ]
-        if has_face(app, "webmap"):
+        if has_map(app):
             paths.append(("/map", "related", HTML.media_type, "The map"))
         if has_face(app, "tiles"):
             sets = ("/tileMatrixSets", TILING_SCHEMES, JSON.media_type, "Tile matrix sets")
@@ -133,7 +133,7 @@ def path_of(collection: Collection) -> str:
 def _content(request: Request, collection: Collection, *, may_read: bool = True) -> dict[str, Any]:
     """A collection; its extent holds every feature that it has, and is told to those who may read them."""
     extent = extents_of(request, collection).get() if may_read else None
-    count = {"itemCount": counts_of(request, collection).get()} if may_read else {}
+    count = counts_of(request, collection).get() if may_read else None
     return {
         "id": collection.name,
         "title": collection.title,
@@ -141,7 +141,7 @@ def _content(request: Request, collection: Collection, *, may_read: bool = True)
         "links": _links(request, collection),
         **({"extent": _extent(collection, extent)} if extent else {}),
         "itemType": "feature",
-        **count,
+        **({} if count is None else {"itemCount": count}),
         "crs": list(collection.references),
         "storageCrs": collection.storage_crs.uri,
     }

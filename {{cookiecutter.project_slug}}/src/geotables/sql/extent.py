@@ -14,6 +14,9 @@ from geotables.sql.kept import Kept
 #: A centimetre or less.
 UNIT = Decimal("0.0000001")
 
+#: Rows whose extent takes some tenths of a second to find.
+FEW = 500_000
+
 #: Degrees that no transformation gives a place on the Earth.
 NOWHERE = 1e9
 
@@ -29,6 +32,14 @@ class Extent(NamedTuple):
 
 class Extents(Kept[Extent | None]):
     """The extent of a collection; none if it has no rows, or one is at no place on the Earth."""
+
+    def at_hand(self) -> Extent | None:
+        """The same, for what does better without it than waiting; none as well while it would take long to find."""
+        if not self._is_current:
+            rows = self._collection.rows()
+            if queries.estimate(self._database, self._collection, rows) > FEW:
+                return None
+        return self.get()
 
     def _read(self) -> Extent | None:
         rows = self._collection.rows()

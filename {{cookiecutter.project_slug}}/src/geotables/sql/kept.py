@@ -1,14 +1,24 @@
 """What takes a pass over the rows of a collection to find out: kept for a while."""
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import sqlalchemy as sa
+
 from geotables.collection import Collection
+from geotables.context import current
 from geotables.db.database import Database
 
 Value = TypeVar("Value")
+
+#: PostgreSQL's error code (SQLSTATE) of a statement that was cancelled, by its timeout or for a client that has left.
+CANCELED = "57014"
+
+log = logging.getLogger(__name__)
 
 
 class Kept(ABC, Generic[Value]):
@@ -26,6 +36,7 @@ class Kept(ABC, Generic[Value]):
         self._value: Value | None = None
         self._writes = -1
         self._until = 0.0
+        self._too_slow_until = 0.0
 
     @abstractmethod
     def _read(self) -> Value:
@@ -48,10 +59,28 @@ class Kept(ABC, Generic[Value]):
         self._value, self._writes, self._until = value, writes, time.monotonic() + self._lifetime
         return value
 
-    def get(self) -> Value:
-        """The value of the rows that the caller may see."""
+    def get(self) -> Value | None:
+        """The value of the rows that the caller may see.
+
+        None if the database takes longer to find it than a statement may. Where every caller gets the same, it is asked
+        again after ``lifetime`` seconds.
+        """
         if not self._is_shared:
-            return self._read()
+            return self._in_time(self._read)
         # One request asks the database, the others wait for what it finds.
         with self._lock:
-            return self._value if self._is_current else self._keep()  # type: ignore[return-value]
+            return self._value if self._is_current else self._in_time(self._keep)
+
+    def _in_time(self, read: Callable[[], Value]) -> Value | None:
+        if time.monotonic() < self._too_slow_until:
+            return None
+        try:
+            return read()
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != CANCELED or current.get().gone:
+                raise
+            kind, reason = type(self).__name__, str(error.orig).strip()
+            log.warning("%s of %s: %s", kind, self._collection.name, reason)
+            if self._is_shared:
+                self._too_slow_until = time.monotonic() + self._lifetime
+            return None

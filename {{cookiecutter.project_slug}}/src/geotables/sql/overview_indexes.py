@@ -1,5 +1,6 @@
 """Makes overviews, the indexes by which the tiles of large tables come without reading every row, and drops them."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
@@ -8,10 +9,13 @@ from sqlalchemy.schema import CreateIndex
 from geotables.collection import Collection
 from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
-from geotables.sql.overviews import RATIO, Overview
+from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
 
 #: Rows of which the bounds of the overviews are computed, at the most.
 SAMPLE = 1_000_000
+
+#: An overview of more than one row in so many is not worth its size.
+LEAST_SHARE = 3
 
 #: The kinds of tables that PostgreSQL makes an index of while they are written: ordinary ones and materialized views.
 INDEXABLE = ("r", "m")
@@ -40,14 +44,18 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
     elif limit is not None:
         usable = [overview for overview in stored.values() if overview]
         rows, *numbers = _counts(connection, collection, usable)
-        while rows >= (share := RATIO ** (len(shares) + 1)) * limit:
-            shares.append(share)
+        share = int(rows / (SMALLEST * limit))
+        if usable and MARGIN * limit <= numbers[0] <= GROWN * limit:
+            # The others go with it.
+            share = usable[0].share
+        shares = [*_shares(share)]
         kept = [
             overview.name
             for overview, number in zip(usable, numbers, strict=True)
             if overview.share in shares and 0.5 < number * overview.share / rows < 2
         ]
-        yield f"{rows:,} rows" + ("" if shares else f" need none; {RATIO * limit:,} would")
+        least = math.ceil(LEAST_SHARE * SMALLEST * limit)
+        yield f"{rows:,} rows" + ("" if shares else f" need none; {least:,} would")
     for name in stored:
         if name not in kept:
             _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}")
@@ -67,6 +75,13 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{name} is as it should be"
     if missing:
         _run(connection, f"ANALYZE {qualified(collection.table)}")
+
+
+def _shares(share: int) -> Iterator[int]:
+    """The shares of overviews, beginning with that of the smallest one."""
+    while share >= LEAST_SHARE:
+        yield share
+        share //= RATIO
 
 
 def _counts(
@@ -102,8 +117,7 @@ def _computed(
     last = sa.or_(*(rank_ == number // share for share in shares))
     found = connection.execute(sa.select(*bound).where(last).order_by(rank_)).all()
     return [
-        Overview(collection, share, tuple(row))
-        for share, row in zip(reversed(shares), found, strict=True)
+        Overview(collection, share, tuple(row)) for share, row in zip(shares, found, strict=True)
     ]
 
 

@@ -3,15 +3,16 @@
 A tile that has more rows than it may show takes the first of them in an order that does not depend on the tile. If an index of
 the first rows of the table has enough of them in the tile, these are the very rows, and the others need not be read.
 
-``python -m … overviews`` makes the indexes, each of about a quarter of the rows of the next. A statement states its condition
-itself, so that an index that is gone, or is another one, makes it slower and nothing else.
+``python -m … overviews`` makes the indexes: the smallest has just the rows that the tile of zoom 0 needs, each of the others about
+twice as many as the one before. A statement states its condition itself, so that an index that is gone, or is another one,
+makes it slower and nothing else.
 """
 
 import logging
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -28,13 +29,18 @@ from geotables.identifiers import DIALECT, qualified
 log = logging.getLogger(__name__)
 
 #: How many times more rows an overview has than the next smaller one.
-RATIO = 4
+RATIO = 2
 
 #: How many times more rows than a tile's limit an overview should have in it, since these are estimated.
 MARGIN = 1.1
 
-#: How many times a tile's limit the rows of the smallest overview may be: made anew, it has at most ``RATIO`` times as many.
-OUTGROWN = 4 * RATIO
+#: How many times a tile's limit the rows of the smallest overview are when it is made, may be until it is made anew, and may be
+#: for it to be used at all: they are read into memory.
+SMALLEST, GROWN, OUTGROWN = 1.25, 2.5, 16
+
+#: Sizes whose natural logarithms differ by less than about this are equal: PostGIS has them by boxes of single precision, whose
+#: errors grow with the distance from (0, 0), so that of equal areas those at the edges of the world would come first.
+SIZE_STEP = 0.25
 
 #: The deepest zoom that tiles are counted at.
 DEEPEST_ZOOM = 24
@@ -85,7 +91,7 @@ class Overview:
 
 @cache
 def order(collection: Collection) -> list[sa.ColumnElement[Any]]:
-    """The order of rows in which tiles choose: the largest first; among equals, and of points, by a hash of the key.
+    """The order of rows in which tiles choose: the largest first; among those of a size, and of points, by a hash of the key.
 
     The hash has nothing to do with where the rows lie.
     """
@@ -103,7 +109,12 @@ def order(collection: Collection) -> list[sa.ColumnElement[Any]]:
     size: sa.ColumnElement[float] = sa.func.ST_Length(
         sa.func.ST_BoundingDiagonal(collection.geometry), type_=sa.Double()
     )
-    return [-size, shuffled]
+    # Not as bound values, which match no index's condition. There is no logarithm of 0.
+    least: sa.ColumnElement[float] = sa.literal_column("1e-9")
+    step: sa.ColumnElement[float] = sa.literal_column(str(SIZE_STEP))
+    steps = sa.func.ln(sa.func.greatest(size, least)) / step
+    magnitude: sa.ColumnElement[float] = sa.func.round(steps, type_=sa.Double())
+    return [-magnitude, shuffled]
 
 
 @lru_cache(maxsize=256)
@@ -212,7 +223,7 @@ class Overviews:
                 found = stored(connection, self._collection).values()
                 overviews = [overview for overview in found if overview]
                 if overviews != known:
-                    numbers = self._counted(connection, overviews[0]) if overviews else {}
+                    numbers = self._counted(connection, overviews) if overviews else {}
         except sa.exc.DBAPIError as error:
             # Tiles come without overviews, too.
             log.warning("%s: its overviews are not used: %s", self._collection.name, error.orig)
@@ -220,9 +231,10 @@ class Overviews:
         return overviews, numbers
 
     def _counted(
-        self, connection: sa.Connection, smallest: Overview
+        self, connection: sa.Connection, known: Sequence[Overview]
     ) -> dict[tuple[int, int, int], int]:
         """About how many rows there are in tiles that have so many that an overview helps."""
+        smallest, largest = known[0], known[-1]
         most = OUTGROWN * self._limit
         rows = connection.execute(_places(smallest).limit(most + 1)).all()
         if len(rows) > most:
@@ -232,7 +244,7 @@ class Overviews:
             )
             return {}
         places = [tuple(row) for row in rows]
-        least = RATIO * MARGIN * self._limit / smallest.share
+        least = largest.share * MARGIN * self._limit / smallest.share
         counts = crowded(np.array(places, dtype=float).reshape(-1, 2), least)
         return {tile: count * smallest.share for tile, count in counts.items()}
 

@@ -132,11 +132,17 @@ class Pages:
 
     @cached_property
     def sorted_few(self) -> Statement:
-        """The page, of the first ``size`` rows that an index finds; how many it has found is the last column."""
-        found = self._first(sa.select(self._table).where(self._wanted, self._after))
-        columns = (self._of(found, column) for column in self._columns)
-        rows = sa.select(*columns, sa.func.count().over()).order_by(found.c[self._key.name])
-        return Statement(_cut(rows), single_process=True)
+        """The page, of the first ``size`` rows that an index finds; how many it has found is the last column.
+
+        Where it finds as many, others may come before them: they are not looked at.
+        """
+        first = self._first(sa.select(self._table).where(self._found, self._after))
+        number = sa.func.count().over().label(f"{OWN}number")
+        numbered = sa.select(first, number).order_by(first.c[self._key.name])
+        found = numbered.offset(0).subquery(self._table.name)
+        too_many = found.c[number.name] >= sa.bindparam("size", type_=sa.BigInteger())
+        rows = self._looked_at(found, unless=too_many).add_columns(found.c[number.name])
+        return Statement(_cut(rows.order_by(found.c[self._key.name])), single_process=True)
 
     @cached_property
     def explained(self) -> Statement:
@@ -156,14 +162,20 @@ class Pages:
     @cached_property
     def sorted_all(self) -> Statement:
         """The page, of all the rows that an index finds, which are looked at until it is full."""
-        # An expression has no index that PostgreSQL could walk; no condition goes below an offset.
+        # An expression has no index that PostgreSQL could walk.
         place = sa.func.greatest(self._key).label(f"{OWN}place")
         every = sa.select(self._table, place).where(self._found, self._after)
         found = every.order_by(place).offset(0).subquery(self._table.name)
-        rows = sa.select(*(self._of(found, column) for column in self._columns))
-        rows = rows.where(*(self._of(found, each) for each in self._exactly))
-        ordered = rows.order_by(found.c[place.name])
-        return Statement(_cut(ordered), needs_work_mem=True, single_process=True)
+        rows = self._looked_at(found).order_by(found.c[place.name])
+        return Statement(_cut(rows), needs_work_mem=True, single_process=True)
+
+    def _looked_at(
+        self, found: sa.Subquery, unless: sa.ColumnElement[bool] | None = None
+    ) -> sa.Select[Any]:
+        """Rows that an index has found and an offset keeps sorted: they are compared with the conditions until the page is full."""
+        exactly = sa.and_(sa.true(), *(self._of(found, each) for each in self._exactly))
+        columns = (self._of(found, column) for column in self._columns)
+        return sa.select(*columns).where(exactly if unless is None else unless | exactly)
 
     def _first(self, rows: sa.Select[Any]) -> sa.Subquery:
         """The first ``size`` of some rows, in the place of the table."""

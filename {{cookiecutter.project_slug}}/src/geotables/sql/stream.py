@@ -45,7 +45,6 @@ def sequence(
     *,
     feature: Feature,
     order: Sequence[sa.ColumnElement[Any]] = (),
-    separator: bytes = RECORD_SEPARATOR,
 ) -> Generator[bytes, None, None]:
     """Rows as a GeoJSON text sequence (RFC 8142), in chunks of many features.
 
@@ -54,8 +53,9 @@ def sequence(
         rows: Which rows.
         feature: What to write of each.
         order: What to sort by; none: as they are stored, which is the quickest.
-        separator: What stands before each; empty: they are told apart by their lines alone.
     """
     query = queries.select(feature, rows.expression).order_by(*order)
     for chunk in chunks(connection, query, rows):
-        yield b"".join([separator + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
+        yield b"".join(
+            [RECORD_SEPARATOR + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)]
+        )

@@ -118,12 +118,13 @@ def statement(
 ) -> tuple[Statement, dict[str, Any]]:
     """The statement that finds a tile, and the values of its parameters; with an overview the tile is full, or has no content."""
     rows, inside = collection.rows(), bbox.overlapping(collection.geometry, tile.box)
-    first = None if overview is None else overview.rows
-    return _statement(collection, rows.expression, inside.expression, first), {
+    first, worlds = None if overview is None else overview.rows, _worlds(collection, tile)
+    is_repeated = len(worlds) > 1
+    return _statement(collection, rows.expression, inside.expression, first, is_repeated), {
         **rows.values,
         **inside.values,
         **tile._asdict(),
-        "worlds": _worlds(collection, tile),
+        **({"worlds": worlds} if is_repeated else {}),
         "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
         "pixel": WORLD_SIZE / 2**tile.z * PIXEL / EXTENT,
         "limit": limit,
@@ -153,6 +154,7 @@ def _statement(
     rows: sa.ColumnElement[bool],
     inside: sa.ColumnElement[bool],
     first: sa.ColumnElement[bool] | None,
+    is_repeated: bool,
 ) -> Statement:
     geometry = collection.geometry
     limit = sa.bindparam("limit", type_=sa.Integer())
@@ -165,7 +167,7 @@ def _statement(
         .cte("found")
     )
     is_full = sa.select(sa.func.count()).select_from(found).scalar_subquery() == limit
-    shown = _features(collection, found)
+    shown = _features(collection, found, is_repeated=is_repeated)
     features = (shown if first is None else shown.where(is_full)).subquery(FEATURES)
     names = [collection.name, EXTENT, geometry.name]
     if FEATURE_ID in features.c:
@@ -176,19 +178,24 @@ def _statement(
     return Statement(sa.select(*columns), needs_work_mem=True, single_process=True)
 
 
-def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
-    """The rows in the tile's own grid: one for each world that shows it and each dimension that it has."""
+def _features(collection: Collection, found: sa.CTE, *, is_repeated: bool) -> sa.Select[Any]:
+    """The rows in the tile's own grid: one for each dimension that it has and, where the tile shows several, each world."""
     z, x, y = (sa.bindparam(name, type_=sa.Integer()) for name in Tile._fields)
     envelope = sa.func.ST_TileEnvelope(z, x, y)
     margin: sa.BindParameter[float] = sa.bindparam("margin", type_=sa.Double())
-    worlds = _values("worlds", "world", sa.bindparam("worlds"))
-    to_the_east = worlds.c.world * sa.cast(WORLD_SIZE, sa.Double())
     geometry_name, key = collection.geometry.name, collection.key
     geometry: sa.ColumnElement[Any] = found.c[geometry_name]
     in_view = sa.func.ST_Expand(envelope, margin)
-    shown = _moved(in_view, -to_the_east)
-    features = found.join(worlds, geometry.bool_op("&&")(shown))
-    geometry = _moved(geometry, to_the_east)
+    features: sa.FromClause = found
+    is_shown = geometry.bool_op("&&")(in_view)
+    if is_repeated:
+        numbers = _values("numbers", "world", sa.bindparam("worlds"))
+        to_the_east = numbers.c.world * sa.cast(WORLD_SIZE, sa.Double())
+        # Behind an offset PostgreSQL computes a world's view once, not for each row.
+        worlds = sa.select(to_the_east.label("x"), _moved(in_view, -to_the_east).label("view"))
+        world = worlds.offset(0).subquery("worlds")
+        is_shown = geometry.bool_op("&&")(world.c.view)
+        geometry, features = _moved(geometry, world.c.x), found.join(world, sa.true())
     dimension: int | sa.ColumnElement[int] = DIMENSIONS.get(collection.geometry_type, -1)
     if collection.geometry_type not in DIMENSIONS:
         # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
@@ -211,7 +218,7 @@ def _features(collection: Collection, found: sa.CTE) -> sa.Select[Any]:
         in_tile = sa.func.coalesce(
             in_tile, sa.func.ST_AsMVTGeom(enlarged, envelope, EXTENT, BUFFER)
         )
-    return sa.select(in_tile.label(geometry_name), *columns).select_from(features)
+    return sa.select(in_tile.label(geometry_name), *columns).select_from(features).where(is_shown)
 
 
 def _enlarged(

@@ -104,6 +104,7 @@ class StyleQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scheme: styles.Scheme = Field(default="light", description="The colours, for light or dark.")
+    view: bool = Field(default=True, description="Whether it begins where the features are.")
 
 
 def install(
@@ -156,8 +157,8 @@ def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: 
     )
     def read_style(request: Request) -> Response:
         """How maps look, as a style of MapLibre: the one of the map page."""
-        scheme = parsed(request, StyleQuery).scheme
-        style = styles.document(request, shown, scheme)
+        query = parsed(request, StyleQuery)
+        style = styles.document(request, shown, query.scheme, has_view=query.view)
         return formats.json_response(style, STYLE.media_type)
 
 
@@ -329,7 +330,8 @@ class Resource:
     def _tilejson(self, request: Request) -> dict[str, Any]:
         """TileJSON 3.0.0. The addresses of its tiles have the row before the column, too."""
         collection = self._collection
-        extent = extents_of(request, collection).get()
+        # Maps begin with it, and show features without bounds, too.
+        extent = extents_of(request, collection).at_hand()
         zooms = {"minzoom": mvt.ZOOMS[0], "maxzoom": mvt.LAST_ZOOM}
         fields = {name: VALUE_TYPES.get(kind, "String") for name, kind in self._properties.items()}
         return {

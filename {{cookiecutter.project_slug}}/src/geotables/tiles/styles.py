@@ -1,13 +1,17 @@
 """A style of MapLibre: how the tiles look on the map, in pages, and in every client that reads styles."""
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, Literal, NamedTuple
 
 from fastapi import Request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from geotables.collection import Collection
+from geotables.context import current
 from geotables.http.faces import has_face
 from geotables.http.formats import url
 from geotables.http.parameters import extents_of, settings_of
@@ -58,6 +62,8 @@ KINDS = {0: (POINTS,), 1: (LINES,), 2: (AREAS, LINES), None: (AREAS, LINES, POIN
 #: The highest zoom that a style begins with, and where Web Mercator ends.
 CLOSEST, NORTH = 16, 85
 
+log = logging.getLogger(__name__)
+
 
 class Shown(NamedTuple):
     """What a style shows.
@@ -73,7 +79,9 @@ class Shown(NamedTuple):
     listed: Sequence[Collection]
 
 
-def document(request: Request, shown: Shown, scheme: Scheme) -> dict[str, Any]:
+def document(
+    request: Request, shown: Shown, scheme: Scheme, *, has_view: bool = True
+) -> dict[str, Any]:
     """A style (version 8 of MapLibre's specification); it needs no glyphs and no sprites."""
     palette = PALETTES[scheme]
     sources, layers = _base(request, palette)
@@ -88,7 +96,7 @@ def document(request: Request, shown: Shown, scheme: Scheme) -> dict[str, Any]:
         }
     for kind in KINDS[None]:
         layers += [layer for name, layer in drawn if name == kind]
-    view = _view(extents_of(request, each).get() for each in shown.readable)
+    view = _view(_extent(request, each) for each in shown.readable) if has_view else {}
     name = settings_of(request).title
     return {"version": 8, "name": name, **view, "sources": sources, "layers": layers}
 
@@ -180,6 +188,17 @@ def _drawn(
 
 def _by_zoom(*stops: float | str) -> list[Any]:
     return ["interpolate", ["linear"], ["zoom"], *stops]
+
+
+def _extent(request: Request, collection: Collection) -> Extent | None:
+    """Where a collection is, as far as the database can tell: what the style draws does not depend on it."""
+    try:
+        return extents_of(request, collection).get()
+    except (DBAPIError, PoolTimeout):
+        if current.get().gone:
+            raise
+        log.warning("the style begins without %s", collection.name, exc_info=True)
+        return None
 
 
 def _view(extents: Iterable[Extent | None]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from geotables.collection import Collection
-from geotables.sql import paging
+from geotables.crs import WORLD
+from geotables.http.faces import page_searches
+from geotables.sql import bbox, paging, row_formats
 
 from contract import each, writes
 from rows import Rows
@@ -69,6 +71,29 @@ def test_a_box_is_paged_alike_whichever_way_it_is_found(
         for limit in (2, 100):
             assert ids(pages(rows, client, limit=limit, bbox="-180,-90,180,90")) == some_rows
         assert ids(pages(rows, client, limit=3, bbox="-180,-90,180,90", offset=2)) == some_rows[2:]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a plan and those below it."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def test_rows_in_a_box_are_compared_with_it_until_the_page_is_full(
+    rows: Rows, some_rows: list[str], connection: sa.Connection
+) -> None:
+    """The exact test of a large geometry takes longer than to read it."""
+    collection, limit = rows.collection, 2
+    inside = bbox.within(collection.geometry, WORLD)
+    for search in page_searches("a page", row_formats.record(collection), inside):
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {search.statement.text}"
+        values = search.statement.values({**search.values, "limit": limit})
+        (plan,) = connection.exec_driver_sql(explain, values).scalar_one()
+        (tested,) = (node for node in nodes(plan["Plan"]) if node["Node Type"] == "Subquery Scan")
+        assert "intersects" in tested["Filter"]
+        number = tested["Actual Rows"] + tested["Rows Removed by Filter"]
+        assert number == min(limit, len(some_rows))
 
 
 def test_the_planner_is_asked_about_many_rows(

@@ -288,6 +288,21 @@ def test_the_command_writes_a_feature_to_a_line(
     assert written("--bbox", "-20.5,10,0,55", "--all") == ids(box)
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.geojsonl", "rows.gpkg"])
+def test_the_command_says_how_many_rows_are_in_the_file(
+    any_transaction: sa.Connection,
+    command: Command,
+    any_rows: Rows,
+    name: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / name
+    assert command("--all", str(file)) == 0
+    number = any_rows.count(any_transaction)
+    assert capfd.readouterr() == ("", f"{number} rows exported to {file}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

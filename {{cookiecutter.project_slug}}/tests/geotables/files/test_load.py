@@ -8,9 +8,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pyogrio
@@ -328,8 +331,9 @@ def test_geojson_has_no_layers(loaded: Loaded, rows: Rows, write: Write) -> None
 
 
 def test_a_time_without_an_offset_is_utc_in_what_gdal_reads() -> None:
-    texts = ["2020-01-02T03:04:05", "2020-01-02T03:04:05.678Z", "2020-01-02T03:04:05+02:00"]
-    assert [sources._with_offset(text) for text in texts] == [f"{texts[0]}Z", *texts[1:]]
+    times = ["2020-01-02T03:04:05.678Z", "2020-01-02T03:04:05+02:00", "2020-01-02"]
+    assert [sources._with_offset(time) for time in times] == times
+    assert sources._with_offset("2020-01-02T03:04:05") == "2020-01-02T03:04:05Z"
 
 
 @pytest.mark.parametrize("encode", [feature_collection, lines], ids=["collection", "lines"])
@@ -1053,6 +1057,64 @@ def test_ctrl_c_leaves_nothing(
     assert rows.count(connection) == 0
 
 
+def test_ctrl_c_may_come_while_rows_are_sent(
+    loaded: Loaded,
+    connection: sa.Connection,
+    rows: Rows,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Python raises it where the next function begins: the one that psycopg2 asks for more.
+    def read(self: Any, size: int) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(load._Stream, "read", read)
+    with pytest.raises(KeyboardInterrupt):
+        loaded(write(lines(features(rows))))
+    assert rows.count(connection) == 0
+
+
+def test_ctrl_c_ends_the_wait_for_a_table(
+    loaded: Loaded, own: Database, rows: Rows, write: Write
+) -> None:
+    path, ident = write(lines(features(rows))), threading.get_ident()
+    interrupt = threading.Timer(0.1, signal.pthread_kill, [ident, signal.SIGINT])
+    with own.write() as other:
+        other.exec_driver_sql(f"LOCK TABLE {rows.sql}".replace("%", "%%"))
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            loaded(path)
+
+
+def test_indexes_can_be_made_after_the_rows(
+    loaded: Loaded, connection: sa.Connection, rows: Rows, write: Write
+) -> None:
+    def indexes() -> list[Any]:
+        found = connection.execute(INDEXES, {"table": rows.sql})
+        return [tuple(row) for row in found]
+
+    path, before = write(lines(given := features(rows))), indexes()
+    with pytest.raises(KeyboardInterrupt):
+        loaded(Interrupted(path, rows.collection), index_after=True)
+    assert indexes() == before
+    result = loaded(path, index_after=True)
+    assert sorted(result.indexes) == [name for name, _, is_plain in before if is_plain]
+    assert indexes() == before
+    assert same(rows, stored(rows, connection), given)
+    with pytest.raises(LoadError, match="has rows; --index-after is for an empty table"):
+        loaded(path, index_after=True)
+    assert rows.count(connection) == len(given)
+
+
+INDEXES = sa.text(
+    """
+    SELECT CAST(CAST(indexrelid AS regclass) AS text), pg_get_indexdef(indexrelid), relkind = 'i' AND NOT indisunique
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = CAST(:table AS regclass) ORDER BY 1
+    """
+)
+
+
 def test_a_broken_file_leaves_nothing(
     loaded: Loaded,
     connection: sa.Connection,
@@ -1113,6 +1175,17 @@ def test_the_command_says_what_it_did(
     assert same(any_rows, stored(any_rows, connection), given[:1])
 
 
+def opened(pipe: Path, reader: "subprocess.Popen[str]") -> TextIO:
+    """A pipe to write to, once a process reads it; to open it at once would wait for ever for one that has failed."""
+    while reader.poll() is None:
+        with suppress(OSError):
+            descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            return os.fdopen(descriptor, "w")
+        time.sleep(0.02)
+    raise AssertionError(reader.communicate())
+
+
 @pytest.mark.process
 def test_a_signal_ends_the_command_and_leaves_nothing(
     connection: sa.Connection, service: Service, any_rows: Rows, tmp_path: Path
@@ -1126,7 +1199,7 @@ def test_a_signal_ends_the_command_and_leaves_nothing(
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    with process, pipe.open("w") as file:
+    with process, opened(pipe, process) as file:
         for one in features(any_rows):
             file.write(json.dumps(one) + "\n")
             file.flush()
@@ -1134,3 +1207,13 @@ def test_a_signal_ends_the_command_and_leaves_nothing(
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "interrupted: nothing was loaded\n")
     assert any_rows.count(connection) == 0
+
+
+@pytest.mark.process
+def test_a_pipe_hears_of_a_signal_that_does_not_end_its_wait() -> None:
+    ours, others = os.pipe()
+    # A signal to another thread leaves this one waiting, as does one that comes just before.
+    sender = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    with sources._Pipe(ours) as pipe, os.fdopen(others), pytest.raises(KeyboardInterrupt):
+        sender.start()
+        pipe.readinto(bytearray(1))

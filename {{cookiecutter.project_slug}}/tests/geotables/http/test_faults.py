@@ -227,6 +227,25 @@ def test_a_statement_that_takes_too_long(
     assert_nothing_left(client, any_rows)
 
 
+@faces("rest", "ogc")
+def test_a_collection_is_told_without_what_takes_too_long_to_find_out(
+    any_rows: Rows, serve: Serve, other: sa.Connection, row: str
+) -> None:
+    client = serve(statement_timeout=1)
+    lock(any_rows, other)
+    described = client.get(any_rows.collection_path)
+    assert described.status_code == 200
+    assert not described.json().keys() & {"extent", "itemCount"}
+    other.rollback()
+    # Nobody waits for it again before what is kept would be out of date.
+    assert client.get(any_rows.collection_path).json() == described.json()
+    for kept in (client.app.state.extents, client.app.state.counts):
+        kept[any_rows.collection.name]._too_slow_until = 0.0
+    assert client.get(any_rows.collection_path).json()["itemCount"] >= 0
+    assert client.get(row).status_code == 200
+    assert_nothing_left(client, any_rows)
+
+
 @faces("rest", "features")
 def test_sessions_that_end_under_their_statements(
     any_rows: Rows, serve: Serve, other: sa.Connection, row: str

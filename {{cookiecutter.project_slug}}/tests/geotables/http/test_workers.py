@@ -9,20 +9,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from httpx2 import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 
-from contract import faces
+from contract import faces, writes
 from rows import Rows
 
 WORKERS, REQUESTS = 2, 20
 
+#: Those who change a row at once, and how often each does.
+WRITERS, CHANGES = 8, 3
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def url(service: Service, database_url: str) -> Iterator[str]:
     """The address of a server of two processes, over the tests' database."""
     with socket.socket() as free:
@@ -94,3 +99,36 @@ def test_the_metrics_are_those_of_all_processes(
     after = scrape(url)
     assert after[counted] == REQUESTS
     assert after[limit] == connections
+
+
+@pytest.mark.process
+@writes
+@faces("rest")
+def test_of_eight_writers_none_undoes_what_it_has_not_seen(rows: Rows, url: str) -> None:
+    body = rows.body()
+    with Client(base_url=url) as client:
+        added = client.post(rows.path, json=body)
+        assert added.status_code == 201, added.text
+        path = added.headers["Location"]
+
+        def change(_writer: int) -> list[str]:
+            """The versions that a writer has replaced: it reads the row again until nobody was faster."""
+            replaced: list[str] = []
+            while len(replaced) < CHANGES:
+                tag = client.get(path).headers["ETag"]
+                status = client.put(path, json=body, headers={"If-Match": tag}).status_code
+                assert status in (200, 412)
+                replaced += [tag] * (status == 200)
+            return replaced
+
+        def delete(tag: str) -> int:
+            return client.delete(path, headers={"If-Match": tag}).status_code
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            replaced = [tag for tags in pool.map(change, range(WRITERS)) for tag in tags]
+            tags = [client.get(path).headers["ETag"]] * WRITERS
+            statuses = list(pool.map(delete, tags))
+    assert len(set(replaced)) == len(replaced) == WRITERS * CHANGES
+    assert tags[0] not in replaced
+    # A row that is gone has no version that would match.
+    assert sorted(statuses) == [204, *[412] * (WRITERS - 1)]

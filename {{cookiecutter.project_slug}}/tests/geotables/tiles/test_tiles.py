@@ -1,6 +1,7 @@
 """Vector tiles: what their features say of the rows, and what the service says of its tiles."""
 
 import json
+import math
 from collections import defaultdict
 from itertools import product
 from typing import Any
@@ -16,7 +17,9 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.geometry import samples
 from geotables.settings import ServiceSettings
-from geotables.sql import row_formats
+from geotables.sql import extent, row_formats
+from geotables.sql.extent import Extents
+from geotables.sql.overviews import SIZE_STEP
 from geotables.tiles.mvt import PIXEL, Tile
 from geotables.tiles.routes import CONFORMANCE
 
@@ -171,18 +174,18 @@ def test_a_tile_of_too_many_rows_shows_the_largest_and_says_so(
     lonlat = f"ST_Transform({rows.geometry_sql}, 4326)"
     size = f"({rows.geometry_sql}::box3d)::box2d"
     by_size = (
-        f"SELECT {rows.id_sql} FROM {rows.sql} WHERE {rows.indexed_sql}"
-        f" ORDER BY (ST_XMax({size}) - ST_XMin({size})) ^ 2"
-        f" + (ST_YMax({size}) - ST_YMin({size})) ^ 2 DESC"
+        f"SELECT {rows.id_sql}, |/ ((ST_XMax({size}) - ST_XMin({size})) ^ 2"
+        f" + (ST_YMax({size}) - ST_YMin({size})) ^ 2) AS size"
+        f" FROM {rows.sql} WHERE {rows.indexed_sql} ORDER BY size DESC"
     )
     with database.write() as connection:
         rows.insert(connection, rows.spread(100))
         # Web Mercator ends before the poles.
         beyond = f"ST_YMax({lonlat}) > 85 OR ST_YMin({lonlat}) < -85"
         connection.execute(sa.delete(rows.table).where(sa.text(beyond)))
-        ids = connection.scalars(sa.text(by_size)).all()
-    limit = len(ids) // 2
-    largest = set(ids[:limit])
+        sizes = dict(map(tuple, connection.execute(sa.text(by_size))))
+    limit = len(sizes) // 2
+    least = [*sizes.values()][limit - 1] if limit else 0
     path = mvt.path(collection, WHOLE_WORLD)
     assert "Tile-Limit" not in client.get(path).headers
     monkeypatch.setattr(settings, "tile_limit", max(limit, 1))
@@ -190,7 +193,8 @@ def test_a_tile_of_too_many_rows_shows_the_largest_and_says_so(
     assert response.headers.get("Tile-Limit") == (str(limit) if limit else None)
     shown = mvt.ids(collection, mvt.features(client, collection, WHOLE_WORLD))
     assert len(shown) <= limit
-    assert shown <= largest or collection.geometry_type == "POINT"
+    # Those of about the same size are equal.
+    assert all(sizes[id] >= least * math.exp(-SIZE_STEP) for id in shown)
     # What one zoom shows is not gone at the next.
     closer = [
         mvt.features(client, collection, Tile(1, x, y)) for x, y in product(range(2), repeat=2)
@@ -305,7 +309,8 @@ def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
 ) -> None:
     insert(rows, connection, *place(rows.collection))
     name = rows.collection.name
-    response = client.get(link(client.get(rows.tileset).json(), "stylesheet"))
+    address = link(client.get(rows.tileset).json(), "stylesheet")
+    response = client.get(address)
     assert response.headers["Content-Type"] == "application/vnd.mapbox.style+json"
     style = response.json()
     source = style["sources"][name]
@@ -316,10 +321,38 @@ def test_a_style_draws_the_tiles_and_begins_where_the_rows_are(
     assert drawn and {each["source-layer"] for each in drawn} == {layer["id"]}
     everything = client.get("/style.json").json()
     assert [each for each in everything["layers"] if each.get("source") == name] == drawn
-    if tilejson.get("bounds"):
-        (lon, lat), (west, south, east, north) = style["center"], tilejson["bounds"]
+    view = {key: style.pop(key) for key in ("center", "zoom") if key in style}
+    assert client.get(f"{address}?view=false").json() == style
+    # The predicate of the index may leave every row out.
+    is_shown = bool(client.get(mvt.path(rows.collection, WHOLE_WORLD)).content)
+    assert (bool(view), "bounds" in tilejson) == (is_shown, is_shown)
+    if is_shown:
+        (lon, lat), (west, south, east, north) = view["center"], tilejson["bounds"]
         assert west <= lon <= east + 360 * (west > east)
         assert south <= lat <= north
+
+
+def test_maps_do_not_wait_for_the_extent_of_many_rows(
+    connection: sa.Connection, database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(rows, connection, *place(rows.collection))
+    monkeypatch.setattr(extent, "FEW", -1)
+    extents = Extents(database, rows.collection, lifetime=60)
+    assert extents.at_hand() is None
+    known = extents.get()
+    assert extents.at_hand() == known
+
+
+def test_a_style_does_not_wait_for_the_database(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Extents) -> None:
+        raise sa.exc.OperationalError("SELECT", None, ConnectionError("gone"))
+
+    monkeypatch.setattr(Extents, "get", fail)
+    response = client.get("/style.json")
+    assert response.status_code == 200
+    assert "layers" in response.json() and "center" not in response.json()
 
 
 def test_a_style_is_light_or_dark(client: TestClient) -> None:

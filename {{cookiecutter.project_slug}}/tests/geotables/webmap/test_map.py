@@ -1,14 +1,18 @@
 """The map page: it comes with all that it needs, and may load nothing else. (What it looks like, a browser must tell.)"""
 
 import re
+from collections.abc import Callable
 from urllib.parse import urljoin
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from geotables.service import Service
 from geotables.settings import ServiceSettings
 from geotables.webmap.page import STATIC
 
+import apps
 import markup
 from contract import faces
 from markup import Page
@@ -37,6 +41,7 @@ def assets(page: Page) -> set[str]:
     return loaded | read
 
 
+@faces("tiles")
 def test_all_that_the_page_loads_is_there_and_never_asked_for_again(
     client: TestClient, page: Page
 ) -> None:
@@ -56,6 +61,21 @@ def test_all_that_the_page_loads_is_there_and_never_asked_for_again(
 @faces("features")
 def test_the_page_links_to_the_rows(page: Page, rows: Rows) -> None:
     assert rows.items in page.linked
+
+
+@faces("features", "ogc")
+def test_without_tiles_no_page_leads_to_the_map(
+    service: Service, database_url: str, client_of: Callable[[FastAPI], TestClient]
+) -> None:
+    faces = [name for name in apps.FACES if name != "tiles"]
+    client = client_of(apps.create(service, database_url, service.collections, faces))
+    for path in ("/", "/collections", "/map"):
+        page = markup.read(client.get(path, headers=markup.BROWSER))
+        assert "/map" not in page.linked
+        assert not any("maplibre" in each for each in page.loaded)
+    assert "no vector tiles" in page.texts
+    assert f"/collections/{service.collections[0].name}/items" in page.linked
+    assert "/map" not in client.get("/").text
 
 
 @faces("features", "ogc")
@@ -87,7 +107,7 @@ def test_the_title_is_text(
     assert "<script>" not in text
 
 
-@faces("ogc")
+@faces("ogc", "tiles")
 def test_the_landing_page_links_to_the_map(client: TestClient) -> None:
     (link,) = (each for each in client.get("/").json()["links"] if each["href"].endswith("/map"))
     assert link["type"] == "text/html"

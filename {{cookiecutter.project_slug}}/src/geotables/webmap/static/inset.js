@@ -33,7 +33,7 @@ async function draw(container) {
     container,
     style: shown,
     bounds,
-    fitBoundsOptions: { padding: 36, maxZoom: 15 },
+    fitBoundsOptions: { padding: 36, maxZoom: closest(style, bounds) },
     attributionControl: attributionControl(style),
     cooperativeGestures: true,
     refreshExpiredTiles: false,
@@ -78,6 +78,12 @@ async function features(container, collection) {
       .filter(({ geometry }) => geometry)
       .map(({ type, id, geometry, properties }) => ({ type, geometry, properties: { [collection.key]: id, ...properties } })),
   };
+}
+
+// How close a map begins. Of a single point without a background only what is around it says where it is.
+function closest({ sources }, [west, south, east, north]) {
+  const isPoint = west === east && south === north;
+  return isPoint && !sources["base:background"] ? 9 : 15;
 }
 
 async function boundsFor({ dataset }, own) {

@@ -13,6 +13,9 @@ const LIMIT = 500;
 // The source and the layer of the box.
 const BOX = "the box";
 
+// How the map shows the bounds of the collections.
+const FITTED = { padding: 40, maxZoom: 16 };
+
 const main = document.querySelector("main");
 const form = document.querySelector("form");
 const status = document.querySelector("#status");
@@ -31,8 +34,8 @@ const several = collections.length > 1;
 const map = new Map({
   container: "map",
   style: { ...style, sources: sources(), layers: layers() },
-  bounds: around(collections.flatMap(({ extent }) => extent?.spatial?.bbox?.slice(0, 1) ?? [])),
-  fitBoundsOptions: { padding: 40, maxZoom: 16 },
+  bounds: around(collections.flatMap(({ bounds }) => bounds ? [bounds] : [])),
+  fitBoundsOptions: FITTED,
   // The address has the view, for those who get the link.
   hash: "map",
   attributionControl: attributionControl(style),
@@ -43,6 +46,11 @@ const popup = new Popup({ maxWidth: "22rem", closeOnClick: false });
 
 // The features that the box holds, as they are marked on the map: their collections and ids.
 let chosen = [];
+
+// Whether the map shows what somebody wants to see.
+let isMoved = told.has("map");
+map.once("movestart", () => { isMoved = true; });
+map.once("idle", fit);
 
 legend.append(...collections.map(legendEntry));
 legend.hidden = !collections.length;
@@ -74,7 +82,8 @@ async function readCollections(listed) {
   for (const [index, { id, path, key, label, columns }] of listed.entries()) {
     const url = new URL(path, document.baseURI).href;
     try {
-      found.push({ ...await read(url), url, key, label, columns, by: colouredBy[id] ?? "", colour: colourOf(style, id), isShown: !hidden.has(id) });
+      const { name, bounds } = await read(`${url}/tiles/WebMercatorQuad?f=tilejson`);
+      found.push({ id, title: name, bounds, url, key, label, columns, by: colouredBy[id] ?? "", colour: colourOf(style, id), isShown: !hidden.has(id) });
     } catch (error) {
       // The others can still be shown.
       if (index === listed.length - 1 && !found.length) {
@@ -84,6 +93,17 @@ async function readCollections(listed) {
     }
   }
   return found;
+}
+
+// Of many rows the bounds take a while to find: the map shows the world first.
+async function fit() {
+  if (isMoved || collections.every(({ bounds }) => bounds)) {
+    return;
+  }
+  const boxes = await Promise.all(collections.map(async ({ url, bounds }) => bounds ?? (await read(url)).extent?.spatial?.bbox?.[0]));
+  if (!isMoved && boxes.some(Boolean)) {
+    map.fitBounds(around(boxes.filter(Boolean)), { ...FITTED, animate: false });
+  }
 }
 
 async function read(address) {

@@ -11,10 +11,10 @@ export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-// The address of a style in the colours that the reader prefers.
+// The address of a style in the colours that the reader prefers; where its map begins a page knows itself.
 export function inScheme(path) {
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-  return new URL(`${path}?scheme=${isDark ? "dark" : "light"}`, document.baseURI).href;
+  return new URL(`${path}?view=false&scheme=${isDark ? "dark" : "light"}`, document.baseURI).href;
 }
 
 // Only a background asks for an attribution.
