@@ -544,7 +544,8 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429,
 """
 
 
-@pytest.mark.parametrize(("name", "key"), [("points", ""), ("land", ""), ("partial", "a key")])
+# What the rendering of points has is in one of these: its kind of key in the first, its type of geometry in the second.
+@pytest.mark.parametrize(("name", "key"), [("land", ""), ("partial", "a key")])
 def test_schemathesis_finds_nothing(
     name: str, key: str, bake: Bake, server: Any, tmp_path: Path
 ) -> None:
