@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet
@@ -55,14 +56,19 @@ def load_table(empty: Prepared, rows: int, rounds: int) -> str:
 def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
     """Exporting every row to a file, and over HTTP, beside COPY of the features as PostGIS writes them."""
     path, rows = BUILD / "exported", prepared.rows
-    peaks: list[float] = []
+    peaks: dict[str, dict[int, float]] = {"export": {}, "FlatGeobuf": {}}
 
-    def export() -> None:
-        command = prepared.command("export", "--format", "geojsonseq", path)
+    def export(name: str, format: str) -> None:
+        command = prepared.command("export", "--format", format, path)
+        # Of one run: of the process and of the programs that it starts.
+        found = peaks[name] = {}
         with subprocess.Popen(command, cwd=prepared.project, env=prepared.environment) as process:
+            started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             # Not what the kernel counts for it in the end, which is at least what this process had when it forked.
             while process.poll() is None:
-                peaks.append(peak_megabytes(process.pid))
+                with suppress(OSError):
+                    for pid in [process.pid, *map(int, started.read_text().split())]:
+                        found[pid] = max(found.get(pid, 0), peak_megabytes(pid))
                 time.sleep(0.02)
         assert process.returncode == 0
 
@@ -79,14 +85,20 @@ def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
                 features += part.count(b"\x1e")
         assert features >= rows, features
 
-    ways: dict[str, Callable[[], None]] = {"export": export, "HTTP": stream, "copy": copy}
+    ways: dict[str, Callable[[], None]] = {
+        "export": lambda: export("export", "geojsonseq"),
+        "FlatGeobuf": lambda: export("FlatGeobuf", "flatgeobuf"),
+        "HTTP": stream,
+        "copy": copy,
+    }
     spent = _in_turns(ways, rounds)
     path.unlink()
-    rss = {"export": max(peaks), "HTTP": peak_megabytes(server.pid)}
+    rss = {name: list(found.values()) for name, found in peaks.items()}
+    rss["HTTP"] = [peak_megabytes(server.pid)]
     return "".join(
         f"| {name} of {rows:,} features | {_rate(rows, spent[name])} | {_rate(rows, spent['copy'])} "
-        f"| {ratio(spent['copy'], spent[name])} | {rss[name]:.0f} MB |\n"
-        for name in ("export", "HTTP")
+        f"| {ratio(spent['copy'], spent[name])} | {' and '.join(f'{each:.0f}' for each in rss[name])} MB |\n"
+        for name in ("export", "FlatGeobuf", "HTTP")
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure the memory of the service as a pod of deploy/kubernetes runs it, in one process: idle, and at most under load."""
+"""Measure the memory of the service as a pod of deploy/kubernetes runs it, with the processes that it starts: idle, and at most under load."""
 
 import argparse
 import http.client
@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
-from bulk import peak_megabytes
 from peers import Peer, box, new_features, serve_the_service
 from rows import prepare, render
 
@@ -22,23 +22,41 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument(
+        "--downloads", type=int, default=0, help="further clients, that ask for GeoParquet"
+    )
     options = parser.parse_args()
     with (
         prepare(render("POINT"), "POINT", options.rows) as prepared,
         serve_the_service(prepared, "service") as server,
     ):
-        print(f"idle: {peak_megabytes(server.pid):.0f} MB", flush=True)
+        print(f"idle: {megabytes(server.pid):.0f} MB", flush=True)
         ends = time.monotonic() + options.seconds
-        clients = [
-            threading.Thread(target=ask, args=(server, number, ends))
-            for number in range(options.clients)
-        ]
+        numbers = range(-options.downloads, options.clients)
+        clients = [threading.Thread(target=ask, args=(server, number, ends)) for number in numbers]
         for client in clients:
             client.start()
-        for client in clients:
-            client.join()
-        print(f"at most, with {options.clients} clients: {peak_megabytes(server.pid):.0f} MB")
+        peak = 0.0
+        while any(client.is_alive() for client in clients):
+            peak = max(peak, megabytes(server.pid))
+            time.sleep(0.02)
+        several = f"{options.clients} clients and {options.downloads} of downloads"
+        print(f"at most, with {several}: {peak:.0f} MB")
     return 0
+
+
+def megabytes(pid: int) -> float:
+    """The memory of a process and of those that it has started, at most: what they share counts for each."""
+    kilobytes = 0.0
+    with suppress(OSError):
+        process = Path(f"/proc/{pid}")
+        for line in (process / "status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                kilobytes = int(line.split()[1])
+        for task in (process / "task").iterdir():
+            for child in (task / "children").read_text().split():
+                kilobytes += 1024 * megabytes(int(child))
+    return kilobytes / 1024
 
 
 def ask(server: Peer, number: int, ends: float) -> None:
@@ -53,6 +71,8 @@ def ask(server: Peer, number: int, ends: float) -> None:
         f"{items}?limit=10000&bbox={box(dice, 60)}",
         "/collections/facilities/tiles/WebMercatorQuad/0/0/0",
     )
+    if number < 0:
+        paths = (f"{items}?f=parquet",)
     while time.monotonic() < ends:
         # A client that is refused or cut off goes on.
         with suppress(OSError, http.client.HTTPException):

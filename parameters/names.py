@@ -3,6 +3,7 @@
 A rule says why a value is refused, "" if it is not. A repair suggests values instead.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -229,7 +230,8 @@ def identifier(name: str, taken: Collection[str] = ()) -> str:
 
     plain = re.sub(r"[^a-z0-9]+", "_", _ascii(name).lower()).strip("_")[:50].strip("_")
     numbered = (f"column_{plain}_{number}".replace("__", "_") for number in range(2, 10_000))
-    return first_valid((name, plain, f"{plain}_", f"column_{plain or 1}", *numbered), rule)
+    likely = (name, plain, f"{plain}_", f"column_{plain or 1}")
+    return first_valid(itertools.chain(likely, numbered), rule)
 
 
 def schema_rule(value: str) -> str:

@@ -1,10 +1,12 @@
 """What the tests share: renderings of the template, and a PostGIS."""
 
+import fcntl
 import html
 import importlib.util
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -81,7 +83,7 @@ def _chosen(config: pytest.Config) -> presets.Presets:
             config.stash[SKIPPED][name] = f"skipped: it renders as at {when}"
             if not presets_commit:
                 config.stash[SKIPPED][name] += (
-                    f"; a preset that is new or edited in {file.name} is told by PRESETS_CHANGED"
+                    f"; whether {file.name} has changed is seen with PRESETS_CHANGED"
                 )
             print(f"{name}: {config.stash[SKIPPED][name]}")
     return {name: given for name, given in chosen.items() if name not in config.stash[SKIPPED]}
@@ -223,6 +225,17 @@ def database_url(server: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mypy_cache(worker_id: str) -> Path:
-    """What mypy remembers of the libraries, for all variants; of each worker its own."""
-    return TEMPLATE / "build" / "mypy" / worker_id
+def mypy_cache(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy remembers of the libraries, for all variants; of each worker its own, of which one is made and the others are copies."""
+    folder = TEMPLATE / "build" / "mypy"
+    folder.mkdir(parents=True, exist_ok=True)
+    own, first = folder / worker_id, folder / "first"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not first.exists():
+            # What it finds wrong is told of the variants.
+            project = rendering.render(tmp_path_factory.mktemp("typed"), {})
+            project.python("-m", "mypy", MYPY_CACHE_DIR=str(first))
+    if not own.exists():
+        shutil.copytree(first, own)
+    return own

@@ -14,18 +14,25 @@ from variants import FILES, Variant
 
 #: A plugin of pytest, for variants that do not run their whole suite.
 SHARE = '''
+def pytest_addoption(parser):
+    parser.addoption("--once", action="append", default=[], help="a file to run without what is about a collection")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Deselect the tests of tests/geotables that are about no collection."""
+    """Deselect of those files what is about a collection; without any, of tests/geotables what is about none."""
+    files = {config.rootpath / file for file in config.getoption("once")}
     folder = config.rootpath / "tests" / "geotables"
-    once = [
-        item
-        for item in items
-        if folder in item.path.parents
-        and not (hasattr(item, "callspec") and "collection" in item.callspec.params)
-    ]
-    if once:
-        config.hook.pytest_deselected(items=once)
-        items[:] = [item for item in items if item not in once]
+
+    def is_left(item):
+        is_about_one = hasattr(item, "callspec") and "collection" in item.callspec.params
+        if files:
+            return is_about_one and item.path in files
+        return not is_about_one and folder in item.path.parents
+
+    left = [item for item in items if is_left(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not is_left(item)]
 '''
 
 #: The commands of each step, in the project's folder, with a database that is empty when the first begins.
@@ -119,7 +126,8 @@ def masked(text: str) -> str:
 def arguments(variant: Variant) -> str:
     """What pytest is told to run of a variant's suite."""
     share = ["-p share"] if variant.left_out else []
-    share += [f"--ignore={FILES[name]}" for name in variant.left_out]
+    option = "once" if variant.once else "ignore"
+    share += [f"--{option}={FILES[name]}" for name in variant.left_out]
     return " ".join(share if variant.processes else [*share, '-m "not process"'])
 
 
@@ -137,7 +145,8 @@ def by_hand(variant: Variant, slug: str, commands: list[str]) -> str:
     options = ["--no-input", "--default-config", "--overwrite-if-exists", "--output-dir", "build"]
     python = os.path.relpath(".venv/bin/python", f"build/{slug}")
     # The plugin is here alone: by hand, those tests run, too.
-    steps = " && ".join(f"{python} {command}" for command in commands).replace("-p share ", "")
+    steps = " && ".join(f"{python} {command}" for command in commands)
+    steps = re.sub(r"-p share |--once=\S+ ?", "", steps)
     return "\n".join(
         [
             "To have the same by hand:",

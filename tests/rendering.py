@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import warm
 import yaml
@@ -13,6 +14,7 @@ from cookiecutter.exceptions import FailedHookException
 from cookiecutter.generate import generate_context
 from cookiecutter.main import cookiecutter
 from cookiecutter.prompt import prompt_for_config
+from jinja2 import Environment
 
 import parameters
 from local_extensions import CACHES
@@ -126,7 +128,8 @@ def complete(values: Mapping[str, str]) -> dict[str, Any]:
         context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=dict(values))
     except ValueError as error:
         raise WrongParameters(str(error)) from error
-    return dict(prompt_for_config(context, no_input=True))
+    with patch.object(Environment, "compile", _compiled):
+        return dict(prompt_for_config(context, no_input=True))
 
 
 def render(folder: Path, values: Mapping[str, str], *, hooks: bool = False) -> Project:
@@ -144,14 +147,29 @@ def render(folder: Path, values: Mapping[str, str], *, hooks: bool = False) -> P
     folders = {name: str(folder / name) for name in ("cookiecutters_dir", "replay_dir")}
     config.write_text(yaml.safe_dump(folders), encoding="utf-8")
     try:
-        path = cookiecutter(
-            str(TEMPLATE),
-            no_input=True,
-            extra_context=dict(values),
-            output_dir=str(folder / "project"),
-            config_file=str(config),
-            accept_hooks=hooks,
-        )
+        with patch.object(Environment, "compile", _compiled):
+            path = cookiecutter(
+                str(TEMPLATE),
+                no_input=True,
+                extra_context=dict(values),
+                output_dir=str(folder / "project"),
+                config_file=str(config),
+                accept_hooks=hooks,
+            )
     except FailedHookException as error:
         raise WrongParameters(str(error)) from error
     return Project(Path(path), context)
+
+
+_COMPILE = Environment.compile
+_CODE: dict[tuple[str, str | None, str | None], Any] = {}
+
+
+def _compiled(
+    environment: Environment, source: str, name: str | None = None, filename: str | None = None
+) -> Any:
+    """What Jinja compiles a text to, which is most of rendering: once for all projects, whose environments are alike."""
+    key = source, name, filename
+    if key not in _CODE:
+        _CODE[key] = _COMPILE(environment, source, name, filename)
+    return _CODE[key]

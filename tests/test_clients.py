@@ -245,6 +245,10 @@ def test_owslib_reads(service: Service) -> None:
     found = client.collection_items(service.table, bbox=box, limit=1000)
     assert names(found["features"]) == expected
     assert found["numberMatched"] == len(expected)
+    pages: list[dict[str, Any]] = []
+    while page := client.collection_items(service.table, limit=1000, offset=len(pages))["features"]:
+        pages += page
+    assert names(pages) == service.features.keys()
     whole = client.collection_items(service.table, limit=1, sortby=("name", "asc"))
     assert whole["numberMatched"] == len(service.features)
     some = client.collection_items(service.table, limit=7, sortby=("name", "desc"))["features"]
@@ -540,7 +544,8 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429,
 """
 
 
-@pytest.mark.parametrize(("name", "key"), [("points", ""), ("land", ""), ("partial", "a key")])
+# What the rendering of points has is in one of these: its kind of key in the first, its type of geometry in the second.
+@pytest.mark.parametrize(("name", "key"), [("land", ""), ("partial", "a key")])
 def test_schemathesis_finds_nothing(
     name: str, key: str, bake: Bake, server: Any, tmp_path: Path
 ) -> None:

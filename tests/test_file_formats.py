@@ -1,4 +1,4 @@
-"""GeoParquet and FlatGeobuf of rows that they cannot hold, of programs and readers that end too early, and Parquet of others."""
+"""GeoParquet and FlatGeobuf of rows that they cannot hold, of programs and readers that end too early, FlatGeobuf's index, and Parquet of others."""
 
 import io
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
+import pyogrio
 import pytest
 import shapely
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}" / "src"))
 
 from geotables.collection import Collection
 from geotables.file_formats import FORMATS, FormatError, Layer
+from geotables.files import flatgeobuf
 from geotables.files.sources import SourceError, source
 
 
@@ -63,9 +65,13 @@ def line(
     return (f'1,"{built}","{seen}",{price},{geom}',)
 
 
-def write(format: str, chunks: Iterator[list[tuple[str]]]) -> Iterator[bytes]:
+def layer(format: str) -> Layer:
     columns = [PLACES.table.c[name] for name in ("id", "built", "seen", "price", "geom")]
-    return Layer(format, PLACES, columns, 4326).write(chunks)
+    return Layer(format, PLACES, columns, 4326)
+
+
+def write(format: str, chunks: Iterator[list[tuple[str]]]) -> Iterator[bytes]:
+    return layer(format).write(chunks)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +169,21 @@ def parquet(folder: Path, columns: dict[str, list[Any]], about: dict[str, Any] |
     path = folder / "a.parquet"
     pyarrow.parquet.write_table(table, path)
     return path
+
+
+@pytest.mark.parametrize("number", [1, 17, 400])
+def test_an_index_finds_what_is_in_a_box(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.fgb"
+    places = [shapely.Point(at % 20, at // 20) for at in range(number)]
+    rows = [(*line(geom=place.wkb_hex), *place.bounds) for place in places]
+    with path.open("wb") as file:
+        flatgeobuf.write(layer("fgb"), [rows[:300], rows[300:]], file)
+    about = pyogrio.read_info(path)
+    assert (about["features"], about["capabilities"]["fast_spatial_filter"]) == (number, True)
+    for box in [(0, 0, 0, 0), (3, 0, 12, 7), (15.5, 0.5, 19.5, 19.5), (50, 50, 60, 60)]:
+        _, _, shapes, _ = pyogrio.raw.read(path, bbox=box)
+        inside = [place for place in places if shapely.box(*box).intersects(place)]
+        assert {shapely.from_wkb(shape) for shape in shapes} == {*inside}
 
 
 def children() -> set[int]:

@@ -129,6 +129,17 @@ def test_the_command_refuses_them(tmp_path: Path) -> None:
     assert "Traceback" not in run.stdout + run.stderr
 
 
+def test_presets_are_judged_before_the_packages_of_the_proof_are_installed(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "{{cookiecutter.project_slug}}/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((TEMPLATE / name).read_bytes())
+    command = ["make", "--dry-run", "variants", "PRESETS=presets.yaml"]
+    run = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    judged = run.stdout.index("tests/presets.py")
+    assert judged < run.stdout.index("--requirement requirements.txt")
+    assert "grep ^cookiecutter requirements.txt" in run.stdout[:judged]
+
+
 def test_only_what_a_change_touches_is_proved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

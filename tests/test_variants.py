@@ -5,25 +5,32 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CHOSEN, Bake
 from proof import StepFailed, arguments, prove, with_plugin
-from rendering import DEFAULTS, Project, WrongParameters, complete
+from rendering import DEFAULTS, Project, WrongParameters
 from variants import (
+    DOCUMENTS,
     FACTORS,
     FILES,
+    FOUND,
     IMPOSSIBLE,
-    SLOW,
+    NAMED,
+    PLACES,
+    SPELLED,
     TESTS,
     VARIANTS,
     WITHOUT_EFFECT,
     Value,
     Variant,
+    values_of,
 )
+
+#: The variants with names and texts as they rarely are.
+ODD = {"one letter", "63 bytes", "quoted names", "quotes"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,21 +82,8 @@ def progress(
 
 @pytest.fixture(scope="module")
 def met() -> list[tuple[Variant, set[Value]]]:
-    """The variants, each with the values of factors that it has, by what it is rendered with."""
-    usual = complete({})
-    values_of = []
-    for variant in VARIANTS:
-        given = usual | variant.parameters
-        values = {
-            (factor, value)
-            for factor, choices in FACTORS.items()
-            for value, choice in choices.items()
-            if all(
-                given[name] == choice.get(name, usual[name]) for name in chain(*choices.values())
-            )
-        }
-        values_of.append((variant, values))
-    return values_of
+    """The variants, each with the values of factors that it has."""
+    return [(variant, values_of(variant)) for variant in VARIANTS]
 
 
 def test_every_pair_of_values_occurs(met: list[tuple[Variant, set[Value]]]) -> None:
@@ -109,7 +103,7 @@ def test_every_file_of_the_contract_meets_every_value(
 ) -> None:
     """Of the factors that it may depend on, with its tests of collections."""
     assert len(FILES) == len(list(TESTS.glob("geotables/*/test_*.py")))
-    assert {*SLOW} < FILES.keys()
+    assert {*DOCUMENTS, *SPELLED, *PLACES, *FOUND} < FILES.keys()
     factors = FACTORS.keys() - WITHOUT_EFFECT
     wanted = {(factor, value) for factor in factors for value in FACTORS[factor]}
     for file in FILES:
@@ -118,11 +112,19 @@ def test_every_file_of_the_contract_meets_every_value(
         ), file
 
 
-def test_whole_suites_meet_every_pool_and_every_auth(
+def test_every_file_of_the_contract_meets_odd_names_and_texts() -> None:
+    """In two of the four variants that have them, with its tests of collections."""
+    odd = [variant for variant in NAMED if variant.name in ODD]
+    assert len(odd) == len(ODD) == 4
+    for file in FILES:
+        assert sum(file not in variant.left_out for variant in odd) >= 2, file
+
+
+def test_what_is_about_no_collection_meets_every_pool_and_every_auth(
     met: list[tuple[Variant, set[Value]]],
 ) -> None:
-    """Of the factors, those that the tests of no collection may depend on; what starts processes runs by default alone."""
-    values = set().union(*(values for variant, values in met if not variant.left_out))
+    """The factors that it may depend on; what starts processes runs by default alone."""
+    values = set().union(*(values for variant, values in met if variant.once))
     assert values >= {(name, value) for name in ("pool", "auth") for value in FACTORS[name]}
 
 
@@ -138,9 +140,9 @@ def test_each_test_of_the_contract_runs_in_some_variant(
     left, tried = list(met), {file: set[Value]() for file in FILES}
 
     def promise(variant: Variant, values: set[Value]) -> tuple[bool, int]:
-        """How many values it has that the files of the missing tests have not met; whole suites and what was found come first."""
+        """How many values it has that the files of the missing tests have not met; what runs the most and what was found come first."""
         files = {file for file, _ in missing}.difference(variant.left_out)
-        first = not variant.left_out or "_table" in variant.parameters
+        first = variant.once or "_table" in variant.parameters
         return first, sum(len(values - tried[file]) for file in files)
 
     while missing and left:

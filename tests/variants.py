@@ -2,9 +2,10 @@
 
 The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
 
-Of those with a name the first runs the whole of its suite, the next two all but what starts processes, those of a CRS the
-files about places, and those of a table that was found the files about that. A row of the array runs its table's own tests, and
-some files of tests/geotables: of these, what is about a collection, so that each file meets every value.
+Of those with a name the first runs the whole of its suite. The next two run what is about no collection, but for what starts
+processes, and some files of what is about one; two more names run the others. Those of a CRS run the files about places, and those
+of a table that was found the files about that. A row of the array runs its table's own tests, and some files of tests/geotables:
+of these, what is about a collection, so that each file meets every value, here or in a variant with a name.
 """
 
 import itertools
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from allpairspy import AllPairs
-from rendering import TEMPLATE
+from rendering import DEFAULTS, TEMPLATE
 
 from parameters import CLASS_LETTERS
 from parameters.columns import Column, Constraint, Index, Requirement, Table, dump
@@ -34,15 +35,18 @@ class Variant:
 
     name: str
     parameters: Parameters
-    #: Those of `FILES` that it does not run. If there are any, nor does it run the tests of the others that are about no
-    #: collection.
+    #: Those of `FILES` of which it does not run what is about a collection.
     left_out: tuple[str, ...] = ()
+    #: Whether it runs what is about no collection, of every file.
+    once: bool = True
     #: Whether it runs the tests that start processes.
     processes: bool = True
 
 
-#: Files that take seconds for a collection, and hardly depend on its names or its CRS.
-SLOW = ("openapi", "problems", "round_trip")
+#: Files that two of the variants with odd names or texts run, and the other two do not: of documents, and those that name all columns.
+DOCUMENTS = ("openapi", "problems", "round_trip")
+#: Those that all four run: what writes SQL, and what shows names and texts.
+SPELLED = ("features", "load", "migrations", "partial", "resources", "rest", "tables", "tile_rows")
 
 #: Files about places, which a CRS may change, and those that every kind of row is read and written in.
 PLACES = (
@@ -55,8 +59,15 @@ FOUND = (
     "migrations",
     *("null_geometry", "read_only", "rest", "text_columns", "tiles"),
 )
-ELSEWHERE = tuple(file for file in FILES if file not in PLACES)
-OF_NEW_TABLES = tuple(file for file in FILES if file not in FOUND)
+
+
+def all_but(*files: str) -> tuple[str, ...]:
+    """The files that are not among these."""
+    return tuple(file for file in FILES if file not in files)
+
+
+ELSEWHERE = all_but(*PLACES)
+OF_NEW_TABLES = all_but(*FOUND)
 
 #: Every type of column: with NULL, with a value of its own by default, and with one that the database works out.
 COLUMNS = {
@@ -196,6 +207,7 @@ NAMED = (
             # The tests that are about no collection meet each value of these.
             **POOLS["least"],
         },
+        left_out=all_but(*DOCUMENTS, *SPELLED),
         processes=False,
     ),
     Variant(
@@ -210,6 +222,7 @@ NAMED = (
             "auth": "none",
             **POOLS["most"],
         },
+        left_out=all_but(*DOCUMENTS, *SPELLED),
         processes=False,
     ),
     Variant(
@@ -223,7 +236,8 @@ NAMED = (
             "index_name": "i" * 63,
             "attributes": f"{'a' * 63}:numeric(10,2)?=-1.50 {'b' * 19}:str(50)!",
         },
-        left_out=SLOW,
+        left_out=DOCUMENTS,
+        once=False,
     ),
     # PostgreSQL folds what is not quoted to lower case.
     Variant(
@@ -233,14 +247,21 @@ NAMED = (
             "table_name": "values",
             "attributes": "keys:str(20)=usual rows:int? value:text? time:date?",
         },
-        left_out=SLOW,
+        left_out=DOCUMENTS,
+        once=False,
     ),
-    Variant("south pole", {"srid": "3031"}, left_out=ELSEWHERE),
-    Variant("antimeridian", {"srid": "2193", "geometry_type": "POLYGON"}, left_out=ELSEWHERE),
+    Variant("south pole", {"srid": "3031"}, left_out=ELSEWHERE, once=False),
+    Variant(
+        "antimeridian",
+        {"srid": "2193", "geometry_type": "POLYGON"},
+        left_out=ELSEWHERE,
+        once=False,
+    ),
     Variant(
         "world in metres",
         {"srid": "3395", "geometry_type": "MULTIPOINT", "index_predicate": "id > 0"},
         left_out=ELSEWHERE,
+        once=False,
     ),
     # As tables are found: the baseline makes what was there.
     Variant(
@@ -257,6 +278,7 @@ NAMED = (
             "_table": dump(PARCELS),
         },
         left_out=OF_NEW_TABLES,
+        once=False,
     ),
     Variant(
         "view as found",
@@ -273,17 +295,37 @@ NAMED = (
             "_table": dump(ROADS),
         },
         left_out=OF_NEW_TABLES,
+        once=False,
     ),
     Variant(
         "geographic NAD27",
         {"srid": "4267", "geometry_type": "LINESTRING", "primary_key": "uuid"},
         left_out=ELSEWHERE,
+        once=False,
     ),
 )
 
 
 Value = tuple[str, str]
 Row = tuple[str, ...]
+
+
+#: The default of each parameter.
+USUAL = {n: value[0] if isinstance(value, list) else value for n, value in DEFAULTS.items()}
+
+
+def values_of(variant: Variant) -> set[Value]:
+    """The values of factors that a variant has, by what it is rendered with."""
+    given = USUAL | dict(variant.parameters)
+    return {
+        (factor, value)
+        for factor, choices in FACTORS.items()
+        for value, choice in choices.items()
+        if all(
+            given[name] == choice.get(name, USUAL[name])
+            for name in itertools.chain(*choices.values())
+        )
+    }
 
 
 def pairs(row: Sequence[str]) -> set[tuple[Value, Value]]:
@@ -335,9 +377,17 @@ def rotation(rows: Sequence[Row]) -> dict[Row, set[str]]:
             row = max(rows, key=lambda row: (len(missing & values[row]), -len(running[row])))
             running[row].add(file)
             missing -= values[row]
+    # What the variants with a name meet, too, need not be met again.
+    named = [(variant, values_of(variant)) for variant in NAMED]
+    for file in FILES:
+        met = [each for variant, each in named if file not in variant.left_out]
+        for row in rows:
+            others = (values[other] for other in rows if other != row and file in running[other])
+            if file in running[row] and values[row] <= set().union(*met, *others):
+                running[row].remove(file)
     # A key that clients give, under another name than id, is also a member of their features.
-    named = {("key", "text"), ("names", "others"), ("read only", "no")}
-    running[next(row for row in rows if named <= values[row])].add("features_edits")
+    given = {("key", "text"), ("names", "others"), ("read only", "no")}
+    running[next(row for row in rows if given <= values[row])].add("features_edits")
     return running
 
 
@@ -350,7 +400,7 @@ def of(row: Row) -> Variant:
     # Named by the factors that meet the database; the rest comes along.
     parameters = {name: value for each in given for name, value in each.items()}
     left_out = tuple(file for file in FILES if file not in RUNNING[row])
-    return Variant(" ".join(row[:7]), parameters, left_out)
+    return Variant(" ".join(row[:7]), parameters, left_out, once=False)
 
 
 VARIANTS = (*NAMED, *map(of, ROWS))

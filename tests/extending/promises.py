@@ -611,7 +611,8 @@ def without(face: str) -> None:
     client = TestClient(app, raise_server_exceptions=False)
     links = {link["href"] for link in client.get("/").json().get("links", ())}
     classes = " ".join(client.get("/conformance").json().get("conformsTo", ()))
-    assert ("http://testserver/map" in links) == (face not in ("webmap", "ogc"))
+    # It draws tiles.
+    assert ("http://testserver/map" in links) == (face not in ("webmap", "tiles", "ogc"))
     assert ("http://testserver/tileMatrixSets" in links) == (face not in ("tiles", "ogc"))
     assert ("ogcapi-tiles" in classes) == (face not in ("tiles", "ogc"))
     assert ("ogcapi-features" in classes) == (face not in ("features", "ogc"))

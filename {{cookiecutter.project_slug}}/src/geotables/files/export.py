@@ -19,6 +19,7 @@ from geotables.collection import Collection
 from geotables.column_types import text_of
 from geotables.db.statements import Condition, Statement
 from geotables.file_formats import FormatError, Layer
+from geotables.files import flatgeobuf
 from geotables.geometry import GEOJSON_TYPES
 from geotables.sql.stream import DIGITS, chunks, exact_feature
 
@@ -74,6 +75,15 @@ class Rows:
             raise ExportError(
                 f"{column.name} of the row {id} {reason}, which {kind} cannot hold: export geojsonseq or CSV"
             )
+
+    def refuse_other_times(self, kind: str) -> None:
+        """Refuse to write dates and times that a format does not have: infinite ones, and those of other years."""
+        for column in self.collection.columns:
+            if isinstance(column.type, sa.Date | sa.DateTime):
+                beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
+                infinite = sa.not_(sa.func.isfinite(column))
+                reason = "is infinite, or not of the years 1 to 9999"
+                self.refuse(column, sa.or_(infinite, beyond), reason, kind)
 
 
 def export(
@@ -175,18 +185,35 @@ def _for_csv(
 def _write_flatgeobuf(rows: Rows, file: BinaryIO) -> None:
     if rows.collection.has_z and rows.collection.geometry_type == "GEOMETRY":
         raise ExportError("FlatGeobuf of geometries of any type has no z: export geojsonseq")
-    options = {}
+    rows.refuse_other_times("FlatGeobuf")
     if rows.have_no_place():
         # Its index takes no feature without a geometry.
-        options = {"layer_options": {"SPATIAL_INDEX": "NO"}}
-    _copy_written(rows, "FlatGeobuf", "fgb", file, **options)
+        _write_layer(rows, "fgb", file)
+        return
+    with _layer(rows, "fgb") as layer:
+        query = flatgeobuf.boxed(layer, rows.collection.geometry)
+        flatgeobuf.write(layer, rows.chunks(query), file)
 
 
 def _write_geoparquet(rows: Rows, file: BinaryIO) -> None:
+    _write_layer(rows, "parquet", file)
+
+
+def _write_layer(rows: Rows, format: str, file: BinaryIO) -> None:
+    with _layer(rows, format) as layer:
+        file.writelines(layer.write(rows.chunks(layer.query)))
+
+
+@contextmanager
+def _layer(rows: Rows, format: str) -> Iterator[Layer]:
+    """What a file of a format of ``file_formats`` holds of the table, in the table's CRS.
+
+    Raises:
+        ExportError: The format cannot hold it.
+    """
     collection = rows.collection
     try:
-        layer = Layer("parquet", collection, collection.columns, collection.crs.srid)
-        file.writelines(layer.write(rows.chunks(layer.query)))
+        yield Layer(format, collection, collection.columns, collection.crs.srid)
     except FormatError as error:
         raise ExportError(f"{error}; export geojsonseq or csv instead") from error
 
@@ -242,12 +269,7 @@ def _write_by_gdal(rows: Rows, driver: str, path: Path, **options: Any) -> None:
             f" extra, formats ({error})"
         ) from error
     collection = rows.collection
-    for column in collection.columns:
-        if isinstance(column.type, sa.Date | sa.DateTime):
-            beyond = sa.not_(sa.func.date_part("year", column).between(1, 9999))
-            infinite = sa.not_(sa.func.isfinite(column))
-            reason = "is infinite, or not of the years 1 to 9999"
-            rows.refuse(column, sa.or_(infinite, beyond), reason, driver)
+    rows.refuse_other_times(driver)
     short = driver == "ESRI Shapefile"
     types = {
         column.name: pyarrow.string()

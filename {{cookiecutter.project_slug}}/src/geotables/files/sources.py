@@ -738,7 +738,8 @@ class GeoParquet:
             return WGS84
         crs = column["crs"] or {}
         # Before GeoParquet 1.0 it was a text.
-        name = identifier = str(crs)
+        name: Any = crs
+        identifier = str(crs)
         if isinstance(crs, dict):
             about = crs.get("id") or {}
             name, identifier = crs.get("name"), f"{about.get('authority')}:{about.get('code')}"
@@ -782,11 +783,11 @@ class GeoParquet:
 
 
 def _with_offset(text: str) -> str:
-    """A time with its offset from UTC; these formats mean UTC where they do not say."""
-    return text if _OFFSET.search(text) else f"{text}Z"
+    """A time with its offset from UTC, or a date; these formats mean UTC where they do not say."""
+    return text if _COMPLETE.search(text) else f"{text}Z"
 
 
-_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_COMPLETE = re.compile(r"(Z|[+-]\d\d:?\d\d|^\d{4}-\d\d-\d\d)$")
 
 
 def _from_wkb(shapes: list[bytes | None]) -> tuple[np.ndarray[Any, Any], dict[int, str]]:

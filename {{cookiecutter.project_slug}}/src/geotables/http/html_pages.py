@@ -193,7 +193,7 @@ def _shared(request: Request) -> dict[str, Any]:
         "has_face": lambda name: has_face(app, name),
         "query": lambda without=(), /, **given: query(request, without, **given),
         "crumbs": (),
-        "mapped": (),
+        "mapped": None,
         "others": (),
     }
 

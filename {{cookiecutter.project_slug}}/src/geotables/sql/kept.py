@@ -62,7 +62,8 @@ class Kept(ABC, Generic[Value]):
     def get(self) -> Value | None:
         """The value of the rows that the caller may see.
 
-        None if the database takes longer to find it than a statement may; it is asked again after ``lifetime`` seconds.
+        None if the database takes longer to find it than a statement may. Where every caller gets the same, it is asked
+        again after ``lifetime`` seconds.
         """
         if not self._is_shared:
             return self._in_time(self._read)
@@ -78,6 +79,8 @@ class Kept(ABC, Generic[Value]):
         except sa.exc.DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != CANCELED or current.get().gone:
                 raise
-            log.warning("%s of %s: %s", type(self).__name__, self._collection.name, error.orig)
-            self._too_slow_until = time.monotonic() + self._lifetime
+            kind, reason = type(self).__name__, str(error.orig).strip()
+            log.warning("%s of %s: %s", kind, self._collection.name, reason)
+            if self._is_shared:
+                self._too_slow_until = time.monotonic() + self._lifetime
             return None

@@ -147,7 +147,8 @@ def table(table_name: str, /, **columns: type[sa.types.TypeEngine[object]]) -> s
 def test_a_revision_that_would_lose_rows_says_so(
     caplog: pytest.LogCaptureFixture, models: sa.MetaData, warned: list[str]
 ) -> None:
-    engine = sa.create_engine("sqlite://")
+    # It closes what it opened, as SQLite wants it.
+    engine = sa.create_engine("sqlite://", poolclass=sa.NullPool)
     with engine.connect() as connection:
         table("places", name=sa.Text, status=sa.Text).create_all(connection)
         script = produce_migrations(MigrationContext.configure(connection), models)
