@@ -10,7 +10,6 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet
@@ -63,12 +62,10 @@ def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
         # Of one run: of the process and of the programs that it starts.
         found = peaks[name] = {}
         with subprocess.Popen(command, cwd=prepared.project, env=prepared.environment) as process:
-            started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             # Not what the kernel counts for it in the end, which is at least what this process had when it forked.
             while process.poll() is None:
-                with suppress(OSError):
-                    for pid in [process.pid, *map(int, started.read_text().split())]:
-                        found[pid] = max(found.get(pid, 0), peak_megabytes(pid))
+                for pid in [process.pid, *programs(process.pid)]:
+                    found[pid] = max(found.get(pid, 0), peak_megabytes(pid))
                 time.sleep(0.02)
         assert process.returncode == 0
 
@@ -112,7 +109,7 @@ def download_table(server: Peer, rows: int, rounds: int) -> str:
             return io.BytesIO(response.read())
 
     def downloaded(format: str) -> io.BytesIO:
-        """A file, while it comes with the peak of the program that writes it."""
+        """A file; notes the peak of the program that writes it, while it comes."""
         file = io.BytesIO()
         with urllib.request.urlopen(f"{items}?f={format}&limit={rows}") as response:
             while part := response.read(1 << 20):
@@ -148,7 +145,7 @@ def download_table(server: Peer, rows: int, rounds: int) -> str:
         " | peak memory of the service | and of the program |\n|---|---|---|---|---|---|\n"
         + "".join(
             f"| {name} | {_rate(rows, spent[name])} | {ratio(spent['pages'], spent[name])}"
-            f" | x{min(spent['pages']) / min(spent[name]):.2f} | {service:.0f} MB | {max(memory[format]):.0f} MB |\n"
+            f" | x{min(spent['pages']) / min(spent[name]):.2f} | {service:.0f} MB | {max(memory[format], default=0):.0f} MB |\n"
             for name, format in (("GeoParquet", "parquet"), ("FlatGeobuf", "fgb"))
         )
     )
@@ -157,7 +154,11 @@ def download_table(server: Peer, rows: int, rounds: int) -> str:
 def programs(pid: int) -> list[int]:
     """The processes that a process has started."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for children in lists for child in children.read_text().split()]
+    try:
+        return [int(child) for children in lists for child in children.read_text().split()]
+    except OSError:
+        # It has ended, or one of its threads.
+        return []
 
 
 def peak_megabytes(pid: int) -> float:

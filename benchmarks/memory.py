@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from bulk import programs
 from peers import Peer, box, new_features, serve_the_service
 from rows import prepare, render
 
@@ -46,17 +47,13 @@ def main() -> int:
 
 
 def megabytes(pid: int) -> float:
-    """The memory of a process and of those that it has started, at most: what they share counts for each."""
-    kilobytes = 0.0
+    """The memory of a process and of those that it has started; what they share counts for each."""
+    own = 0.0
     with suppress(OSError):
-        process = Path(f"/proc/{pid}")
-        for line in (process / "status").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
-                kilobytes = int(line.split()[1])
-        for task in (process / "task").iterdir():
-            for child in (task / "children").read_text().split():
-                kilobytes += 1024 * megabytes(int(child))
-    return kilobytes / 1024
+                own = int(line.split()[1]) / 1024
+    return own + sum(map(megabytes, programs(pid)))
 
 
 def ask(server: Peer, number: int, ends: float) -> None:
