@@ -1,4 +1,4 @@
-"""Presets: parameters with a name, of which a platform team keeps some in a YAML file of its own.
+"""Presets: sets of parameters with names, which a platform team keeps in a YAML file of its own.
 
     defaults:
       auth: oidc
@@ -14,7 +14,7 @@
       <<: *parcels
       primary_key: uuid
 
-A preset gives what differs from `defaults`, which all presets share and which is none itself, or from another preset (`<<`); what
+A preset gives what differs from `defaults`, which all presets share and which is no preset itself, or from another preset (`<<`); what
 neither gives is as the template has it. `make variants PRESETS=FILE` proves them all, `make presets PRESETS=FILE` only reads them.
 """
 
@@ -81,7 +81,7 @@ def load(file: Path) -> Presets:
 def changed(
     presets: Presets, before: Presets, commit: str | None, folder: Path
 ) -> dict[str, list[str]]:
-    """The files of each preset that render otherwise than at a commit of the template with the values of before.
+    """The files of each preset that render otherwise than at a commit of the template with earlier presets.
 
     Raises:
         WrongPresets: There is no such commit.
@@ -103,7 +103,7 @@ def changed(
 
 
 def is_of_the_template(file: Path) -> bool:
-    """Whether the template's repository has a file of presets."""
+    """Whether a file is tracked in the template's repository."""
     command = ["git", "ls-files", "--error-unmatch", "--", file.resolve()]
     return not subprocess.run(command, cwd=TEMPLATE, capture_output=True).returncode
 
