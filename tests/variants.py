@@ -2,10 +2,10 @@
 
 The pairs are those of a covering array, which `allpairspy` makes; it is the same in every run.
 
-Of those with a name the first runs the whole of its suite. The next two run what is about no collection, but for what starts
-processes, and some files of what is about one; two more names run the others. Those of a CRS run the files about places, and those
-of a table that was found the files about that. A row of the array runs its table's own tests, and some files of tests/geotables:
-of these, what is about a collection, so that each file meets every value, here or in a variant with a name.
+Of those with a name, the first runs its whole suite. The others run a share of tests/geotables, whose tests are about a collection
+or about none: the next two run all that is about none, unless it starts processes, and the files in DOCUMENTS and SPELLED; the two
+after them all files but those in DOCUMENTS; those of a CRS the files in PLACES; those of a table that was found the files in FOUND.
+A row of the array runs its table's own tests and some files, so that each file meets every value, here or in a variant with a name.
 """
 
 import itertools
