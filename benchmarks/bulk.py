@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import io
-import json
 import random
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow.parquet
-import pyogrio
-import shapely
 from measure import ratio
-from peers import Peer
-from rows import BUILD, Prepared, write_features
+from peers import PEERS_PYTHON, Peer
+from rows import BUILD, ROOT, Prepared, write_features
 
 #: What the service's own export writes of a row, as PostGIS alone would.
 AS_TEXT = "SELECT ST_AsGeoJSON(facilities, 'location', 15) FROM facilities"
@@ -100,53 +94,28 @@ def export_table(prepared: Prepared, server: Peer, rounds: int) -> str:
 
 
 def download_table(server: Peer, rows: int, rounds: int) -> str:
-    """Reading features into tables and geometries, as geopandas does: from pages of GeoJSON, and from files of a query."""
+    """Reading features into geopandas: from pages of GeoJSON, and from files of a query."""
     items = f"http://127.0.0.1:{server.port}/collections/facilities/items"
-    memory: dict[str, list[float]] = {"parquet": [], "fgb": []}
-
-    def fetched(url: str) -> io.BytesIO:
-        with urllib.request.urlopen(url) as response:
-            return io.BytesIO(response.read())
-
-    def downloaded(format: str) -> io.BytesIO:
-        """A file; notes the peak of the program that writes it, while it comes."""
-        file = io.BytesIO()
-        with urllib.request.urlopen(f"{items}?f={format}&limit={rows}") as response:
-            while part := response.read(1 << 20):
-                file.write(part)
-                memory[format] += map(peak_megabytes, programs(server.pid))
-        file.seek(0)
-        return file
-
-    def read(table: pyarrow.Table, geometry: str) -> int:
-        return len(shapely.from_wkb(table.column(geometry).to_numpy()))
-
-    def pages() -> None:
-        url, number = f"{items}?limit=10000", 0
-        while url and number < rows:
-            page = fetched(url)
-            number += read(pyogrio.read_arrow(page)[1], "wkb_geometry")
-            links = json.loads(page.getvalue())["links"]
-            url = next((link["href"] for link in links if link["rel"] == "next"), "")
-        assert number >= rows, number
-
-    def parquet() -> None:
-        file = downloaded("parquet")
-        assert read(pyarrow.parquet.read_table(file), "location") == rows
-
-    def flatgeobuf() -> None:
-        file = downloaded("fgb")
-        assert read(pyogrio.read_arrow(file)[1], "wkb_geometry") == rows
-
-    spent = _in_turns({"pages": pages, "GeoParquet": parquet, "FlatGeobuf": flatgeobuf}, rounds)
+    memory: dict[str, list[float]] = {"pages": [], "parquet": [], "fgb": []}
+    taken: dict[str, list[float]] = {way: [] for way in memory}
+    script = ROOT / "benchmarks" / "into_geopandas.py"
+    for number in range(rounds):
+        for way in random.Random(number).sample(list(taken), len(taken)):
+            command = [str(PEERS_PYTHON), str(script), way, items, str(rows)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                while process.poll() is None:
+                    memory[way] += map(peak_megabytes, programs(server.pid))
+                    time.sleep(0.02)
+                assert process.stdout is not None
+                taken[way].append(float(process.stdout.read()))
     service = peak_megabytes(server.pid)
     return (
-        f"\n| {rows:,} features into a table | the rate | of that of pages of GeoJSON | of the best ones"
-        " | peak memory of the service | and of the program |\n|---|---|---|---|---|---|\n"
+        f"\n| {rows:,} features into geopandas | the rate | of that of pages of GeoJSON"
+        " | peak memory of the service | and of the program |\n|---|---|---|---|---|\n"
         + "".join(
-            f"| {name} | {_rate(rows, spent[name])} | {ratio(spent['pages'], spent[name])}"
-            f" | x{min(spent['pages']) / min(spent[name]):.2f} | {service:.0f} MB | {max(memory[format], default=0):.0f} MB |\n"
-            for name, format in (("GeoParquet", "parquet"), ("FlatGeobuf", "fgb"))
+            f"| {name} | {_rate(rows, taken[way])} | {ratio(taken['pages'], taken[way])}"
+            f" | {service:.0f} MB | {max(memory[way], default=0):.0f} MB |\n"
+            for name, way in (("GeoParquet", "parquet"), ("FlatGeobuf", "fgb"))
         )
     )
 
