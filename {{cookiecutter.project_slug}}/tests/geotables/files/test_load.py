@@ -28,6 +28,7 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.files import load, sources
+from geotables.files.indexes import execute
 from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
 from geotables.files.sources import SourceError
 from geotables.geometry import arrays, samples
@@ -1093,6 +1094,13 @@ def test_indexes_can_be_made_after_the_rows(
         found = connection.execute(INDEXES, {"table": rows.sql})
         return [tuple(row) for row in found]
 
+    # A deferred constraint waits for the end of the transaction with each row.
+    execute(
+        connection,
+        "CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        f"CREATE CONSTRAINT TRIGGER waiting AFTER INSERT ON {rows.sql} DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing()",
+    )
     path, before = write(lines(given := features(rows))), indexes()
     with pytest.raises(KeyboardInterrupt):
         loaded(Interrupted(path, rows.collection), index_after=True)
