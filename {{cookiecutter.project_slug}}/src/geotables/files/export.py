@@ -54,8 +54,6 @@ class Rows:
     def have_no_place(self) -> bool:
         """Whether one of them has no geometry, or an empty one."""
         place = self.collection.geometry
-        if not place.nullable:
-            return False
         unplaced = sa.or_(place.is_(None), sa.func.ST_IsEmpty(place))
         wanted = sa.select(sa.literal(1)).where(self.condition.expression, unplaced)
         query = wanted.select_from(self.collection.table).limit(1)

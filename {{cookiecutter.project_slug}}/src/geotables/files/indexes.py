@@ -36,6 +36,9 @@ def drop(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
 
 def make(connection: sa.Connection, indexes: Mapping[str, str]) -> None:
     """Make the indexes that were dropped."""
+    if indexes:
+        # PostgreSQL makes no index of a table whose deferred constraints wait to be checked.
+        execute(connection, "SET CONSTRAINTS ALL IMMEDIATE")
     for definition in indexes.values():
         execute(connection, definition)
 

@@ -100,7 +100,7 @@ async function fit() {
   if (isMoved || collections.every(({ bounds }) => bounds)) {
     return;
   }
-  const boxes = await Promise.all(collections.map(async ({ url, bounds }) => bounds ?? (await read(url)).extent?.spatial?.bbox?.[0]));
+  const boxes = await Promise.all(collections.map(async ({ url, bounds }) => bounds ?? (await read(url).catch(() => null))?.extent?.spatial?.bbox?.[0]));
   if (!isMoved && boxes.some(Boolean)) {
     map.fitBounds(around(boxes.filter(Boolean)), { ...FITTED, animate: false });
   }
