@@ -114,12 +114,12 @@ MECHANISMS = [
         "self._seconds.labels",
     ),
     Mechanism(
-        "rows become objects column by column",
-        "row by row",
+        "rows become objects by map and zip",
+        "by a comprehension",
         "page of 1,000",
         "sql/row_formats.py",
         "return map(dict, map(zip, repeat(names), zip(*columns, strict=True)))",
-        "return ({name: values[n] for n, name in enumerate(names)} for values in zip(*columns))",
+        "return (dict(zip(names, values)) for values in zip(*columns, strict=True))",
     ),
     Mechanism(
         "the garbage collector runs less often",
@@ -144,23 +144,6 @@ MECHANISMS = [
         "sql/paging.py",
         "if order.is_by_id and any(condition.indexed for condition in conditions):",
         "if False:",
-    ),
-    Mechanism(
-        "a tile comes in binary",
-        "in hexadecimal digits",
-        "tile, zoom 2",
-        DATABASE,
-        """\
-            text = cursor.mogrify(statement.text, values).decode()
-            copy = f"COPY ({text}) TO STDOUT (FORMAT binary)"
-            cursor.copy_expert(self._complete(cursor, copy, self._needs(statement)), file)
-        return _first_row(file)
-""",
-        """\
-            cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
-            content, is_full = cursor.fetchone()
-        return [bytes(content), b"\\1" if is_full else b"\\0"]
-""",
     ),
     Mechanism(
         "no parallel workers",

@@ -223,7 +223,7 @@ def plans_of(prepared: Prepared, operations: Operations) -> Iterator[tuple[str, 
 
         return note
 
-    database.fetch, database.fetch_bytes = noted(database.fetch), noted(database.fetch_bytes)
+    database.fetch = noted(database.fetch)
     with TestClient(app) as client, prepared.cursor() as cursor:
         for name, make in operations.items():
             sent.clear()

@@ -1,13 +1,11 @@
 """Connections to PostGIS, for reading and for writing, and what is sent over them."""
 
-import io
 import re
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import psycopg2
 import sqlalchemy as sa
@@ -43,9 +41,6 @@ SERVER = sa.text(
     " LEFT JOIN pg_extension ON extname = 'postgis'"
     " LEFT JOIN pg_namespace ON pg_namespace.oid = extnamespace"
 )
-
-#: Bytes before the rows of COPY in binary, which has no extensions of its header.
-COPY_HEADER = 19
 
 #: PostgreSQL's error code (SQLSTATE) of a write where only reading is possible.
 READ_ONLY = "25006"
@@ -209,18 +204,6 @@ class Database:
         """
         values = statement.values(given)
         return self._rows(self._to_read(sa.Engine.raw_connection), statement, values)
-
-    def fetch_bytes(self, statement: Statement, given: Mapping[str, Any]) -> list[bytes | None]:
-        """The values of the one row of such a statement, as PostgreSQL has them in binary.
-
-        Otherwise ``bytea`` comes as text, which is twice as long and takes twice the time to read.
-        """
-        values, file = statement.values(given), io.BytesIO()
-        with self._cursor(self._to_read(sa.Engine.raw_connection), statement, values) as cursor:
-            text = cursor.mogrify(statement.text, values).decode()
-            copy = f"COPY ({text}) TO STDOUT (FORMAT binary)"
-            cursor.copy_expert(self._complete(cursor, copy, self._needs(statement)), file)
-        return _first_row(file)
 
     def change(self, statement: Statement, given: Mapping[str, Any]) -> list[Row]:
         """The rows that a statement writes, in a transaction of its own, which is committed.
@@ -427,11 +410,3 @@ def _return_to_autocommit(driver: Any, _entry: ConnectionPoolEntry) -> None:
         # The switch is refused within a transaction.
         driver.rollback()
         driver.autocommit = True
-
-
-def _first_row(file: BinaryIO) -> list[bytes | None]:
-    """The values of the first row that COPY has written in binary: a header, then how many values, each after its length."""
-    file.seek(COPY_HEADER)
-    (number,) = struct.unpack(">h", file.read(2))
-    lengths = (struct.unpack(">i", file.read(4))[0] for _ in range(number))
-    return [None if length < 0 else file.read(length) for length in lengths]

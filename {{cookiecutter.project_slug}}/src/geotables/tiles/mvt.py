@@ -106,11 +106,11 @@ def find(
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
     """
     for overview in likely:
-        content, is_full = database.fetch_bytes(*statement(collection, tile, limit, overview))
-        if is_full == b"\1":
-            return Content(content or b"", True)
-    content, is_full = database.fetch_bytes(*statement(collection, tile, limit))
-    return Content(content or b"", is_full == b"\1")
+        ((content, is_full),) = database.fetch(*statement(collection, tile, limit, overview))
+        if is_full:
+            return Content(bytes(content or b""), True)
+    ((content, is_full),) = database.fetch(*statement(collection, tile, limit))
+    return Content(bytes(content or b""), is_full)
 
 
 def statement(
