@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
+from geotables.db.statements import execute
 from geotables.geometry.metadata import is_view
 from geotables.identifiers import qualified, quoted, sequence_of
 
@@ -22,18 +23,18 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
             # A view has no defaults: it is a copy of the table that the model states.
             make_temporary(connection, table)
             original = f"{quoted(f'{table.name} of the model')}"
-            _run(connection, f"ALTER TABLE {copy} RENAME TO {original}")
+            execute(connection, f"ALTER TABLE {copy} RENAME TO {original}")
             original = f"{TEMPORARY}.{original}"
         else:
             original = qualified(table)
-        _run(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {including})")
+        execute(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {including})")
         for column in table.columns:
             if sequence_of(column) is not None:
                 # A number of the table's own sequence would be gone.
                 sequence = f"{TEMPORARY}.{quoted(f'{column.name} of the copy')}"
                 default = f"nextval('{sequence.replace(chr(39), chr(39) * 2)}')"
-                _run(connection, f"CREATE TEMPORARY SEQUENCE {sequence}")
-                _run(
+                execute(connection, f"CREATE TEMPORARY SEQUENCE {sequence}")
+                execute(
                     connection,
                     f"ALTER TABLE {copy} ALTER {quoted(column.name)} SET DEFAULT {default}",
                 )
@@ -61,7 +62,7 @@ def hidden(connection: sa.Connection, table: sa.Table) -> Iterator[None]:
     for other in table.metadata.tables.values():
         if other.schema == table.schema and other is not table:
             # A condition of the project may ask another table of the schema.
-            _run(
+            execute(
                 connection,
                 f"CREATE TEMPORARY VIEW {TEMPORARY}.{quoted(other.name)} AS SELECT * FROM {qualified(other)}",
             )
@@ -75,8 +76,3 @@ def hidden(connection: sa.Connection, table: sa.Table) -> Iterator[None]:
 def schemas(table: sa.Table) -> dict[str | None, str | None]:
     """The schema of a table's copy, by that of the table, as SQLAlchemy takes it."""
     return {} if table.schema is None else {table.schema: TEMPORARY}
-
-
-def _run(connection: sa.Connection, statement: str) -> None:
-    # The driver takes a percent sign for a parameter.
-    connection.exec_driver_sql(statement.replace("%", "%%"))

@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateIndex
 
 from geotables.checks.copies import TEMPORARY, hidden, make_temporary
 from geotables.db.migrations import Migrations
+from geotables.db.statements import execute
 from geotables.geometry import metadata
 from geotables.geometry.metadata import GeometryColumn
 from geotables.identifiers import qualified, quoted
@@ -135,9 +136,7 @@ def _check_untyped(connection: sa.Connection, column: GeometryColumn) -> Iterato
         (f"ST_SRID({name}) <> {srid}", "of another SRID", f"ST_SetSRID({name}, {srid})"),
         (has_arc, "a curve", f"ST_CurveToLine({name})"),
     ):
-        # Not sa.text, to which a colon in a name begins a parameter; the driver takes a percent sign for one.
-        count = f"SELECT count(*) FROM {table} WHERE {condition}".replace("%", "%%")
-        number = connection.exec_driver_sql(count).scalar()
+        number = execute(connection, f"SELECT count(*) FROM {table} WHERE {condition}").scalar()
         if number:
             yield (
                 f"{column}: {number:,} rows have a geometry that is {what}, and every answer with one of them fails:"

@@ -11,6 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from geotables.checks.rows import new_row
 from geotables.collection import Collection
 from geotables.db.migrations import Migrations
+from geotables.db.statements import execute
 from geotables.geometry import metadata, samples
 from geotables.identifiers import sequence_of
 from geotables.sql import row_formats, writes
@@ -76,8 +77,8 @@ def create_tables(connection: sa.Connection, tables: sa.MetaData) -> None:
             # Only revisions make it, and a default names its schema itself.
             if sequence := sequence_of(column):
                 if schema := sequence.rpartition(".")[0]:
-                    connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-                connection.exec_driver_sql(f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
+                    execute(connection, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+                execute(connection, f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
     tables.create_all(connection, checkfirst=False)
 
 

@@ -15,6 +15,7 @@ from geotables.checks.models import file_of
 from geotables.checks.schemas import TOLERANCE
 from geotables.collection import Collection
 from geotables.column_types import AsText, text_of, values_of
+from geotables.db.statements import execute
 from geotables.geometry import WKT, GeoJSON, bind, metadata, read, samples
 from geotables.identifiers import qualified, quoted
 from geotables.service import Service
@@ -66,7 +67,7 @@ def check_examples(
     shapes = samples.geometries(collection.geometry)
     with copied(connection, table, "INCLUDING ALL"):
         for trigger in triggers:
-            connection.exec_driver_sql(trigger.definition.replace("%", "%%"))
+            execute(connection, trigger.definition)
         for number in range(32):
             with connection.begin_nested() as alone:
                 try:
@@ -123,8 +124,8 @@ def _check_example(
         return
     for reference in references:
         copy = f"{TEMPORARY}.{quoted(table.name)} AS one"
-        count = f"SELECT count(*) FROM {copy} WHERE {reference.condition}".replace("%", "%%")
-        if connection.exec_driver_sql(count).scalar():
+        count = f"SELECT count(*) FROM {copy} WHERE {reference.condition}"
+        if execute(connection, count).scalar():
             yield f"it violates {reference.name}: no row has what {reference.column} refers to (a revision may add one)"
     connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
     same = key == sa.literal(stored_values[key.name], key.type)

@@ -27,6 +27,11 @@ def json_text(value: Any) -> str:
 _DIALECT: sa.Dialect = PGDialect_psycopg2(json_serializer=json_text)  # type: ignore[no-untyped-call]
 
 
+def execute(connection: sa.Connection, statement: str) -> sa.CursorResult[Any]:
+    """Execute SQL without parameters, for which the driver would take a percent sign in a name, and ``sa.text`` a colon."""
+    return connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
 class Condition(NamedTuple):
     """Which rows are asked for.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from geotables.db.statements import execute
 from geotables.identifiers import qualified
 
 #: Plain indexes by their names; those of constraints stay, and so do those of which this would lose something: a
@@ -41,9 +42,3 @@ def make(connection: sa.Connection, indexes: Mapping[str, str]) -> None:
         execute(connection, "SET CONSTRAINTS ALL IMMEDIATE")
     for definition in indexes.values():
         execute(connection, definition)
-
-
-def execute(connection: sa.Connection, statement: str) -> None:
-    """Execute a statement without parameters."""
-    # The driver takes a percent sign for a parameter.
-    connection.exec_driver_sql(statement.replace("%", "%%"))

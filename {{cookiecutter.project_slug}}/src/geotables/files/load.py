@@ -43,9 +43,9 @@ from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
 from geotables.db.migrations import MIGRATE_FIRST, NOT_MIGRATED
-from geotables.db.statements import OWN, Condition, json_text
+from geotables.db.statements import OWN, Condition, execute, json_text
 from geotables.files.fields import Fields
-from geotables.files.indexes import drop, execute, is_empty, make
+from geotables.files.indexes import drop, is_empty, make
 from geotables.files.sources import Batch, Source
 from geotables.geometry import arrays, ewkb, in_srid, metadata, parameter
 from geotables.identifiers import qualified, quoted
@@ -354,9 +354,13 @@ def _locked(
     """Lock the table, where Ctrl-C ends the wait as it does not end that of COPY; the indexes to be made in the end.
 
     Raises:
-        LoadError: The table has rows already, or is in use.
+        LoadError: The table has rows already, is in use, or has no indexes.
     """
     if metadata.is_view(collection.table):
+        if index_after:
+            raise LoadError(
+                f"nothing was loaded: {collection.name} is a view or a foreign table, which --index-after is not for"
+            )
         return {}
     mode = "ACCESS EXCLUSIVE" if index_after else "ROW EXCLUSIVE"
     lock = f"LOCK TABLE {qualified(collection.table)} IN {mode} MODE"

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
 from geotables.collection import Collection
+from geotables.db.statements import execute
 from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
@@ -58,7 +59,9 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{rows:,} rows" + ("" if shares else f" need none; {least:,} would")
     for name in stored:
         if name not in kept:
-            _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}")
+            execute(
+                connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}"
+            )
             yield f"{name} is dropped"
     missing = []
     if len(kept) < len(shares):
@@ -74,7 +77,7 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
     for name in kept:
         yield f"{name} is as it should be"
     if missing:
-        _run(connection, f"ANALYZE {qualified(collection.table)}")
+        execute(connection, f"ANALYZE {qualified(collection.table)}")
 
 
 def _shares(share: int) -> Iterator[int]:
@@ -119,11 +122,6 @@ def _computed(
     return [
         Overview(collection, share, tuple(row)) for share, row in zip(shares, found, strict=True)
     ]
-
-
-def _run(connection: sa.Connection, statement: str) -> None:
-    # The driver takes a percent sign for a parameter.
-    connection.exec_driver_sql(statement.replace("%", "%%"))
 
 
 _KIND = sa.text("SELECT relkind FROM pg_class WHERE oid = CAST(:table AS regclass)")

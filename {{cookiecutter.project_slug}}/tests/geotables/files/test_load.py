@@ -27,8 +27,8 @@ from geotables import geometry
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
+from geotables.db.statements import execute
 from geotables.files import load, sources
-from geotables.files.indexes import execute
 from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
 from geotables.files.sources import SourceError
 from geotables.geometry import arrays, samples
@@ -1088,7 +1088,11 @@ def test_ctrl_c_ends_the_wait_for_a_table(
 
 
 def test_indexes_can_be_made_after_the_rows(
-    loaded: Loaded, connection: sa.Connection, rows: Rows, write: Write
+    loaded: Loaded,
+    connection: sa.Connection,
+    rows: Rows,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def indexes() -> list[Any]:
         found = connection.execute(INDEXES, {"table": rows.sql})
@@ -1110,6 +1114,9 @@ def test_indexes_can_be_made_after_the_rows(
     assert indexes() == before
     assert same(rows, stored(rows, connection), given)
     with pytest.raises(LoadError, match="has rows; --index-after is for an empty table"):
+        loaded(path, index_after=True)
+    monkeypatch.setitem(rows.collection.table.info, "is_view", True)
+    with pytest.raises(LoadError, match="is a view or a foreign table, which --index-after is not"):
         loaded(path, index_after=True)
     assert rows.count(connection) == len(given)
 
