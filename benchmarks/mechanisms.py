@@ -106,14 +106,6 @@ MECHANISMS = [
         '            factory=True,\n            loop="asyncio",\n',
     ),
     Mechanism(
-        "Prometheus' labels are found once",
-        "with each request",
-        "one feature",
-        "http/observation.py",
-        "cache(self._seconds.labels)",
-        "self._seconds.labels",
-    ),
-    Mechanism(
         "rows become objects by map and zip",
         "by a comprehension",
         "page of 1,000",

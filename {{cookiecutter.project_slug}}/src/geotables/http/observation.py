@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,6 @@ class Metrics:
             registry=self._registry,
             buckets=BUCKETS,
         )
-        # Looking up the labels takes Prometheus' client longer than counting.
-        self._labelled = cache(self._seconds.labels)
         self._rows = Counter(
             "database_rows_total",
             "Rows that PostgreSQL returned or changed",
@@ -157,7 +155,7 @@ class Metrics:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Take note of a request that was answered."""
         method = method if method in METHODS else "OTHER"
-        self._labelled(method, route, status).observe(seconds)
+        self._seconds.labels(method, route, status).observe(seconds)
 
     def look(self) -> None:
         """Record the pools of this process; the other processes record theirs every second."""
