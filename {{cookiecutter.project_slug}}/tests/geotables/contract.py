@@ -23,6 +23,7 @@ from httpx2 import ASGITransport, BaseTransport, Request, Response
 from geotables.collection import Collection
 from geotables.column_types import AsText
 from geotables.db.database import Database
+from geotables.db.statements import execute
 from geotables.http.faces import faces_of
 from geotables.identifiers import quoted
 from geotables.service import Service
@@ -333,7 +334,7 @@ def unconstrained_url(server: postgis.Server, service: Service) -> Iterator[str]
                 statements = connection.scalars(_UNCONSTRAIN, {"table": table}).all()
                 changes = (f"ALTER TABLE {table} {change}" for change in _unconstrained(collection))
                 for statement in (*statements, *changes):
-                    connection.exec_driver_sql(statement.replace("%", "%%"))
+                    execute(connection, statement)
         yield url
 
 

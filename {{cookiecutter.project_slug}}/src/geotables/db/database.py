@@ -45,6 +45,9 @@ SERVER = sa.text(
 #: PostgreSQL's error code (SQLSTATE) of a write where only reading is possible.
 READ_ONLY = "25006"
 
+#: The same of a statement that was cancelled: by its timeout, for a client that has left, or by Ctrl-C.
+CANCELED = "57014"
+
 #: How many connections the server has for roles that are no superusers.
 CONNECTIONS = sa.text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
@@ -219,22 +222,16 @@ class Database:
     def _rows(
         self, lent: PoolProxiedConnection, statement: Statement, values: Mapping[str, Any]
     ) -> list[Row]:
-        with self._cursor(lent, statement, values) as cursor:
-            cursor.execute(self._complete(cursor, statement.text, self._needs(statement)), values)
-            rows: list[Row] = cursor.fetchall()
-        return rows
-
-    @contextmanager
-    def _cursor(
-        self, lent: PoolProxiedConnection, statement: Statement, values: Mapping[str, Any]
-    ) -> Iterator[Any]:
-        """A cursor for a statement, on a connection that is given back; its errors are raised as SQLAlchemy does."""
+        """The rows of a statement, on a connection that is given back; errors are raised as SQLAlchemy does."""
         driver: Any = lent.dbapi_connection
         self.liveness.wait(driver)
         try:
             with self.span(statement.text), driver.cursor() as cursor:
-                yield cursor
+                text = self._complete(cursor, statement.text, self._needs(statement))
+                cursor.execute(text, values)
+                rows: list[Row] = cursor.fetchall()
                 self.count_rows(cursor.rowcount)
+                return rows
         except psycopg2.Error as error:
             self._note(error)
             is_gone = bool(driver.closed)

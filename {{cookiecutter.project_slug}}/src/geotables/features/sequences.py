@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any
 
 import anyio
-import orjson
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -14,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from geotables.http.formats import CSV, SEQUENCE, link_header
 from geotables.sql.row_formats import Feature
-from geotables.sql.stream import RECORD_SEPARATOR
+from geotables.sql.stream import texts
 
 
 def headers(
@@ -73,8 +72,7 @@ _QUOTED = re.compile(r'[",\r\n]')
 
 def sequence_response(features: Iterable[dict[str, Any]], headers: dict[str, str]) -> Response:
     """A GeoJSON text for each feature, each after a record separator (RFC 8142)."""
-    texts = b"".join([RECORD_SEPARATOR + orjson.dumps(feature) + b"\n" for feature in features])
-    return Response(texts, headers=headers, media_type=SEQUENCE.media_type)
+    return Response(texts(features), headers=headers, media_type=SEQUENCE.media_type)
 
 
 class Stream(StreamingResponse):

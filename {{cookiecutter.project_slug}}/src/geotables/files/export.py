@@ -21,7 +21,7 @@ from geotables.db.statements import Condition, Statement
 from geotables.file_formats import FormatError, Layer
 from geotables.files import flatgeobuf
 from geotables.geometry import GEOJSON_TYPES
-from geotables.sql.stream import DIGITS, chunks, exact_feature
+from geotables.sql.stream import DIGITS, chunks, exact_feature, texts
 
 
 class ExportError(ValueError):
@@ -135,7 +135,7 @@ def _write_geojsonseq(rows: Rows, file: BinaryIO) -> None:
     # One to a line, which more programs read than know of the separator of RFC 8142.
     feature = exact_feature(rows.collection)
     for chunk in rows.chunks(sa.select(*feature.columns)):
-        file.writelines([orjson.dumps(each) + b"\n" for each in feature.encode(chunk)])
+        file.write(texts(feature.encode(chunk), separator=b""))
 
 
 def _write_geojson(rows: Rows, file: BinaryIO) -> None:

@@ -42,6 +42,7 @@ from geotables.collection import BeforeWrite, Change, Collection, Refused
 from geotables.column_types import text_of
 from geotables.context import current
 from geotables.crs import WGS84
+from geotables.db.database import CANCELED
 from geotables.db.migrations import MIGRATE_FIRST, NOT_MIGRATED
 from geotables.db.statements import OWN, Condition, execute, json_text
 from geotables.files.fields import Fields
@@ -1007,7 +1008,7 @@ def _refusing(connection: sa.Connection, collection: Collection) -> Iterator[Non
             # There is nothing to roll back: the server has ended the session.
             connection.invalidate()
             reason = f"the database has ended the session ({reason})"
-        elif cause.pgcode == QUERY_CANCELED:
+        elif cause.pgcode == CANCELED:
             # By Ctrl-C, of which psycopg2 tells the server alone, or by an administrator.
             raise KeyboardInterrupt from error
         elif cause.pgcode == UNIQUE_VIOLATION:
@@ -1044,7 +1045,7 @@ def _twice(connection: sa.Connection, collection: Collection, diagnostics: Any) 
     return None
 
 
-UNIQUE_VIOLATION, QUERY_CANCELED = "23505", "57014"
+UNIQUE_VIOLATION = "23505"
 
 
 class Rejects:

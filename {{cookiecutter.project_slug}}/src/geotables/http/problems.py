@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from geotables.collection import Collection, Refused
 from geotables.context import ClientGone, current
+from geotables.db.database import CANCELED
 from geotables.db.migrations import NOT_MIGRATED
 from geotables.geometry import metadata
 from geotables.http import formats, html_pages, methods
@@ -49,7 +50,7 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
     "40P01": (HTTPStatus.CONFLICT, "another request changed the same rows"),
     "54000": (HTTPStatus.UNPROCESSABLE_ENTITY, "a value is too large for the database"),
     "54001": (HTTPStatus.UNPROCESSABLE_ENTITY, "the request is too complex for the database"),
-    "57014": (HTTPStatus.GATEWAY_TIMEOUT, "the database took too long"),
+    CANCELED: (HTTPStatus.GATEWAY_TIMEOUT, "the database took too long"),
     # What passes by itself: the server only reads after a failover, rows are locked, a transaction was idle.
     "25006": (HTTPStatus.SERVICE_UNAVAILABLE, "the database takes no writes now"),
     "25P03": (HTTPStatus.SERVICE_UNAVAILABLE, "the transaction was idle for too long"),

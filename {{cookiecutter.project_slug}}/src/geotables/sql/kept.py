@@ -11,12 +11,9 @@ import sqlalchemy as sa
 
 from geotables.collection import Collection
 from geotables.context import current
-from geotables.db.database import Database
+from geotables.db.database import CANCELED, Database
 
 Value = TypeVar("Value")
-
-#: PostgreSQL's error code (SQLSTATE) of a statement that was cancelled, by its timeout or for a client that has left.
-CANCELED = "57014"
 
 log = logging.getLogger(__name__)
 

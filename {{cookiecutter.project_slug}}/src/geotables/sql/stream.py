@@ -1,6 +1,6 @@
 """Stream rows through a server-side cursor, so that a table of any size takes the same memory."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,9 @@ def sequence(
     """
     query = queries.select(feature, rows.expression).order_by(*order)
     for chunk in chunks(connection, query, rows):
-        yield b"".join(
-            [RECORD_SEPARATOR + orjson.dumps(each) + b"\n" for each in feature.encode(chunk)]
-        )
+        yield texts(feature.encode(chunk))
+
+
+def texts(features: Iterable[dict[str, Any]], separator: bytes = RECORD_SEPARATOR) -> bytes:
+    """GeoJSON texts, each on a line of its own and after a separator."""
+    return b"".join([separator + orjson.dumps(feature) + b"\n" for feature in features])

@@ -15,7 +15,7 @@ from geotables.checks.ddl import ALEMBIC
 from geotables.collection import Collection, UnsupportedKey
 from geotables.column_types import AsText
 from geotables.db.database import Database
-from geotables.db.statements import Condition
+from geotables.db.statements import Condition, execute
 from geotables.geometry import metadata
 from geotables.identifiers import quoted
 from geotables.service import Service
@@ -50,7 +50,7 @@ def found_after(service: Service, settings: ServiceSettings) -> Callable[..., st
     def check(*statements: str) -> str:
         with engine.connect() as connection:
             for statement in statements:
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+                execute(connection, statement)
             found = "\n".join(checks.check_database(service, engine))
         engine.dispose()
         return found

@@ -1081,7 +1081,7 @@ def test_ctrl_c_ends_the_wait_for_a_table(
     path, ident = write(lines(features(rows))), threading.get_ident()
     interrupt = threading.Timer(0.1, signal.pthread_kill, [ident, signal.SIGINT])
     with own.write() as other:
-        other.exec_driver_sql(f"LOCK TABLE {rows.sql}".replace("%", "%%"))
+        execute(other, f"LOCK TABLE {rows.sql}")
         interrupt.start()
         with pytest.raises(KeyboardInterrupt):
             loaded(path)

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from geotables.checks.database import check_tables
 from geotables.checks.plans import check_overviews
 from geotables.collection import Collection
+from geotables.db.statements import execute
 from geotables.identifiers import DIALECT, beside, quoted
 from geotables.service import Service
 from geotables.sql import overview_indexes, overviews
@@ -102,9 +103,7 @@ def test_an_overview_is_no_difference_and_is_made_again_where_it_is_another(
     *_, name = overviews.stored(owner, collection)
     assert findings(service, collection) == []
     qualified = beside(collection.table, name)
-    owner.exec_driver_sql(
-        f"COMMENT ON INDEX {qualified} IS 'of another version'".replace("%", "%%")
-    )
+    execute(owner, f"COMMENT ON INDEX {qualified} IS 'of another version'")
     (finding,) = findings(service, collection)
     assert name in finding
     lines = list(overview_indexes.make(owner, collection, LIMIT))
