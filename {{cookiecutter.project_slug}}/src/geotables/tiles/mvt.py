@@ -32,6 +32,9 @@ BUFFER = 64
 #: A pixel in the same units, where 512 pixels show a tile: what would vanish in the grid is drawn of this size.
 PIXEL = 8
 
+#: The size of the largest features that are simplified, in the same units.
+SIMPLIFIED = 8 * PIXEL
+
 #: The subquery of the features, and its column with their ids.
 FEATURES, FEATURE_ID = f"{OWN}features", f"{OWN}id"
 
@@ -74,11 +77,6 @@ class Tile(NamedTuple):
             return Bounds(-180, south, 180, north)
         return Bounds(west + 360 * (west < -180), south, east - 360 * (east > 180), north)
 
-    @property
-    def is_at_edge(self) -> bool:
-        """Whether the tile ends at the antimeridian."""
-        return self.x in (0, 2**self.z - 1)
-
     def _longitude(self, x: float) -> float:
         return x / float(2**self.z) * 360 - 180
 
@@ -116,7 +114,7 @@ def find(
 def statement(
     collection: Collection, tile: Tile, limit: int, overview: Overview | None = None
 ) -> tuple[Statement, dict[str, Any]]:
-    """The statement that finds a tile, and the values of its parameters; with an overview the tile is full, or has no content."""
+    """The statement that finds a tile, and the values of its parameters; with an overview, of its rows alone."""
     rows, inside = collection.rows(), bbox.overlapping(collection.geometry, tile.box)
     first, worlds = None if overview is None else overview.rows, _worlds(collection, tile)
     is_repeated = len(worlds) > 1
@@ -127,13 +125,16 @@ def statement(
         **({"worlds": worlds} if is_repeated else {}),
         "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
         "pixel": WORLD_SIZE / 2**tile.z * PIXEL / EXTENT,
+        "unit": 360 / 2**tile.z / EXTENT,
         "limit": limit,
     }
 
 
 def _worlds(collection: Collection, tile: Tile) -> list[int]:
     """By how many worlds to the east a feature is moved to be seen: the next ones begin at the antimeridian."""
-    return [-1, 0, 1] if tile.is_at_edge or _crosses_antimeridian(collection) else [0]
+    crosses = _crosses_antimeridian(collection)
+    west = [-1] if crosses or tile.x == 0 else []
+    return [*west, 0, *([1] if crosses or tile.x == 2**tile.z - 1 else [])]
 
 
 @cache
@@ -164,45 +165,63 @@ def _statement(
         .where(rows, inside, *([] if first is None else [first]))
         .order_by(*overviews.order(collection))
         .limit(limit)
-        .cte("found")
+        .subquery("found")
     )
-    is_full = sa.select(sa.func.count()).select_from(found).scalar_subquery() == limit
-    shown = _features(collection, found, is_repeated=is_repeated)
-    features = (shown if first is None else shown.where(is_full)).subquery(FEATURES)
+    features, source, is_first = _features(collection, found, is_repeated=is_repeated)
     names = [collection.name, EXTENT, geometry.name]
     if FEATURE_ID in features.c:
         names.append(FEATURE_ID)
     mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
-    columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), is_full.label("is_full")]
+    # All in one pass: PostgreSQL would have to keep rows that are read twice.
+    is_full = sa.func.count().filter(*is_first) == limit
+    query = sa.select(mvt.label("content"), is_full.label("is_full"))
     # A map asks for several tiles at once.
-    return Statement(sa.select(*columns), needs_work_mem=True, single_process=True)
+    return Statement(
+        query.select_from(source.join(features, sa.true())),
+        needs_work_mem=True,
+        single_process=True,
+    )
 
 
-def _features(collection: Collection, found: sa.CTE, *, is_repeated: bool) -> sa.Select[Any]:
-    """The rows in the tile's own grid: one for each dimension that it has and, where the tile shows several, each world."""
+def _features(
+    collection: Collection, found: sa.Subquery, *, is_repeated: bool
+) -> tuple[sa.Lateral, sa.FromClause, list[sa.ColumnElement[bool]]]:
+    """The rows in the tile's own grid: one for each dimension that it has and, where the tile shows several, each world.
+
+    Beside what they are made from, and which of a row's features is the first, of which every row has one.
+    """
     z, x, y = (sa.bindparam(name, type_=sa.Integer()) for name in Tile._fields)
-    envelope = sa.func.ST_TileEnvelope(z, x, y)
+    envelope: sa.ColumnElement[Any] = sa.func.ST_TileEnvelope(z, x, y)
     margin: sa.BindParameter[float] = sa.bindparam("margin", type_=sa.Double())
     geometry_name, key = collection.geometry.name, collection.key
     geometry: sa.ColumnElement[Any] = found.c[geometry_name]
-    in_view = sa.func.ST_Expand(envelope, margin)
-    features: sa.FromClause = found
-    is_shown = geometry.bool_op("&&")(in_view)
+    in_view: sa.ColumnElement[Any] = sa.func.ST_Expand(envelope, margin)
+    source: sa.FromClause = found
+    is_first: list[sa.ColumnElement[bool]] = []
     if is_repeated:
         numbers = _values("numbers", "world", sa.bindparam("worlds"))
-        to_the_east = numbers.c.world * sa.cast(WORLD_SIZE, sa.Double())
-        # Behind an offset PostgreSQL computes a world's view once, not for each row.
-        worlds = sa.select(to_the_east.label("x"), _moved(in_view, -to_the_east).label("view"))
-        world = worlds.offset(0).subquery("worlds")
-        is_shown = geometry.bool_op("&&")(world.c.view)
-        geometry, features = _moved(geometry, world.c.x), found.join(world, sa.true())
+        to_the_west = -numbers.c.world * sa.cast(WORLD_SIZE, sa.Double())
+        # Behind an offset PostgreSQL computes a world's views once, not for each row.
+        world = (
+            sa.select(
+                numbers.c.world,
+                _moved(envelope, to_the_west).label("envelope"),
+                _moved(in_view, to_the_west).label("view"),
+            )
+            .offset(0)
+            .subquery("worlds")
+        )
+        envelope, in_view = world.c.envelope, world.c.view
+        is_first = [world.c.world == 0]
+        source = source.join(world, sa.or_(*is_first, geometry.bool_op("&&")(in_view)))
     dimension: int | sa.ColumnElement[int] = DIMENSIONS.get(collection.geometry_type, -1)
     if collection.geometry_type not in DIMENSIONS:
         # Of a mixture MVT would show only the parts of the highest dimension. PostGIS counts them from 1.
         parts = _values("parts", "dimension", [1, 2, 3])
         geometry = sa.func.ST_CollectionExtract(geometry, parts.c.dimension)
-        features = features.join(parts, sa.true())
+        source = source.join(parts, sa.true())
         dimension = parts.c.dimension - 1
+        is_first.append(dimension == 0)
     columns = [
         # As plain text: SQLAlchemy would shorten a name of more than 57 letters.
         _property(column, is_key=column.name == key.name).label(str(column.name))
@@ -218,7 +237,8 @@ def _features(collection: Collection, found: sa.CTE, *, is_repeated: bool) -> sa
         in_tile = sa.func.coalesce(
             in_tile, sa.func.ST_AsMVTGeom(enlarged, envelope, EXTENT, BUFFER)
         )
-    return sa.select(in_tile.label(geometry_name), *columns).select_from(features).where(is_shown)
+    features = sa.select(in_tile.label(geometry_name), *columns).correlate_except()
+    return features.lateral(FEATURES), source, is_first
 
 
 def _enlarged(
@@ -256,7 +276,7 @@ def _mercator(collection: Collection) -> sa.ColumnElement[Any]:
     What crosses the antimeridian comes out torn, each vertex on its own side. To mend that, the western vertices are
     moved behind the eastern ones, beyond the edge of the world.
     """
-    torn = in_srid(collection.geometry, MERCATOR.srid)
+    torn = in_srid(_simplified(collection), MERCATOR.srid)
     if collection.has_z:
         # A tile has no heights, and of some lines with heights PostGIS cannot clip one that leaves the tile and comes back.
         torn = sa.func.ST_Force2D(torn)
@@ -268,6 +288,20 @@ def _mercator(collection: Collection) -> sa.ColumnElement[Any]:
     )
     width = sa.func.ST_XMax(torn) - sa.func.ST_XMin(torn)
     return sa.case((width > WORLD_SIZE / 2, mended), else_=torn)
+
+
+def _simplified(collection: Collection) -> sa.ColumnElement[Any]:
+    """The geometry, without vertices that the tile's grid does not tell apart if it has a few pixels: each takes long to transform.
+
+    Of a larger one even these may matter: what is straight in degrees is curved in the tile.
+    """
+    geometry = collection.geometry
+    if collection.geometry_type == "POINT" or not collection.crs.geographic:
+        return geometry
+    unit: sa.BindParameter[float] = sa.bindparam("unit", type_=sa.Double())
+    size = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(geometry))
+    simplified = sa.func.ST_Simplify(geometry, unit / 2, sa.true())
+    return sa.case((size < unit * SIMPLIFIED, simplified), else_=geometry)
 
 
 def _values(name: str, column: str, values: Any) -> sa.TableValuedAlias:
@@ -289,7 +323,7 @@ def _property(column: sa.ColumnElement[Any], *, is_key: bool) -> sa.ColumnElemen
         case sa.Numeric():
             return sa.cast(column, sa.Double())
         case sa.Date() | sa.DateTime():
-            return sa.func.to_json(column).op("#>>")(sa.literal_column("'{}'"))
+            return sa.func.to_jsonb(column).op("#>>")(sa.literal_column("'{}'"))
         case AsText() | sa.JSON() | sa.Uuid():
             return sa.cast(column, sa.Text())
     return text_of(column)
