@@ -128,7 +128,8 @@ def _first_rows(collection: Collection, bound: tuple[str, ...]) -> sa.ColumnElem
     ]
     expressions = order(collection)
     if len(expressions) == 1:
-        return expressions[0] < values[0]
+        # Otherwise PostgreSQL sees that larger overviews have these rows as well, and takes any of them; of tuples it does not.
+        return (expressions[0] < values[0]).is_(sa.true())
     return sa.tuple_(*expressions) < sa.tuple_(*values)
 
 

@@ -30,7 +30,7 @@ from rows import Rows, as_json
 WHOLE_WORLD = Tile(0, 0, 0)
 
 #: Of this size in degrees, in a tile of that zoom, each part of a geometry is seen.
-SIZE, ZOOM = 0.1, 8
+SIZE, ZOOM, SMALL_ZOOM = 0.1, 8, 5
 
 #: How a layer ends that has 4096 units along a side, and is of version 2 of the specification: fields 5 and 15.
 LAST_FIELDS = bytes([5 << 3, 0x80, 0x20, 15 << 3, 2])
@@ -102,11 +102,12 @@ def test_a_tile_is_of_the_type_that_the_client_accepts(
         assert response.content.endswith(LAST_FIELDS)
 
 
+@pytest.mark.parametrize("zoom", [ZOOM, SMALL_ZOOM])
 def test_a_geometry_is_shown_with_all_its_parts_where_it_is(
-    client: TestClient, connection: sa.Connection, rows: Rows
+    client: TestClient, connection: sa.Connection, rows: Rows, zoom: int
 ) -> None:
     inserted = insert(rows, connection, *place(rows.collection))
-    tile = Tile.at(*place(rows.collection), ZOOM)
+    tile = Tile.at(*place(rows.collection), zoom)
     shown = shown_by_id(rows, mvt.features(client, rows.collection, tile))
     mercator = sa.func.ST_AsBinary(
         sa.func.ST_Transform(sa.func.ST_Force2D(rows.collection.geometry), 3857),
