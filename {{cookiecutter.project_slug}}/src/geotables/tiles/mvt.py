@@ -174,18 +174,15 @@ def _statement(
     mvt = sa.func.ST_AsMVT(features.table_valued(), *names, type_=sa.LargeBinary())
     # All in one pass: PostgreSQL would have to keep rows that are read twice.
     is_full = sa.func.count().filter(*is_first) == limit
-    query = sa.select(mvt.label("content"), is_full.label("is_full"))
+    columns: list[sa.ColumnElement[Any]] = [mvt.label("content"), is_full.label("is_full")]
+    query = sa.select(*columns).select_from(source.join(features, sa.true()))
     # A map asks for several tiles at once.
-    return Statement(
-        query.select_from(source.join(features, sa.true())),
-        needs_work_mem=True,
-        single_process=True,
-    )
+    return Statement(query, needs_work_mem=True, single_process=True)
 
 
 def _features(
     collection: Collection, found: sa.Subquery, *, is_repeated: bool
-) -> tuple[sa.Lateral, sa.FromClause, list[sa.ColumnElement[bool]]]:
+) -> tuple[sa.FromClause, sa.FromClause, list[sa.ColumnElement[bool]]]:
     """The rows in the tile's own grid: one for each dimension that it has and, where the tile shows several, each world.
 
     Beside what they are made from, and which of a row's features is the first, of which every row has one.
@@ -237,6 +234,7 @@ def _features(
         in_tile = sa.func.coalesce(
             in_tile, sa.func.ST_AsMVTGeom(enlarged, envelope, EXTENT, BUFFER)
         )
+    # Behind LATERAL every column of the source is at hand for the count, too.
     features = sa.select(in_tile.label(geometry_name), *columns).correlate_except()
     return features.lateral(FEATURES), source, is_first
 

@@ -12,6 +12,7 @@ import shapely
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from shapely.geometry.base import BaseGeometry
 
 from geotables.collection import Collection
 from geotables.db.database import Database
@@ -30,7 +31,7 @@ from rows import Rows, as_json
 WHOLE_WORLD = Tile(0, 0, 0)
 
 #: Of this size in degrees, in a tile of that zoom, each part of a geometry is seen.
-SIZE, ZOOM, SMALL_ZOOM = 0.1, 8, 5
+SIZE, ZOOM = 0.1, 8
 
 #: How a layer ends that has 4096 units along a side, and is of version 2 of the specification: fields 5 and 15.
 LAST_FIELDS = bytes([5 << 3, 0x80, 0x20, 15 << 3, 2])
@@ -102,18 +103,19 @@ def test_a_tile_is_of_the_type_that_the_client_accepts(
         assert response.content.endswith(LAST_FIELDS)
 
 
-@pytest.mark.parametrize("zoom", [ZOOM, SMALL_ZOOM])
+def mercator(collection: Collection) -> sa.ColumnElement[bytes]:
+    """The geometry in Web Mercator, as WKB."""
+    geometry = sa.func.ST_Transform(sa.func.ST_Force2D(collection.geometry), 3857)
+    return sa.func.ST_AsBinary(geometry, type_=sa.LargeBinary())
+
+
 def test_a_geometry_is_shown_with_all_its_parts_where_it_is(
-    client: TestClient, connection: sa.Connection, rows: Rows, zoom: int
+    client: TestClient, connection: sa.Connection, rows: Rows
 ) -> None:
     inserted = insert(rows, connection, *place(rows.collection))
-    tile = Tile.at(*place(rows.collection), zoom)
+    tile = Tile.at(*place(rows.collection), ZOOM)
     shown = shown_by_id(rows, mvt.features(client, rows.collection, tile))
-    mercator = sa.func.ST_AsBinary(
-        sa.func.ST_Transform(sa.func.ST_Force2D(rows.collection.geometry), 3857),
-        type_=sa.LargeBinary(),
-    )
-    for id, wkb in connection.execute(sa.select(rows.key, mercator)):
+    for id, wkb in connection.execute(sa.select(rows.key, mercator(rows.collection))):
         if str(id) not in inserted:
             assert str(id) not in shown
             continue
@@ -126,6 +128,24 @@ def test_a_geometry_is_shown_with_all_its_parts_where_it_is(
         # Coordinates are rounded to the grid.
         found = shapely.GeometryCollection([piece.geometry for piece in pieces])
         assert shapely.hausdorff_distance(geometry, found) < 1.5
+
+
+@only(lambda c: c.geometry_type in ("POLYGON", "MULTIPOLYGON"))
+def test_an_area_of_a_few_pixels_loses_vertices_and_keeps_its_shape(
+    client: TestClient, connection: sa.Connection, rows: Rows
+) -> None:
+    lon, lat = place(rows.collection)
+    circle: BaseGeometry = shapely.Point(lon, lat).buffer(SIZE / 2, quad_segs=64)
+    if rows.collection.geometry_type == "MULTIPOLYGON":
+        circle = shapely.MultiPolygon([circle])
+    rows.insert(connection, [rows.in_storage(connection, shapely.set_srid(circle, 4326))])
+    wkb = connection.scalar(sa.select(mercator(rows.collection)))
+    tile = Tile.at(lon, lat, ZOOM - 3)
+    (feature,) = mvt.features(client, rows.collection, tile)
+    stored = mvt.in_grid(shapely.from_wkb(bytes(wkb)), tile)
+    assert shapely.hausdorff_distance(stored, feature.geometry) < 1.5
+    if rows.collection.crs.geographic:
+        assert shapely.get_num_coordinates(feature.geometry) < 50
 
 
 def test_what_is_smaller_than_a_pixel_does_not_vanish(
