@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from geotables.collection import Collection
 from geotables.column_types import AsText, text_of
@@ -182,7 +183,7 @@ def _statement(
 
 def _features(
     collection: Collection, found: sa.Subquery, *, is_repeated: bool
-) -> tuple[sa.FromClause, sa.FromClause, list[sa.ColumnElement[bool]]]:
+) -> tuple[NamedFromClause, sa.FromClause, list[sa.ColumnElement[bool]]]:
     """The rows in the tile's own grid: one for each dimension that it has and, where the tile shows several, each world.
 
     Beside what they are made from, and which of a row's features is the first, of which every row has one.
