@@ -79,9 +79,9 @@ def _find_either_way(
     """The first rows by id, where an index may find them.
 
     Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
-    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once. Of many,
+    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once. Of more,
     those up to the key of one that ends the page are sorted, if a few were found in the order of their keys: else that may be
-    most of them, and ids are walked no further than should fill the page.
+    most of them. Of many, ids are walked no further than should fill the page.
     """
     limit, offset = values["limit"], values["offset"]
     sizes = {"size": SORT_LIMIT + 1, "size_of_keys": SORT_LIMIT_OF_KEYS + 1}
@@ -90,12 +90,15 @@ def _find_either_way(
     found = few[0][-1] if few else offset
     if found not in sizes.values() and (few or found < min(sizes.values())):
         return few[:limit]
-    if few and _are_in_order(few, offset):
+    expected, every = _expected(database, pages, values)
+    expected = max(expected, found)
+    ids = ids_to_walk(offset + limit, expected, every)
+    # Of as many rows, a sequential scan may have found a few anywhere.
+    are_many = 0 < ids <= expected
+    if few and not are_many and _are_in_order(few, offset):
         rows = database.fetch(pages.sorted_some, values | {"last": record.id_of(few[-1])})
         if len(rows) == limit:
             return rows
-    expected, every = _expected(database, pages, values)
-    ids = ids_to_walk(offset + limit, max(expected, found), every)
     if ids:
         rows = database.fetch(pages.walked_ids, values | {"size": ids})
         if len(rows) == limit:
