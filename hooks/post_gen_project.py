@@ -22,6 +22,9 @@ PATHS = json.loads(r'''{{ cookiecutter | paths | tojson }}''')
 #: Set this variable to 0 to have no environment made where cookiecutter's own interpreter cannot run the check.
 DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
 
+#: What Python and its tools leave in a checkout of the template, from where cookiecutter takes it.
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+
 RULE = "=" * 88
 
 
@@ -30,7 +33,7 @@ class NotChecked(Exception):
 
 
 def main() -> int:
-    remove_empty_folders(Path.cwd())
+    remove_unwanted_folders(Path.cwd())
     left = of_other_parameters(Path.cwd())
     if left:
         say(
@@ -69,10 +72,12 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def remove_empty_folders(root: Path) -> None:
-    """Remove the folders whose files the parameters left out; a folder's name cannot be conditional."""
+def remove_unwanted_folders(root: Path) -> None:
+    """Remove caches, and the folders whose files the parameters left out; a folder's name cannot be conditional."""
     for folder, _, _ in os.walk(root, topdown=False):
-        if not any(Path(folder).iterdir()):
+        if Path(folder).name in CACHES:
+            shutil.rmtree(folder)
+        elif not any(Path(folder).iterdir()):
             Path(folder).rmdir()
 
 

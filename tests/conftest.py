@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -43,6 +44,8 @@ SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A job in the background ignores Ctrl-C, and so would all that the tests run and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # The server to test on; what the tests run takes DATABASE_URL for a service's own database.
     if url := os.environ.pop("DATABASE_URL", ""):
         os.environ.setdefault("TEST_DATABASE_URL", url)

@@ -178,6 +178,16 @@ def test_models_are_checked_and_nothing_is_written(user: User, bake: Bake) -> No
     assert all(any(folder.iterdir()) for folder in project.rglob("*") if folder.is_dir())
 
 
+def test_caches_of_the_template_are_not_generated(user: User, copy: Path) -> None:
+    for folder in ("src/geotables/__pycache__", "src/geotables/.mypy_cache/3.11"):
+        cache = copy / "{{cookiecutter.project_slug}}" / folder
+        cache.mkdir(parents=True)
+        (cache / "of_another.pyc").write_bytes(b"")
+    run = user.cookiecutter(copy, "--no-input", "project_slug=p", FASTAPI_POSTGIS_CHECK_ENV="0")
+    assert run.returncode == 0
+    assert not [path for path in below(user.folder) if "cache" in path]
+
+
 def test_models_that_fail_the_check_are_not_generated(user: User, copy: Path) -> None:
     templates.edit(copy, "src/PACKAGE/tables/TABLE.py", "spatial_index=False", "spatial_index=True")
     run = user.cookiecutter(copy, "--no-input")

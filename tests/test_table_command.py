@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -302,14 +301,7 @@ def test_nothing_is_left_of_a_table_that_was_interrupted(
     main.write_text(press + main.read_text(encoding="utf-8"), encoding="utf-8")
     before, folder = contents(project), tmp_path / "scratch"
     folder.mkdir()
-    # A job in the background ignores it, and so would its children.
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        run = add(
-            project, "resource_name=road", "--template", versions.template, TMPDIR=str(folder)
-        )
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    run = add(project, "resource_name=road", "--template", versions.template, TMPDIR=str(folder))
     assert run.returncode == 130
     assert run.stderr == "table: interrupted; nothing was added\n"
     assert contents(project) == before

@@ -201,6 +201,18 @@ def test_the_debugger_starts_the_service(project: Project, database_url: str) ->
     assert printed
 
 
+def test_a_test_that_hangs_says_where_and_ends(bake: Bake) -> None:
+    project = bake()
+    hanging = "import time\n\n\ndef test_it() -> None:\n    time.sleep(30)\n"
+    (project.path / "tests/test_hanging.py").write_text(hanging)
+    options = ("-p", "no:cacheprovider", "-o", "faulthandler_timeout=0.5")
+    run = project.python(
+        *("-m", "pytest", *options, "tests/test_hanging.py"), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
+    assert run.code == 1
+    assert re.search(r'test_hanging\.py", line 5 in test_it', run.output), run
+
+
 def test_pyright(bake_once: Bake) -> None:
     """All variants in one run: what they have in common is read once."""
     projects = [bake_once(**parameters) for parameters in VARIANTS]

@@ -36,6 +36,9 @@ GEOJSON_TYPES = {
     "GEOMETRYCOLLECTION": "GeometryCollection",
 }
 
+#: Those of them that have parts.
+COMPOUND = frozenset({"MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"})
+
 #: How many pairs of a geometry's segments may have boxes that overlap, each counted from both sides. GEOS compares them all
 #: to tell whether an area is valid or what a line intersects: of this many in up to a second, and of ten times as many,
 #: where rings meet in one point, in a minute and gigabytes.
@@ -281,23 +284,34 @@ def verify(geometry: BaseGeometry, column: GeometryColumn) -> None:
         raise ValueError(f"a {geometry.geom_type}, which GeoJSON does not have")
     if wanted not in ("GEOMETRY", kind):
         raise ValueError(f"a {geometry.geom_type} where the column stores {wanted}")
-    parts = shapely.get_parts(geometry)
-    if (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
-        # RFC 7946, section 3.1.8: they SHOULD be avoided; ST_AsGeoJSON of PostGIS 3.3 fails on one.
-        raise ValueError("a GeometryCollection within a GeometryCollection: put its parts into one")
-    # An empty part of a part, too: ST_AsGeoJSON writes [[0,0],] for MULTIPOINT (0 0, EMPTY).
-    inner = shapely.get_parts(parts)
-    if geometry.is_empty or shapely.is_empty(parts).any() or shapely.is_empty(inner).any():
-        raise ValueError("an empty geometry")
-    if shapely.has_m(parts).any():
-        raise ValueError("coordinates with a measure (M), which the column does not store")
     dimension = metadata.dimension(column)
-    if (shapely.has_z(parts) != (dimension == 3)).any():
+    is_empty, has_axes = geometry.is_empty, shapely.has_z(geometry) == (dimension == 3)
+    # Not of the others: for an array of one NumPy takes longer than GEOS for the point in it.
+    if kind in COMPOUND:
+        parts = shapely.get_parts(geometry)
+        if (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+            # RFC 7946, section 3.1.8: they SHOULD be avoided; ST_AsGeoJSON of PostGIS 3.3 fails on one.
+            raise ValueError(
+                "a GeometryCollection within a GeometryCollection: put its parts into one"
+            )
+        # An empty part of a part, too: ST_AsGeoJSON writes [[0,0],] for MULTIPOINT (0 0, EMPTY).
+        inner = shapely.get_parts(parts)
+        is_empty |= shapely.is_empty(parts).any() or shapely.is_empty(inner).any()
+        has_axes &= (shapely.has_z(parts) == (dimension == 3)).all()
+    if is_empty:
+        raise ValueError("an empty geometry")
+    if shapely.has_m(geometry):
+        raise ValueError("coordinates with a measure (M), which the column does not store")
+    if not has_axes:
         axes = {2: "x and y", 3: "x, y and z"}[dimension]
         raise ValueError(f"coordinates of another dimension: the column stores {axes}")
-    if not np.isfinite(shapely.get_coordinates(geometry, include_z=dimension == 3)).all():
+    coordinates = shapely.get_coordinates(geometry, include_z=dimension == 3)
+    if not np.isfinite(coordinates).all():
         raise ValueError("a coordinate that is NaN or infinite")
-    _verify_range(geometry, column)
+    _verify_range(coordinates[:, :2], shapely.get_srid(geometry), column)
+    if kind in ("POINT", "MULTIPOINT"):
+        # They have no segments, and are always valid.
+        return
     if is_tangled(geometry):
         raise ValueError(
             f"a geometry of {vertices:,} vertices whose segments lie over one another, or meet, too often: split it"
@@ -351,12 +365,14 @@ def _overlaps(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> int:
     return len(low) ** 2 - 2 * apart
 
 
-def _verify_range(geometry: BaseGeometry, column: GeometryColumn) -> None:
+def _verify_range(coordinates: np.ndarray[Any, Any], srid: int, column: GeometryColumn) -> None:
     """Refuse coordinates that the CRS does not define; those of a foreign SRID are left to PostGIS."""
-    coordinates = shapely.get_coordinates(geometry)
-    srid, crs = shapely.get_srid(geometry), metadata.crs(column)
+    crs = metadata.crs(column)
     if srid == WGS84 and not WORLD.contain(coordinates):
         raise ValueError(f"coordinates out of range: longitude and latitude are {WORLD}")
+    if srid == crs.srid == WGS84:
+        # Its domain and its extent are the world.
+        return
     if srid == WGS84 and not crs.domain.contain(coordinates):
         raise ValueError(f"a place outside of {crs}, where longitude and latitude are {crs.domain}")
     if srid == crs.srid and not crs.extent.contain(coordinates):

@@ -1075,6 +1075,15 @@ def test_ctrl_c_may_come_while_rows_are_sent(
     assert rows.count(connection) == 0
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Hear of Ctrl-C, which a process in the background ignores: its tests would wait for ever."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_the_wait_for_a_table(
     loaded: Loaded, own: Database, rows: Rows, write: Write
 ) -> None:
@@ -1087,6 +1096,20 @@ def test_ctrl_c_ends_the_wait_for_a_table(
             loaded(path)
 
 
+@pytest.fixture
+def deferred_constraint(connection: sa.Connection, rows: Rows) -> Iterator[None]:
+    """A constraint of the table that waits for the end of the transaction with each row."""
+    execute(
+        connection,
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        f"CREATE CONSTRAINT TRIGGER waiting AFTER INSERT ON {rows.sql} DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION nothing()",
+    )
+    yield
+    execute(connection, "DROP FUNCTION nothing CASCADE")
+
+
+@pytest.mark.usefixtures("deferred_constraint")
 def test_indexes_can_be_made_after_the_rows(
     loaded: Loaded,
     connection: sa.Connection,
@@ -1098,13 +1121,6 @@ def test_indexes_can_be_made_after_the_rows(
         found = connection.execute(INDEXES, {"table": rows.sql})
         return [tuple(row) for row in found]
 
-    # A deferred constraint waits for the end of the transaction with each row.
-    execute(
-        connection,
-        "CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        f"CREATE CONSTRAINT TRIGGER waiting AFTER INSERT ON {rows.sql} DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing()",
-    )
     path, before = write(lines(given := features(rows))), indexes()
     with pytest.raises(KeyboardInterrupt):
         loaded(Interrupted(path, rows.collection), index_after=True)
@@ -1224,6 +1240,7 @@ def test_a_signal_ends_the_command_and_leaves_nothing(
     assert any_rows.count(connection) == 0
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.process
 def test_a_pipe_hears_of_a_signal_that_does_not_end_its_wait() -> None:
     ours, others = os.pipe()

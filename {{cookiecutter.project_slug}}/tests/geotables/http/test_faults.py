@@ -69,8 +69,11 @@ def terminate(other: sa.Connection) -> None:
     # A transaction sees the sessions as they were when it first looked.
     autocommit = other.engine.execution_options(isolation_level="AUTOCOMMIT")
     with autocommit.connect() as connection:
-        while connection.execute(others, keep).all():
-            time.sleep(0.01)
+        for _ in range(6000):
+            if not connection.execute(others, keep).all():
+                return
+            time.sleep(0.02)
+    raise AssertionError("not every session ends")
 
 
 def in_thread(request: Callable[[], Response]) -> tuple[threading.Thread, list[Response]]:
