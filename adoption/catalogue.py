@@ -469,6 +469,7 @@ JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = %(oid)s AND i.indislive
     -- Not those of the command overviews.
     AND NOT (m.amname = 'gist' AND i.indpred IS NOT NULL AND c.relname ~ '_overview_[1-9][0-9]*$')
+    AND NOT (m.amname = 'brin' AND c.relname ~ '_overview_keys$')
 ORDER BY c.relname
 """
 

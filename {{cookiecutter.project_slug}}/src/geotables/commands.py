@@ -135,7 +135,8 @@ def add_migrate(commands: Any, service: Service) -> None:
 def add_overviews(commands: Any, service: Service) -> None:
     """Add ``overviews`` to the command line."""
     overviews = commands.add_parser(
-        "overviews", help="index large tables for the tiles of the first zooms; writes go on"
+        "overviews",
+        help="index large tables for the tiles of the first zooms and for pages in boxes; writes go on",
     )
     overviews.add_argument("--drop", action="store_true", help="drop these indexes")
     overviews.set_defaults(run=partial(_overviews, service))

@@ -101,9 +101,13 @@ def geography_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
             yield index
 
 
-def overview_name(column: GeometryColumn, share: int) -> str:
-    """The name of the index of one row in ``share``, which ``python -m … overviews`` makes; no model and no revision has it."""
-    index, suffix = next(gist_indexes(column), None), f"_overview_{share}"
+#: The end of the name of the index of key ranges.
+KEYS = "keys"
+
+
+def overview_name(column: GeometryColumn, kind: int | str) -> str:
+    """The name of an index that ``python -m … overviews`` makes: of one row in so many, or of ``KEYS``. No model and no revision has it."""
+    index, suffix = next(gist_indexes(column), None), f"_overview_{kind}"
     name = str(index.name) if index is not None else f"idx_{column.table.name}_{column.name}"
     if len(f"{name}{suffix}".encode()) > NAME_BYTES:
         digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:4]
@@ -120,8 +124,11 @@ def overview_share(column: GeometryColumn, name: str) -> int | None:
 
 
 def is_overview(table: sa.Table, name: str) -> bool:
-    """Whether an index of this name is an overview of a table."""
-    return any(overview_share(column, name) is not None for column in geometry_columns(table))
+    """Whether ``python -m … overviews`` makes an index of this name for a table."""
+    return any(
+        name == overview_name(column, KEYS) or overview_share(column, name) is not None
+        for column in geometry_columns(table)
+    )
 
 
 def predicate(index: sa.Index) -> sa.ColumnElement[bool] | None:

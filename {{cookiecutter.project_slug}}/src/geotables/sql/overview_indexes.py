@@ -1,4 +1,4 @@
-"""Makes overviews, the indexes by which the tiles of large tables come without reading every row, and drops them."""
+"""Makes overviews, the indexes by which tiles and pages of large tables come without reading every row, and drops them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,8 @@ from sqlalchemy.schema import CreateIndex
 
 from geotables.collection import Collection
 from geotables.db.statements import execute
-from geotables.identifiers import beside, qualified
+from geotables.geometry import metadata
+from geotables.identifiers import beside, qualified, quoted
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
 
@@ -17,6 +18,15 @@ SAMPLE = 1_000_000
 
 #: An overview of more than one row in so many is not worth its size.
 LEAST_SHARE = 3
+
+#: Pages of the smallest table that gets an index of key ranges: fewer fit in PostgreSQL's ``shared_buffers`` of 128 MB.
+LEAST_PAGES = 16_384
+
+#: Ranges of pages in it: each costs a page in a box a microsecond, and is as coarse as there are few.
+RANGES = 1_000
+
+#: How well the order of the rows in the table must follow that of their keys, as ``pg_stats`` has it.
+LEAST_CORRELATION = 0.9
 
 #: The kinds of tables that PostgreSQL makes an index of while they are written: ordinary ones and materialized views.
 INDEXABLE = ("r", "m")
@@ -78,6 +88,66 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{name} is as it should be"
     if missing:
         execute(connection, f"ANALYZE {qualified(collection.table)}")
+    yield from _make_key_ranges(connection, collection, none=limit is None or bool(reason))
+
+
+def _make_key_ranges(
+    connection: sa.Connection, collection: Collection, *, none: bool
+) -> Iterator[str]:
+    """Give a collection its index of key ranges, or drop it, and say what is done."""
+    pages = 0 if none else _pages_in_key_order(connection, collection)
+    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    qualified_name = beside(collection.table, name)
+    ranges = overviews.key_ranges(connection, collection)
+    if pages and ranges and ranges <= GROWN * RANGES:
+        yield f"{name} is as it should be"
+        return
+    if ranges is not None:
+        execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {qualified_name}")
+        yield f"{name} is dropped"
+    if pages:
+        each = pages // RANGES + 1
+        table = collection.table.to_metadata(sa.MetaData())
+        key = table.columns[collection.key.name]
+        index = sa.Index(
+            name,
+            key,
+            postgresql_using="brin",
+            postgresql_ops={
+                key.key: f"{_integer(collection)}_minmax_multi_ops(values_per_range=64)"
+            },
+            postgresql_with={"pages_per_range": each, "autosummarize": "on"},
+            postgresql_concurrently=True,
+        )
+        connection.execute(CreateIndex(index))
+        size = connection.scalar(_SIZE, {"name": qualified_name})
+        yield f"{name} is made: the keys of every {each} pages, {size}"
+
+
+def _pages_in_key_order(connection: sa.Connection, collection: Collection) -> int:
+    """How many pages a table has; none where an index of key ranges would not help: they are few, or in another order."""
+    table = {"table": qualified(collection.table)}
+    pages: int = connection.scalar(_PAGES, table)
+    # PostgreSQL 13 has no such operator class.
+    is_able = (connection.dialect.server_version_info or ()) >= (14,)
+    if pages < LEAST_PAGES or not is_able or not _integer(collection):
+        return 0
+    key = collection.key.name
+    execute(connection, f"ANALYZE {qualified(collection.table)} ({quoted(key)})")
+    correlation = connection.scalar(_CORRELATION, table | {"key": key})
+    return pages if (correlation or 0) >= LEAST_CORRELATION else 0
+
+
+def _integer(collection: Collection) -> str:
+    """The type of an integer key, as operator classes call it; empty: the key is none."""
+    match collection.key.type:
+        case sa.BigInteger():
+            return "int8"
+        case sa.SmallInteger():
+            return "int2"
+        case sa.Integer():
+            return "int4"
+    return ""
 
 
 def _shares(share: int) -> Iterator[int]:
@@ -128,6 +198,16 @@ _KIND = sa.text("SELECT relkind FROM pg_class WHERE oid = CAST(:table AS regclas
 
 _BUILDER = sa.text(
     "SELECT pid FROM pg_stat_progress_create_index WHERE relid = CAST(:table AS regclass)"
+)
+
+_PAGES = sa.text(
+    "SELECT pg_relation_size(CAST(:table AS regclass)) / CAST(current_setting('block_size') AS int)"
+)
+
+_CORRELATION = sa.text(
+    "SELECT s.correlation FROM pg_stats s JOIN pg_namespace n ON n.nspname = s.schemaname"
+    " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename"
+    " WHERE c.oid = CAST(:table AS regclass) AND s.attname = :key AND NOT s.inherited"
 )
 
 _SIZE = sa.text("SELECT pg_size_pretty(pg_relation_size(CAST(:name AS regclass)))")

@@ -24,7 +24,7 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.geometry import in_srid, metadata
-from geotables.identifiers import DIALECT, qualified
+from geotables.identifiers import DIALECT, beside, qualified
 
 log = logging.getLogger(__name__)
 
@@ -178,6 +178,27 @@ _INDEXES = sa.text(
     "SELECT c.relname, i.indisvalid, obj_description(c.oid, 'pg_class')"
     " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
     " WHERE i.indrelid = to_regclass(:table) AND c.relname LIKE '%overview%'"
+)
+
+
+def key_ranges(connection: sa.Connection, collection: Collection) -> int | None:
+    """Into how many ranges of pages the index of key ranges divides the table; 0: it is invalid; None: there is none.
+
+    With it PostgreSQL tells which of the rows that a box has lie where keys are small enough for a page, and reads no others.
+    """
+    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    ranges: int | None = connection.scalar(_KEY_RANGES, {"name": beside(collection.table, name)})
+    return ranges
+
+
+_KEY_RANGES = sa.text(
+    """
+    SELECT CASE WHEN i.indisvalid THEN pg_relation_size(i.indrelid)
+        / CAST(current_setting('block_size') AS int) / CAST(o.option_value AS int) + 1 ELSE 0 END
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    CROSS JOIN pg_options_to_table(c.reloptions) o
+    WHERE c.oid = to_regclass(:name) AND o.option_name = 'pages_per_range'
+    """
 )
 
 

@@ -10,12 +10,23 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables.db.database import Database
 from geotables.db.statements import OWN, Condition, Row, Statement
+from geotables.geometry import metadata
+from geotables.identifiers import beside
 from geotables.sql.keyset import Order, by_id
 from geotables.sql.queries import plan
 from geotables.sql.row_formats import RowFormat
 
 #: At most this many rows of an index, sorting is cheaper than planning.
 SORT_LIMIT = 1_000
+
+#: The same of a table with an index of key ranges: it is large, each row is read from a page of its own, and many rows are cheap.
+SORT_LIMIT_OF_KEYS = 650
+
+#: How many times more rows than a page has are found up to the one that ends it: some may not meet the conditions.
+SPARE = 1.1
+
+#: The share of the rows with the first keys that an index finds first where the table is in the order of its keys.
+IN_ORDER = 0.75
 
 #: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
@@ -58,29 +69,48 @@ def find(
     found = tuple(condition.candidates for condition in conditions)
     pages = _pages(record, order, expressions, begin.expression, found)
     if order.is_by_id and any(condition.indexed for condition in conditions):
-        return _find_either_way(database, pages, values)
+        return _find_either_way(database, record, pages, values)
     return database.fetch(pages.as_planned, values)
 
 
-def _find_either_way(database: Database, pages: "Pages", values: dict[str, Any]) -> Sequence[Row]:
+def _find_either_way(
+    database: Database, record: RowFormat, pages: "Pages", values: dict[str, Any]
+) -> Sequence[Row]:
     """The first rows by id, where an index may find them.
 
     Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
-    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once, and of
-    many, ids are walked no further than should fill the page.
+    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once. Of more,
+    those up to the key of one that ends the page are sorted, if a few were found in the order of their keys: else that may be
+    most of them. Of many, ids are walked no further than should fill the page.
     """
-    rows = database.fetch(pages.sorted_few, values | {"size": SORT_LIMIT + 1})
+    limit, offset = values["limit"], values["offset"]
+    sizes = {"size": SORT_LIMIT + 1, "size_of_keys": SORT_LIMIT_OF_KEYS + 1}
+    few = database.fetch(pages.sorted_few, values | sizes | {"limit": int(SPARE * limit)})
     # Without rows, no more were found than are passed over.
-    found = rows[0][-1] if rows else values["offset"]
-    if found <= SORT_LIMIT:
-        return rows
+    found = few[0][-1] if few else offset
+    if found not in sizes.values() and (few or found < min(sizes.values())):
+        return few[:limit]
     expected, every = _expected(database, pages, values)
-    ids = ids_to_walk(values["offset"] + values["limit"], max(expected, found), every)
+    expected = max(expected, found)
+    ids = ids_to_walk(offset + limit, expected, every)
+    # Of as many rows, a sequential scan may have found a few anywhere.
+    are_many = 0 < ids <= expected
+    if few and not are_many and _are_in_order(few, offset):
+        rows = database.fetch(pages.sorted_some, values | {"last": record.id_of(few[-1])})
+        if len(rows) == limit:
+            return rows
     if ids:
         rows = database.fetch(pages.walked_ids, values | {"size": ids})
-        if len(rows) == values["limit"]:
+        if len(rows) == limit:
             return rows
     return database.fetch(pages.sorted_all, values)
+
+
+def _are_in_order(few: Sequence[Row], offset: int) -> bool:
+    """Whether most of the rows with the first keys were found first, and their keys tell where those of all rows are."""
+    last, found = offset + len(few), few[0][-1]
+    early = sum(row[-2] <= last for row in few)
+    return bool(last <= found // 2 and early >= IN_ORDER * len(few))
 
 
 def ids_to_walk(wanted: int, expected: int, every: int) -> int:
@@ -124,6 +154,8 @@ class Pages:
         self._found = sa.and_(*(each if found is None else found for each, found in pairs))
         self._exactly = [each for each, found in pairs if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
+        ranges = metadata.overview_name(record.collection.geometry, metadata.KEYS)
+        self._key_ranges = beside(self._table, ranges)
 
     @cached_property
     def as_planned(self) -> Statement:
@@ -132,16 +164,23 @@ class Pages:
 
     @cached_property
     def sorted_few(self) -> Statement:
-        """The page, of the first ``size`` rows that an index finds; how many it has found is the last column.
+        """The page, of the first ``size`` rows that an index finds; when it has found each, and how many, are the last columns.
 
         Where it finds as many, others may come before them: they are not looked at.
         """
-        first = self._first(sa.select(self._table).where(self._found, self._after))
+        # PostgreSQL evaluates it when it plans, too.
+        index = sa.func.to_regclass(sa.literal(self._key_ranges))
+        sizes = _number("size"), _number("size_of_keys")
+        size = sa.case((index.is_(None), sizes[0]), else_=sizes[1])
+        few = sa.select(self._table).where(self._found, self._after).limit(size)
+        first = few.subquery(self._table.name)
+        turn = sa.func.row_number().over().label(f"{OWN}turn")
         number = sa.func.count().over().label(f"{OWN}number")
-        numbered = sa.select(first, number).order_by(first.c[self._key.name])
+        numbered = sa.select(first, turn, number).order_by(first.c[self._key.name])
         found = numbered.offset(0).subquery(self._table.name)
-        too_many = found.c[number.name] >= sa.bindparam("size", type_=sa.BigInteger())
-        rows = self._looked_at(found, unless=too_many).add_columns(found.c[number.name])
+        too_many = sa.or_(*(found.c[number.name] == size for size in sizes))
+        rows = self._looked_at(found, unless=too_many)
+        rows = rows.add_columns(found.c[turn.name], found.c[number.name])
         return Statement(_cut(rows.order_by(found.c[self._key.name])), single_process=True)
 
     @cached_property
@@ -154,17 +193,28 @@ class Pages:
     @cached_property
     def walked_ids(self) -> Statement:
         """The page, as far as the first ``size`` rows in the order of their ids hold it."""
-        first = self._first(sa.select(self._table).where(self._after).order_by(self._key))
+        ids = sa.select(self._table).where(self._after).order_by(self._key)
+        first = ids.limit(_number("size")).subquery(self._table.name)
         columns = (self._of(first, column) for column in self._columns)
         rows = sa.select(*columns).where(self._of(first, self._wanted))
         return Statement(_cut(rows.order_by(first.c[self._key.name])), single_process=True)
 
     @cached_property
+    def sorted_some(self) -> Statement:
+        """The page, of the rows that indexes find up to the key ``last``."""
+        last = sa.cast(sa.bindparam("last", type_=sa.Text()), self._key.type)
+        return self._sorted(self._key <= last)
+
+    @cached_property
     def sorted_all(self) -> Statement:
-        """The page, of all the rows that an index finds, which are looked at until it is full."""
+        """The page, of all the rows that an index finds."""
+        return self._sorted(sa.true())
+
+    def _sorted(self, some: sa.ColumnElement[bool]) -> Statement:
+        """The page, of some rows that an index finds, which are looked at until it is full."""
         # An expression has no index that PostgreSQL could walk.
         place = sa.func.greatest(self._key).label(f"{OWN}place")
-        every = sa.select(self._table, place).where(self._found, self._after)
+        every = sa.select(self._table, place).where(self._found, self._after, some)
         found = every.order_by(place).offset(0).subquery(self._table.name)
         rows = self._looked_at(found).order_by(found.c[place.name])
         return Statement(_cut(rows), needs_work_mem=True, single_process=True)
@@ -176,11 +226,6 @@ class Pages:
         exactly = sa.and_(sa.true(), *(self._of(found, each) for each in self._exactly))
         columns = (self._of(found, column) for column in self._columns)
         return sa.select(*columns).where(exactly if unless is None else unless | exactly)
-
-    def _first(self, rows: sa.Select[Any]) -> sa.Subquery:
-        """The first ``size`` of some rows, in the place of the table."""
-        limit = sa.bindparam("size", type_=sa.BigInteger())
-        return rows.limit(limit).subquery(self._table.name)
 
     def _of(self, rows: sa.Subquery, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """An expression about the table as one about some of its rows, which have its name."""
@@ -201,5 +246,8 @@ _pages = lru_cache(maxsize=256)(Pages)
 
 
 def _cut(rows: sa.Select[Any]) -> sa.Select[Any]:
-    limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("limit", "offset"))
-    return rows.limit(limit).offset(offset)
+    return rows.limit(_number("limit")).offset(_number("offset"))
+
+
+def _number(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger())

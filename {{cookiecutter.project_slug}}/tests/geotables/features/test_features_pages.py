@@ -73,6 +73,35 @@ def test_a_box_is_paged_alike_whichever_way_it_is_found(
         assert ids(pages(rows, client, limit=3, bbox="-180,-90,180,90", offset=2)) == some_rows[2:]
 
 
+@pytest.mark.parametrize("spare", [1.1, 0.5])
+def test_a_page_of_many_rows_is_sorted_up_to_a_row_that_ends_it(
+    client: TestClient,
+    rows: Rows,
+    some_rows: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    spare: float,
+) -> None:
+    monkeypatch.setattr(paging, "SORT_LIMIT", 3)
+    monkeypatch.setattr(paging, "IN_ORDER", 0)
+    monkeypatch.setattr(paging, "SPARE", spare)
+    monkeypatch.setattr(paging, "_expected", lambda *_: (0, 1000))
+    paging._pages.cache_clear()
+    if spare > 1:
+        # Only where too few of the rows up to that one meet the conditions.
+        monkeypatch.setattr(paging.Pages, "sorted_all", None)
+    page = next(pages(rows, client, limit=1, bbox="-180,-90,180,90"))
+    assert ids(iter([page])) == some_rows[:1]
+
+
+def test_a_page_of_many_rows_begins_after_an_offset(
+    client: TestClient, rows: Rows, some_rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "SORT_LIMIT", 6)
+    for offset in (1, 2, 5, 7):
+        found = pages(rows, client, limit=1, offset=offset, bbox="-180,-90,180,90")
+        assert ids(found) == some_rows[offset:]
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A node of a plan and those below it."""
     yield plan

@@ -11,6 +11,7 @@ from geotables.checks.database import check_tables
 from geotables.checks.plans import check_overviews
 from geotables.collection import Collection
 from geotables.db.statements import Statement, execute
+from geotables.geometry import metadata
 from geotables.identifiers import DIALECT, beside, quoted
 from geotables.service import Service
 from geotables.sql import overview_indexes, overviews
@@ -41,6 +42,7 @@ def owner(service: Service, collection: Collection) -> Iterator[sa.Connection]:
         yield connection
         list(overview_indexes.make(connection, collection, None))
         assert overviews.stored(connection, collection) == {}
+        assert overviews.key_ranges(connection, collection) is None
 
 
 def findings(service: Service, collection: Collection) -> list[str]:
@@ -117,3 +119,26 @@ def test_an_overview_is_no_difference_and_is_made_again_where_it_is_another(
     explained = Statement(query.query, explained=True)
     plan = owner.exec_driver_sql(explained.text, explained.values(values)).scalar_one()
     assert "overview" not in str(plan)
+
+
+@only(can_have_overviews)
+@only(lambda collection: isinstance(collection.key.type, sa.Integer))
+def test_a_table_in_the_order_of_its_keys_gets_an_index_of_their_ranges(
+    spread: TestClient,
+    owner: sa.Connection,
+    service: Service,
+    collection: Collection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lines() -> list[str]:
+        return [line for line in overview_indexes.make(owner, collection, LIMIT) if name in line]
+
+    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    assert lines() == []
+    monkeypatch.setattr(overview_indexes, "LEAST_PAGES", 1)
+    (line,) = lines()
+    assert line.startswith(f"{name} is made")
+    assert findings(service, collection) == []
+    assert lines() == [f"{name} is as it should be"]
+    monkeypatch.setattr(overview_indexes, "LEAST_CORRELATION", 2)
+    assert lines() == [f"{name} is dropped"]
