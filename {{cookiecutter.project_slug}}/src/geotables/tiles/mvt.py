@@ -252,10 +252,12 @@ def _enlarged(
     """
     pixel: sa.BindParameter[float] = sa.bindparam("pixel", type_=sa.Double())
     box = sa.func.ST_Expand(geometry, pixel / 2)
-    sliver = sa.func.ST_Buffer(
-        sa.func.ST_ClipByBox2D(geometry, in_view), pixel / 2, sa.literal_column("'quad_segs=1'")
-    )
-    is_small = sa.func.ST_Length(sa.func.ST_BoundingDiagonal(geometry)) < pixel
+    # Of an area that simplification has made invalid PostGIS may take all of the view for the part in it.
+    outline = sa.func.ST_ClipByBox2D(sa.func.ST_Boundary(geometry), in_view)
+    sliver = sa.func.ST_Buffer(outline, pixel / 2, sa.literal_column("'quad_segs=1'"))
+    # By the coordinates: the box that PostGIS keeps with them is of single precision, which is metres at the antimeridian.
+    diagonal = sa.func.ST_BoundingDiagonal(geometry, sa.true())
+    is_small = sa.func.ST_Length(diagonal) < pixel
     area = sa.case((is_small, box), else_=sliver)
     line = sa.case((is_small, sa.func.ST_BoundingDiagonal(box)))
     if isinstance(dimension, int):
@@ -290,9 +292,9 @@ def _mercator(collection: Collection) -> sa.ColumnElement[Any]:
 
 
 def _simplified(collection: Collection) -> sa.ColumnElement[Any]:
-    """The geometry, without vertices that the tile's grid does not tell apart if it has a few pixels: each takes long to transform.
+    """The geometry, if it has a few pixels without vertices that no pixel tells apart: each takes long to transform.
 
-    Of a larger one even these may matter: what is straight in degrees is curved in the tile.
+    Of a larger one even these may matter: what is straight in degrees is curved in the tile. An area may become invalid.
     """
     geometry = collection.geometry
     if collection.geometry_type == "POINT" or not collection.crs.geographic:

@@ -130,15 +130,19 @@ def test_a_geometry_is_shown_with_all_its_parts_where_it_is(
         assert shapely.hausdorff_distance(geometry, found) < 1.5
 
 
+def insert_area(rows: Rows, connection: sa.Connection, area: BaseGeometry) -> None:
+    """Insert a row with an area in WGS 84."""
+    if rows.collection.geometry_type == "MULTIPOLYGON":
+        area = shapely.MultiPolygon([area])
+    rows.insert(connection, [rows.in_storage(connection, shapely.set_srid(area, 4326))])
+
+
 @only(lambda c: c.geometry_type in ("POLYGON", "MULTIPOLYGON"))
 def test_an_area_of_a_few_pixels_loses_vertices_and_keeps_its_shape(
     client: TestClient, connection: sa.Connection, rows: Rows
 ) -> None:
     lon, lat = place(rows.collection)
-    circle: BaseGeometry = shapely.Point(lon, lat).buffer(SIZE / 2, quad_segs=64)
-    if rows.collection.geometry_type == "MULTIPOLYGON":
-        circle = shapely.MultiPolygon([circle])
-    rows.insert(connection, [rows.in_storage(connection, shapely.set_srid(circle, 4326))])
+    insert_area(rows, connection, shapely.Point(lon, lat).buffer(SIZE / 2, quad_segs=64))
     wkb = connection.scalar(sa.select(mercator(rows.collection)))
     tile = Tile.at(lon, lat, ZOOM - 3)
     (feature,) = mvt.features(client, rows.collection, tile)
@@ -146,6 +150,22 @@ def test_an_area_of_a_few_pixels_loses_vertices_and_keeps_its_shape(
     assert shapely.hausdorff_distance(stored, feature.geometry) < 1.5
     if rows.collection.crs.geographic:
         assert shapely.get_num_coordinates(feature.geometry) < 50
+
+
+@only(lambda c: c.geometry_type in ("POLYGON", "MULTIPOLYGON"))
+def test_a_thin_area_at_the_edge_of_a_tile_does_not_fill_it(
+    client: TestClient, connection: sa.Connection, rows: Rows
+) -> None:
+    lon, lat = place(rows.collection)
+    tile = Tile.at(lon, lat, ZOOM + 3)
+    unit = 360 / 2**tile.z / mvt.GRID
+    middle = shapely.Point(tile.box.xmax - 3 * unit, lat)
+    # Simplified, its rings cross.
+    ring = middle.buffer(10 * unit).difference(middle.buffer(9.99 * unit))
+    insert_area(rows, connection, ring)
+    (feature,) = mvt.features(client, rows.collection, tile)
+    west, south, east, north = feature.geometry.bounds
+    assert max(east - west, north - south) < mvt.GRID / 10
 
 
 def test_what_is_smaller_than_a_pixel_does_not_vanish(
@@ -163,6 +183,16 @@ def test_what_is_smaller_than_a_pixel_does_not_vanish(
             west, south, east, north = feature.geometry.bounds
             assert (feature.type == "Point") == (max(east - west, north - south) < 1)
             assert max(east - west, north - south) <= 2 * PIXEL
+
+
+@only(lambda c: c.geometry_type == "LINESTRING" and c.crs.srid == 4326)
+def test_a_tiny_line_does_not_vanish_far_from_greenwich(
+    client: TestClient, connection: sa.Connection, rows: Rows
+) -> None:
+    corners = [(170.0, 60.0), (170.00000001, 60.0), (170.00000001, 60.00000001)]
+    line = shapely.set_srid(shapely.LineString(corners), 4326)
+    rows.insert(connection, [rows.in_storage(connection, line)])
+    assert len(mvt.features(client, rows.collection, Tile.at(*corners[0], 20))) == 1
 
 
 @only(
