@@ -73,12 +73,17 @@ def say(text: str) -> None:
 
 
 def remove_unwanted_folders(root: Path) -> None:
-    """Remove caches, and the folders whose files the parameters left out; a folder's name cannot be conditional."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        if Path(folder).name in CACHES:
-            shutil.rmtree(folder)
-        elif not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    """Remove caches, and the folders whose files the parameters left out; a folder's name cannot be conditional.
+
+    Others than the template's are not looked into: in a project that is made again, ``.git`` and ``.venv``.
+    """
+    names = CACHES | {Path(path).parts[0] for path in PATHS["every"]}
+    for name in names:
+        for folder, _, _ in os.walk(root / name, topdown=False):
+            if Path(folder).name in CACHES:
+                shutil.rmtree(folder)
+            elif not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
 
 
 def of_other_parameters(root: Path) -> list[str]:

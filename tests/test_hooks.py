@@ -380,11 +380,16 @@ def test_overwrite_if_exists(user: User, bake: Bake) -> None:
     project = user.folder / "facilities-service"
     (project / "README.md").write_text("changed")
     (project / "added").write_text("added")
+    # Without the first, which may be empty, Git knows no repository.
+    for folder in (".git/refs", ".venv/lib/__pycache__"):
+        (project / folder).mkdir(parents=True)
     assert user.cookiecutter(TEMPLATE, "--no-input").returncode != 0
     assert (project / "README.md").read_text() == "changed"
     assert user.cookiecutter(TEMPLATE, "--no-input", "--overwrite-if-exists").returncode == 0
     assert (project / "added").read_text() == "added"
     (project / "added").unlink()
+    (project / ".git/refs").rmdir()
+    (project / ".venv/lib/__pycache__").rmdir()
     assert_rendered(project, bake)
 
 
