@@ -104,14 +104,9 @@ def check_overviews(connection: sa.Connection, collection: Collection) -> Iterat
         box = bbox.overlapping(collection.geometry, WORLD)
         if name not in _indexes_used_for(connection, collection, box, overview.rows):
             yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {remedy}"
-    ranges = overviews.key_ranges(connection, collection)
-    name = metadata.overview_name(collection.geometry, metadata.KEYS)
-    if ranges == 0:
+    if overviews.key_ranges(connection, collection) == 0:
+        name = metadata.overview_name(collection.geometry, metadata.KEYS)
         yield f"{collection.name}: the index {name} is invalid: {remedy}"
-    elif ranges and estimate >= MANY:
-        few = bbox.overlapping(collection.geometry, samples.small_box(collection.geometry))
-        if name not in _indexes_used_for(connection, collection, few, collection.key <= 0):
-            yield f"plans: PostgreSQL does not use {name} for pages of {collection.name}: ANALYZE the table, or {remedy}"
 
 
 #: In a table of fewer rows one index costs what another does, and PostgreSQL may take any.
