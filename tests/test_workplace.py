@@ -201,13 +201,32 @@ def test_the_debugger_starts_the_service(project: Project, database_url: str) ->
     assert printed
 
 
+#: A test whose PostGIS takes longer than a test may.
+DOWNLOADING = """
+import contextlib, time
+import postgis
+
+@contextlib.contextmanager
+def download():
+    time.sleep(1)
+    yield
+
+postgis.server = download
+
+def test_it(server):
+    assert server is None
+"""
+
+
 def test_a_test_that_hangs_says_where_and_ends(bake: Bake) -> None:
     project = bake()
     hanging = "import time\n\n\ndef test_it() -> None:\n    time.sleep(30)\n"
     (project.path / "tests/test_hanging.py").write_text(hanging)
+    (project.path / "tests/test_before.py").write_text(DOWNLOADING)
     options = ("-p", "no:cacheprovider", "-o", "faulthandler_timeout=0.5")
     run = project.python(
-        *("-m", "pytest", *options, "tests/test_hanging.py"), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+        *("-m", "pytest", *options, "tests/test_before.py", "tests/test_hanging.py"),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert run.code == 1
     assert re.search(r'test_hanging\.py", line 5 in test_it', run.output), run

@@ -4,6 +4,7 @@ Each test with a fixture ``rows`` or ``collection`` runs for every collection th
 empty when a test begins. All that is known of the project is the ``Service`` that its tests/conftest.py returns.
 """
 
+import faulthandler
 import gc
 import importlib
 import importlib.util
@@ -255,6 +256,8 @@ def any_rows(any_collection: Collection) -> Rows:
 @pytest.fixture(scope="session")
 def server() -> Iterator[postgis.Server]:
     """A PostGIS; without one the run ends."""
+    # The first time it is downloaded, which may take longer than a test.
+    faulthandler.cancel_dump_traceback_later()
     try:
         with postgis.server() as server:
             yield server

@@ -33,7 +33,7 @@ BUFFER = 64
 #: A pixel in the same units, where 512 pixels show a tile: what would vanish in the grid is drawn of this size.
 PIXEL = 8
 
-#: The size of the largest features that are simplified, in the same units.
+#: Features smaller than this are simplified, in the same units.
 SIMPLIFIED = 8 * PIXEL
 
 #: The subquery of the features, and its column with their ids.
@@ -126,6 +126,7 @@ def statement(
         **({"worlds": worlds} if is_repeated else {}),
         "margin": WORLD_SIZE / 2**tile.z * BUFFER / EXTENT,
         "pixel": WORLD_SIZE / 2**tile.z * PIXEL / EXTENT,
+        # In degrees, the others in metres.
         "unit": 360 / 2**tile.z / EXTENT,
         "limit": limit,
     }
