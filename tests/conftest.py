@@ -44,6 +44,9 @@ SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Bytecode in the template would be rendered, and of a file that changes twice in a second it is out of date.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sys.dont_write_bytecode = True
     # A job in the background ignores Ctrl-C, and so would all that the tests run and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The server to test on; what the tests run takes DATABASE_URL for a service's own database.
@@ -199,10 +202,7 @@ def postgis() -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:
-        # A __pycache__ beside it would be rendered, too.
-        patch.setattr(sys, "dont_write_bytecode", True)
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -33,9 +33,7 @@ def _load() -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:  # a __pycache__ there would be rendered too
-        patch.setattr(sys, "dont_write_bytecode", True)
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 

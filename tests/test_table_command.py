@@ -98,7 +98,6 @@ def tool() -> Any:
     """The tools/table.py of the rendered projects."""
     folder = TEMPLATE / "{{cookiecutter.project_slug}}/tools"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "dont_write_bytecode", True)
         patch.syspath_prepend(str(folder))
         spec = importlib.util.spec_from_file_location("table", folder / "table.py")
         assert spec is not None and spec.loader is not None
