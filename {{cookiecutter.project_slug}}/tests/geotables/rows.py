@@ -268,7 +268,9 @@ class Rows:
         return shapely.from_wkb(bytes(connection.scalar(sa.select(transformed))))
 
     def in_storage(self, connection: sa.Connection, place: BaseGeometry) -> BaseGeometry:
-        """A geometry in WGS 84 as the table stores it: in the storage CRS."""
+        """A geometry in WGS 84 as the table stores it: in the storage CRS, with z if it has heights."""
+        if self.collection.has_z:
+            place = shapely.set_srid(shapely.force_3d(place), shapely.get_srid(place))
         stored = geometry.bind(place, self.collection.crs.srid)
         query = sa.select(sa.func.ST_AsBinary(stored, type_=sa.LargeBinary()))
         return shapely.from_wkb(bytes(connection.scalar(query)))
