@@ -133,8 +133,12 @@ class Layer:
             shape = in_srid(self._collection.geometry, self._srid)
             return sa.func.encode(sa.func.ST_AsBinary(shape, "NDR"), "hex", type_=sa.Text())
         if isinstance(column.type, sa.Date | sa.DateTime):
+            time: sa.ColumnElement[Any] = column
+            if self._format == "fgb" and isinstance(column.type, sa.DateTime):
+                # GDAL reads milliseconds, and rounds what is nearer to the next second to the one before.
+                time = sa.func.date_trunc("milliseconds", column)
             # In quotes, whatever the session's style of dates.
-            return sa.cast(sa.func.to_json(column), sa.Text())
+            return sa.cast(sa.func.to_json(time), sa.Text())
         text = sa.cast(text_of(column), sa.Text())
         if self._type(column)[0] in ("string", "json"):
             quote = sa.literal_column("'\"'", sa.Text())
