@@ -114,7 +114,7 @@ def serving(project: Project, server: Any, folder: Path, **environment: str) -> 
             assert run.code == 0, run
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        own = {"PYTHONPATH": "src", "DATABASE_URL": database_url, "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"PYTHONPATH": "src", "DATABASE_URL": database_url}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", project.package, "serve", "--port", str(port)],

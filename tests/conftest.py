@@ -44,7 +44,7 @@ SKIPPED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Bytecode in the template would be rendered, and of a file that changes twice in a second it is out of date.
+    # Bytecode in the template would be rendered.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
     # A job in the background ignores Ctrl-C, and so would all that the tests run and interrupt.

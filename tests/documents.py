@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from rendering import rewrite
+
 
 def blocks(document: str, language: str) -> list[str]:
     """The fenced blocks of a language, in order."""
@@ -38,4 +40,4 @@ def apply(folder: Path, diff: str) -> None:
             places = f"\n{below}".count(f"\n{old}")
             assert places == 1 or (heading and places), f"{name}\n{hunk}"
             text = above + found + f"\n{below}".replace(f"\n{old}", f"\n{new}", 1)[1:]
-        path.write_text(text, encoding="utf-8")
+        rewrite(path, text)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,20 @@ __all__ = [
     "complete",
     "copied",
     "render",
+    "rewrite",
 ]
 
 TEMPLATE = Path(__file__).parents[1]
 
 #: Folders that are copied as they are: no Jinja.
 COPIED = ("src/geotables", "tests/geotables")
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a file of a project anew."""
+    path.write_text(text, encoding="utf-8")
+    # Bytecode knows a file by its size and the second of its change, which may both be the same.
+    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
 
 def copied(root: Path) -> dict[str, bytes]:

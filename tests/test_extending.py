@@ -16,7 +16,7 @@ import documents
 import pytest
 import templates
 from conftest import Bake
-from rendering import CACHES, DEFAULTS, Project
+from rendering import CACHES, DEFAULTS, Project, rewrite
 from test_rendering import UNLIKE
 from warm import Run
 
@@ -126,7 +126,7 @@ class Reader:
             path = documents.find(self.project.path, name)
             head, _, _ = path.read_text(encoding="utf-8").partition("def upgrade")
         path.parent.mkdir(exist_ok=True)
-        path.write_text(head + block.text, encoding="utf-8")
+        rewrite(path, head + block.text)
 
     def type(self, command: str, *shown: str) -> None:
         """Type a command, which has to end well, or to print the lines that the document shows.

@@ -149,8 +149,7 @@ def serving(project: Project, url: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", PACKAGE, "serve", "--port", str(port)],
         cwd=project.path,
-        env=os.environ
-        | {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": read_only(url)},
+        env=os.environ | {"PYTHONPATH": "src", "DATABASE_URL": read_only(url)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

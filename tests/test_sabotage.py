@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 from conftest import Bake
-from rendering import Project
+from rendering import Project, rewrite
 
 VARIANTS = {
     "geographic": {"geometry_type": "POINT", "srid": "4326"},
@@ -61,9 +61,7 @@ class Service:
         path = self.project.path / file
         text, found = re.subn(pattern, new, path.read_text(encoding="utf-8"))
         assert found == times, f"{pattern} stands {found} times in {file}"
-        path.write_text(text, encoding="utf-8")
-        # Bytecode knows a file by its size and the second of its change, which may both be the same.
-        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        rewrite(path, text)
 
 
 def test_a_condition_that_fails_for_rows_is_named(

@@ -34,7 +34,7 @@ OF_THE_PROJECT = {
 }
 
 #: The plugins of the template's own tests take as long to import as a project's tests.
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 #: What a team has made of tables/__init__.py: comments, an order of its own, and a table that it has written itself.
 EDITED = '''"""The tables that are served, a file for each."""
