@@ -137,13 +137,14 @@ def _invocation() -> dict[str, Any]:
 
 @pass_environment
 def paths(environment: Environment, context: Mapping[str, object]) -> dict[str, list[str]]:
-    """The files of this project, and the patterns of those that it may have with other parameters."""
+    """The files of this project, the patterns of those that it may have with other parameters, and the names of caches."""
     files = [file.relative_to(SOURCE).as_posix() for file in SOURCE.rglob("*") if file.is_file()]
     files = [file for file in files if CACHES.isdisjoint(Path(file).parts)]
     own = [environment.from_string(file).render(cookiecutter=context) for file in files]
     # One star for several expressions: in the middle of a name glob takes no "**" before Python 3.13.
     every = {re.sub(r"({{.*?}})+", "*", re.sub(r"{%.*?%}", "", file)) for file in files}
-    return {"own": [f for f in own if Path(f).name], "every": sorted(every)}
+    own = [file for file in own if Path(file).name]
+    return {"own": own, "every": sorted(every), "caches": sorted(CACHES)}
 
 
 def manifest(path: str) -> str:

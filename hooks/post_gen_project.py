@@ -16,14 +16,12 @@ from typing import Any
 PACKAGE = json.loads(r'''{{ cookiecutter.package_name | tojson }}''')
 SLUG = json.loads(r'''{{ cookiecutter.project_slug | tojson }}''')
 
-#: The files of this project, and the patterns of those that it may have with other parameters.
+#: The files of this project, the patterns of those that it may have with other parameters, and the names of caches:
+#: what Python and its tools leave in a checkout of the template, from where cookiecutter takes it.
 PATHS = json.loads(r'''{{ cookiecutter | paths | tojson }}''')
 
 #: Set this variable to 0 to have no environment made where cookiecutter's own interpreter cannot run the check.
 DECLINE = "FASTAPI_POSTGIS_CHECK_ENV"
-
-#: What Python and its tools leave in a checkout of the template, from where cookiecutter takes it.
-CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 RULE = "=" * 88
 
@@ -77,10 +75,10 @@ def remove_unwanted_folders(root: Path) -> None:
 
     Others than the template's are not looked into: in a project that is made again, ``.git`` and ``.venv``.
     """
-    names = CACHES | {Path(path).parts[0] for path in PATHS["every"]}
-    for name in names:
+    caches = {*PATHS["caches"]}
+    for name in caches | {Path(path).parts[0] for path in PATHS["every"]}:
         for folder, _, _ in os.walk(root / name, topdown=False):
-            if Path(folder).name in CACHES:
+            if Path(folder).name in caches:
                 shutil.rmtree(folder)
             elif not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
