@@ -69,10 +69,7 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{rows:,} rows" + ("" if shares else f" need none; {least:,} would")
     for name in stored:
         if name not in kept:
-            execute(
-                connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}"
-            )
-            yield f"{name} is dropped"
+            yield _drop(connection, collection, name)
     missing = []
     if len(kept) < len(shares):
         computed = _computed(connection, collection, rows, shares)
@@ -97,14 +94,12 @@ def _make_key_ranges(
     """Give a collection its index of key ranges, or drop it, and say what is done."""
     pages = 0 if none else _pages_in_key_order(connection, collection)
     name = metadata.overview_name(collection.geometry, metadata.KEYS)
-    qualified_name = beside(collection.table, name)
     ranges = overviews.key_ranges(connection, collection)
     if pages and ranges and ranges <= GROWN * RANGES:
         yield f"{name} is as it should be"
         return
     if ranges is not None:
-        execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {qualified_name}")
-        yield f"{name} is dropped"
+        yield _drop(connection, collection, name)
     if pages:
         each = pages // RANGES + 1
         table = collection.table.to_metadata(sa.MetaData())
@@ -120,8 +115,14 @@ def _make_key_ranges(
             postgresql_concurrently=True,
         )
         connection.execute(CreateIndex(index))
-        size = connection.scalar(_SIZE, {"name": qualified_name})
+        size = connection.scalar(_SIZE, {"name": beside(collection.table, name)})
         yield f"{name} is made: the keys of every {each} pages, {size}"
+
+
+def _drop(connection: sa.Connection, collection: Collection, name: str) -> str:
+    """Drop an index, and say so."""
+    execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}")
+    return f"{name} is dropped"
 
 
 def _pages_in_key_order(connection: sa.Connection, collection: Collection) -> int:
