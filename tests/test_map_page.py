@@ -177,6 +177,8 @@ def test_the_map_shows_the_features(
         empty = seen(page, f"{url}/map")
         add(items, kind)
         full = seen(page, f"{url}/map")
+        read = page.evaluate('performance.getEntriesByType("resource").map(({ name }) => name)')
+        assert sum(name.endswith("f=tilejson") for name in read) == 1, read
 
         # What is clicked is told, as text, with a link to the feature.
         x, y = page.evaluate(MIDDLE)

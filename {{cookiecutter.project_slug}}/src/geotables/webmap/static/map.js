@@ -1,6 +1,6 @@
 // The map page: the tiles of the collections, the attributes of what is clicked, and the features in a box.
 
-import { LngLatBounds, Map, NavigationControl, Popup, ScaleControl } from "./maplibre-gl/maplibre-gl.mjs";
+import { LngLatBounds, Map, NavigationControl, Popup, prewarm, ScaleControl } from "./maplibre-gl/maplibre-gl.mjs";
 import { access, withAccess } from "./access.js";
 import { boundsOf } from "./bounds.js";
 import { classesOf } from "./classes.js";
@@ -28,6 +28,8 @@ const told = new URLSearchParams(location.hash.slice(1));
 const hidden = new Set((told.get("hidden") ?? "").split(","));
 const colouredBy = Object.fromEntries((told.get("by") ?? "").split(",").map((part) => part.split(":")));
 
+// MapLibre's workers start while the style is read.
+prewarm();
 const style = await read(inScheme(main.dataset.style));
 const collections = await readCollections(JSON.parse(main.dataset.collections));
 const several = collections.length > 1;
@@ -82,8 +84,8 @@ async function readCollections(listed) {
   for (const [index, { id, path, key, label, columns }] of listed.entries()) {
     const url = new URL(path, document.baseURI).href;
     try {
-      const { name, bounds } = await read(`${url}/tiles/WebMercatorQuad?f=tilejson`);
-      found.push({ id, title: name, bounds, url, key, label, columns, by: colouredBy[id] ?? "", colour: colourOf(style, id), isShown: !hidden.has(id) });
+      const tiles = await read(`${url}/tiles/WebMercatorQuad?f=tilejson`);
+      found.push({ id, title: tiles.name, bounds: tiles.bounds, tiles, url, key, label, columns, by: colouredBy[id] ?? "", colour: colourOf(style, id), isShown: !hidden.has(id) });
     } catch (error) {
       // The others can still be shown.
       if (index === listed.length - 1 && !found.length) {
@@ -136,8 +138,13 @@ function asked(reason) {
 
 // The map
 
+// The style's, with the TileJSON in the place of its address: MapLibre would read it once more.
 function sources() {
-  return { ...style.sources, [BOX]: { type: "geojson", data: polygon([]) } };
+  const known = collections.map(({ id, tiles: { tiles, minzoom, maxzoom, bounds } }) => {
+    const { url: _, ...source } = style.sources[id];
+    return [id, { ...source, tiles, minzoom, maxzoom, ...(bounds && { bounds }) }];
+  });
+  return { ...style.sources, ...Object.fromEntries(known), [BOX]: { type: "geojson", data: polygon([]) } };
 }
 
 function layers() {
