@@ -37,7 +37,9 @@ def main() -> int:
         "--clients", type=int, nargs="+", default=[1, 2, 8], help="connections at once"
     )
     parser.add_argument("--shapes", nargs="*", default=["POINT", "POLYGON"])
-    parser.add_argument("--load", type=int, default=100_000, help="features to load")
+    parser.add_argument(
+        "--load", type=int, nargs="+", default=[50_000, 500_000], help="features to load"
+    )
     parser.add_argument("--only", nargs="*", help="operations; no loading, no export")
     options = parser.parse_args()
     report = [f"# Benchmark\n\n{options}\n"]
@@ -72,7 +74,7 @@ def measured(shape: str, options: argparse.Namespace) -> list[str]:
             rounds = min(options.rounds, 5)
             tables.append(
                 "\n| | the service | COPY | the service's rate, of COPY's | peak memory |\n|---|---|---|---|---|\n"
-                + load_table(empty, options.load, rounds)
+                + "".join(load_table(empty, features, rounds) for features in options.load)
                 + export_table(database, fresh, rounds)
                 + download_table(fresh, min(options.rows, 1_000_000), rounds)
             )
