@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "{{cookiecutter.project_slug}}" / "src")]
 
 from geotables.files.fields import Field, Fields
-from geotables.files.sources import Coordinates, Layer, Source, SourceError, source, srid_of
+from geotables.files.sources import OpenOptions, Source, SourceError, source, srid_of
+from geotables.files.sources.gdal import Layer
 from geotables.geometry.arrays import TYPE_IDS
 
 from adoption import naming
@@ -87,12 +88,15 @@ def read(path: Path, options: argparse.Namespace, *, linearize: bool = False) ->
     """
     features = source(
         path,
-        None,
-        options.source_crs,
-        options.layer,
-        encoding=options.encoding,
-        linearize=linearize or options.linearize,
-        coordinates=Coordinates(options.x, options.y, options.z),
+        options=OpenOptions(
+            srid=options.source_crs,
+            layer=options.layer,
+            encoding=options.encoding,
+            linearize=linearize or options.linearize,
+            x=options.x,
+            y=options.y,
+            z=options.z,
+        ),
     )
     found = Contents(features, features.fields(), Fields({}))
     for batch in features.batches():

@@ -199,7 +199,7 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from geotables.files.load import LoadError, Options, Rejects, announce, load
-    from geotables.files.sources import Coordinates, SourceError, source
+    from geotables.files.sources import OpenOptions, SourceError, source
 
     # Batches have no cycles; looking for them would take a third of the time.
     gc.disable()
@@ -226,11 +226,15 @@ def _load(service: "Service", options: argparse.Namespace) -> int:
         file = source(
             options.file,
             collection,
-            options.source_crs,
-            options.layer,
-            encoding=options.encoding,
-            linearize=options.linearize,
-            coordinates=Coordinates(options.x, options.y, options.z),
+            OpenOptions(
+                srid=options.source_crs,
+                layer=options.layer,
+                encoding=options.encoding,
+                linearize=options.linearize,
+                x=options.x,
+                y=options.y,
+                z=options.z,
+            ),
         )
         # Silent where standard error is no terminal.
         bar = tqdm(total=file.size, unit=file.unit, unit_scale=True, disable=None)

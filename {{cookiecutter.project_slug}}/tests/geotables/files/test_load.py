@@ -30,7 +30,7 @@ from geotables.db.database import Database
 from geotables.db.statements import execute
 from geotables.files import load, sources
 from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
-from geotables.files.sources import SourceError
+from geotables.files.sources import OpenOptions, SourceError, gdal, geojson, streams
 from geotables.geometry import arrays, samples
 from geotables.service import Service
 from geotables.sql.row_formats import Record
@@ -125,9 +125,8 @@ class Loaded:
         self.refusals = []
         if isinstance(source, Path):
             names = {"srid", "layer"} & options.keys()
-            source = sources.source(
-                source, self._collection, **{name: options.pop(name) for name in names}
-            )
+            how = OpenOptions(**{name: options.pop(name) for name in names})
+            source = sources.source(source, self._collection, how)
         with self._database.write() as connection:
             return load.load(
                 connection,
@@ -207,7 +206,7 @@ SEQUENCES: dict[str, Callable[[list[Feature]], str]] = {
 }
 
 
-@pytest.mark.parametrize("chunk", [3, sources.CHUNK], ids=["tiny reads", "large reads"])
+@pytest.mark.parametrize("chunk", [3, streams.CHUNK], ids=["tiny reads", "large reads"])
 @pytest.mark.parametrize("encode", SEQUENCES.values(), ids=SEQUENCES)
 def test_geojson_comes_in_whatever_its_form(
     loaded: Loaded,
@@ -218,7 +217,7 @@ def test_geojson_comes_in_whatever_its_form(
     encode: Callable[[list[Feature]], str],
     chunk: int,
 ) -> None:
-    monkeypatch.setattr(sources, "CHUNK", chunk)
+    monkeypatch.setattr(streams, "CHUNK", chunk)
     given = features(rows)
     result = loaded(write(encode(given)))
     assert (result.loaded, result.refused, list(result.unknown)) == (len(given), 0, [])
@@ -333,8 +332,8 @@ def test_geojson_has_no_layers(loaded: Loaded, rows: Rows, write: Write) -> None
 
 def test_a_time_without_an_offset_is_utc_in_what_gdal_reads() -> None:
     times = ["2020-01-02T03:04:05.678Z", "2020-01-02T03:04:05+02:00", "2020-01-02"]
-    assert [sources._with_offset(time) for time in times] == times
-    assert sources._with_offset("2020-01-02T03:04:05") == "2020-01-02T03:04:05Z"
+    assert [gdal.with_offset(time) for time in times] == times
+    assert gdal.with_offset("2020-01-02T03:04:05") == "2020-01-02T03:04:05Z"
 
 
 @pytest.mark.parametrize("encode", [feature_collection, lines], ids=["collection", "lines"])
@@ -351,9 +350,9 @@ def test_large_features_come_in_small_batches(
         return [batch.positions for batch in sources.source(path, rows.collection).batches()]
 
     assert positions() == [[*range(1, 11)]]
-    monkeypatch.setattr(sources, "CHUNK", int(2.5 * len(json.dumps(given[0]))))
+    monkeypatch.setattr(streams, "CHUNK", int(2.5 * len(json.dumps(given[0]))))
     assert positions() == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10]]
-    monkeypatch.setattr(sources, "BATCH", 2)
+    monkeypatch.setattr(geojson, "BATCH", 2)
     assert positions()[:2] == [[1, 2], [3, 4]]
 
 
@@ -1153,7 +1152,7 @@ def test_a_broken_file_leaves_nothing(
     write: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "BATCH", 1)
+    monkeypatch.setattr(geojson, "BATCH", 1)
     with pytest.raises(SourceError, match="is not GeoJSON"):
         loaded(write(feature_collection(features(rows))[:-1]))
     assert rows.count(connection) == 0
@@ -1246,6 +1245,6 @@ def test_a_pipe_hears_of_a_signal_that_does_not_end_its_wait() -> None:
     ours, others = os.pipe()
     # A signal to another thread leaves this one waiting, as does one that comes just before.
     sender = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
-    with sources._Pipe(ours) as pipe, os.fdopen(others), pytest.raises(KeyboardInterrupt):
+    with streams.Pipe(ours) as pipe, os.fdopen(others), pytest.raises(KeyboardInterrupt):
         sender.start()
         pipe.readinto(bytearray(1))
