@@ -198,7 +198,8 @@ def _engine(service: "Service") -> sa.Engine:
 def _load(service: "Service", options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from geotables.files.load import LoadError, Options, Rejects, announce, load
+    from geotables.files.load import Options, announce, load
+    from geotables.files.refusals import LoadError, Rejects
     from geotables.files.sources import OpenOptions, SourceError, source
 
     # Batches have no cycles; looking for them would take a third of the time.

@@ -99,7 +99,8 @@ def test_a_view_that_clients_would_write_is_named(
 
 @faces("files")
 def test_nothing_is_loaded_into_it(collection: Collection, connection: sa.Connection) -> None:
-    from geotables.files.load import LoadError, Options, load
+    from geotables.files.load import Options, load
+    from geotables.files.refusals import LoadError
 
     read_only = apps.read_only(collection)
     with pytest.raises(LoadError, match=f"{collection.name} is read-only"):

@@ -28,8 +28,9 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
 from geotables.db.statements import execute
-from geotables.files import load, sources
-from geotables.files.load import LoadError, Options, Refusal, Rejects, Result
+from geotables.files import copying, load, sources
+from geotables.files.load import Options, Result
+from geotables.files.refusals import LoadError, Refusal, Rejects
 from geotables.files.sources import OpenOptions, SourceError, gdal, geojson, streams
 from geotables.geometry import arrays, samples
 from geotables.service import Service
@@ -1068,7 +1069,7 @@ def test_ctrl_c_may_come_while_rows_are_sent(
     def read(self: Any, size: int) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(load._Stream, "read", read)
+    monkeypatch.setattr(copying.Stream, "read", read)
     with pytest.raises(KeyboardInterrupt):
         loaded(write(lines(features(rows))))
     assert rows.count(connection) == 0
