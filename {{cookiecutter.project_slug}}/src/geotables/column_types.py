@@ -76,6 +76,17 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 ExactNumber = Annotated[Decimal, Field(json_schema_extra={"type": "number"})]
 
 
+def _of_some_digits(number: Decimal) -> Decimal:
+    """Refuse a number that PostgreSQL would write with more digits than its numeric has."""
+    if abs(number.adjusted()) > json_numbers.LONGEST:
+        raise PydanticCustomError("number", "a number of too many digits")
+    return number
+
+
+#: A number that a numeric column can be compared with.
+ComparableNumber = Annotated[Decimal, AfterValidator(_of_some_digits)]
+
+
 def _storable(value: Any) -> Any:
     """Refuse numbers that no double is near to, NaN among them, and NUL characters, which PostgreSQL cannot store."""
     try:

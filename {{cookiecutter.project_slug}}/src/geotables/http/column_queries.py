@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -18,9 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from geotables import json_numbers
 from geotables.collection import Collection
-from geotables.column_types import Date, Timestamp
+from geotables.column_types import ComparableNumber, Date, Text, Timestamp
 from geotables.db.statements import Condition
 from geotables.sql.keyset import Key, Order, TokenError, by_id
 
@@ -128,11 +125,11 @@ def _type(column: sa.Column[Any]) -> Any:
         case sa.Date():
             return Annotated[Date, BeforeValidator(_like(r"\d{4}-\d\d-\d\d"))]
         case sa.String():
-            return Annotated[str, Field(pattern=r"^[^\x00]*$")]
+            return Text
         case sa.Float():
             return Annotated[float, Field(allow_inf_nan=False)]
         case sa.Numeric():
-            return Annotated[Decimal, AfterValidator(_short)]
+            return ComparableNumber
     return column.type.python_type
 
 
@@ -141,13 +138,6 @@ def _given(name: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     value: sa.BindParameter[Any] = sa.bindparam(name, type_=column.type)
     # As a double, 0.1 is no number of single precision.
     return sa.cast(value, column.type) if isinstance(column.type, sa.REAL) else value
-
-
-def _short(number: Decimal) -> Decimal:
-    """Refuse a number that PostgreSQL would write with more digits than its numeric has."""
-    if abs(number.adjusted()) > json_numbers.LONGEST:
-        raise PydanticCustomError("number", "a number of too many digits")
-    return number
 
 
 def _like(pattern: str) -> Callable[[Any], Any]:

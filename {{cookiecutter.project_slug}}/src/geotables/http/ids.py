@@ -1,7 +1,6 @@
 """Ids in paths: what looks like one, what it is as a key of the table, and how a path writes it."""
 
 import re
-from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -13,12 +12,10 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 from starlette.convertors import StringConvertor, UUIDConvertor, register_url_convertor
 
-from geotables import json_numbers
 from geotables.collection import Collection
-from geotables.column_types import BigInt, Date, Text, Timestamp
+from geotables.column_types import BigInt, ComparableNumber, Date, Text, Timestamp
 
 # What looks like an id in a path. Other words are left to other routes, wherever those are declared.
 
@@ -94,13 +91,6 @@ def _from_path(text: str) -> str:
     return text.removeprefix(ESCAPE)
 
 
-def _of_some_digits(number: Decimal) -> Decimal:
-    """Refuse a number that PostgreSQL would write with more digits than its numeric has."""
-    if abs(number.adjusted()) > json_numbers.LONGEST:
-        raise PydanticCustomError("number", "a number of too many digits")
-    return number
-
-
 _DAY = r"-(0[1-9]|1[012])-([012]\d|3[01])(T[012]\d:[0-5]\d:[0-5]\d(\.\d+)?\+00:00)?"
 
 #: Dates and times that PostgreSQL has and Python has not, as JSON has them.
@@ -123,8 +113,7 @@ def id_type(collection: Collection) -> Any:
         case sa.Integer():
             return BigInt
         case sa.Numeric():
-            number = WithJsonSchema({"type": "number"})
-            return Annotated[Decimal, AfterValidator(_of_some_digits), number]
+            return Annotated[ComparableNumber, WithJsonSchema({"type": "number"})]
         case sa.Uuid():
             return UUID
         case sa.Date():
