@@ -13,11 +13,10 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.features import pages
 from geotables.features.items_query import queries_of
-from geotables.http import formats, json_schemas
-from geotables.http.formats import HTML, SCHEMA, SCHEMAS, XSD, url
-from geotables.http.html_pages import FormatQuery
+from geotables.http import formats, json_or_html, json_schemas
+from geotables.http.formats import SCHEMA, SCHEMAS, XSD, url
 from geotables.http.openapi import answers
-from geotables.http.parameters import documented, parsed
+from geotables.http.parameters import parsed
 
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/{name}"
@@ -71,9 +70,7 @@ def add_to(router: APIRouter, collection: Collection) -> None:
             f"/collections/{collection.name}/{description.path}",
             operation_id=f"get_{description.name}_of_{collection.name}",
             summary=description.title,
-            response_class=Response,
-            responses=answers(HTTPStatus.BAD_REQUEST, formats=SCHEMAS),
-            openapi_extra={"parameters": documented(FormatQuery)},
+            **json_or_html.options(SCHEMAS),
         )(_endpoint(collection, description))
 
     async def read_xml_schema(request: Request) -> Response:
@@ -103,7 +100,7 @@ def _endpoint(collection: Collection, description: Description) -> Callable[...,
             "description": collection.description,
             **description.make(collection),
         }
-        if formats.negotiated(request, parsed(request, FormatQuery).f, SCHEMAS) is HTML:
+        if json_or_html.wants_html(request, SCHEMAS):
             return pages.schema(request, collection, description.title, schema)
         return formats.json_response(schema, SCHEMA.media_type)
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -19,7 +18,7 @@ from geotables.collection import Collection
 from geotables.context import current
 from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face, has_map
-from geotables.http.formats import FORMAT, HTML, MISSING, Format
+from geotables.http.formats import HTML, MISSING, Format
 from geotables.http.ids import in_path
 
 #: The files that every page loads.
@@ -72,16 +71,6 @@ LABELS = {
     "fgb": "FlatGeobuf",
     "tilejson": "TileJSON",
 }
-
-
-class FormatQuery(BaseModel):
-    """How to write a resource."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    f: Annotated[Literal["json", "html"] | None, FORMAT] = Field(
-        default=None, description="The format; without it the header Accept is asked."
-    )
 
 
 class Crumb(NamedTuple):

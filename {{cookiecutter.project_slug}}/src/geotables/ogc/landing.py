@@ -1,7 +1,6 @@
 """OGC API: the landing page, the conformance classes and the collections. What they link to depends on the faces."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, params
@@ -10,12 +9,10 @@ from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.crs import CRS84
-from geotables.http import formats, openapi
+from geotables.http import formats, json_or_html, openapi
 from geotables.http.faces import faces_of, has_face, has_map
 from geotables.http.formats import GEOJSON, HTML, JSON, PAGES, SCHEMA, STYLE, XSD, link, url
-from geotables.http.html_pages import FormatQuery
-from geotables.http.openapi import answers
-from geotables.http.parameters import counts_of, documented, extents_of, parsed, settings_of
+from geotables.http.parameters import counts_of, extents_of, settings_of
 from geotables.ogc import pages
 from geotables.sql.extent import Extent
 
@@ -38,12 +35,6 @@ DESCRIPTIONS = (
 #: The calendar of times.
 GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 
-OPTIONS: dict[str, Any] = {
-    "response_class": Response,
-    "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
-    "openapi_extra": {"parameters": documented(FormatQuery)},
-}
-
 
 class Landing:
     """What leads to the collections."""
@@ -58,7 +49,7 @@ class Landing:
             ("/conformance", self.read_conformance),
             ("/collections", self.read_collections),
         ):
-            router.get(path, operation_id=endpoint.__name__, **OPTIONS)(endpoint)
+            router.get(path, operation_id=endpoint.__name__, **json_or_html.options())(endpoint)
 
     async def read_landing_page(self, request: Request) -> Response:
         """What the service is, and where to go from here."""
@@ -76,20 +67,20 @@ class Landing:
             paths += [sets, ("/style.json", "stylesheet", STYLE.media_type, "MapLibre style")]
         links = [link(url(request, path), *described) for path, *described in paths]
         landing = {"title": settings.title, "description": settings.description, "links": links}
-        if _wants_html(request):
+        if json_or_html.wants_html(request):
             return await run_in_threadpool(pages.landing, request, self._collections)
         return _written(request, landing)
 
     async def read_conformance(self, request: Request) -> Response:
         """The conformance classes of the OGC's standards that the service meets."""
         classes = [name for face in faces_of(request.app) for name in face.conformance]
-        if _wants_html(request):
+        if json_or_html.wants_html(request):
             return pages.conformance(request, classes)
         return _written(request, {"title": "Conformance", "conformsTo": classes})
 
     def read_collections(self, request: Request) -> Response:
         """The collections of the service."""
-        if _wants_html(request):
+        if json_or_html.wants_html(request):
             return pages.collections(request, self._collections)
         listed, links = [], []
         for collection in self._collections:
@@ -116,13 +107,16 @@ def add_collection_to(
 
     def read_collection(request: Request) -> Response:
         """The collection: what it is, where its features are, and in which CRSs they can be had."""
-        if _wants_html(request):
+        if json_or_html.wants_html(request):
             extent = extents_of(request, collection).get()
             return pages.collection(request, collection, extent, is_closed=bool(readers))
         return _written(request, _content(request, collection))
 
-    operation_id = f"get_collection_of_{collection.name}"
-    router.get(path_of(collection), operation_id=operation_id, **OPTIONS)(read_collection)
+    router.get(
+        path_of(collection),
+        operation_id=f"get_collection_of_{collection.name}",
+        **json_or_html.options(),
+    )(read_collection)
 
 
 def path_of(collection: Collection) -> str:
@@ -170,11 +164,6 @@ def _extent(collection: Collection, extent: Extent) -> dict[str, Any]:
     if collection.time is not None:
         content["temporal"] = {"interval": [list(extent.interval)], "trs": GREGORIAN}
     return content
-
-
-def _wants_html(request: Request) -> bool:
-    """Whether the client wants a page for people."""
-    return formats.negotiated(request, parsed(request, FormatQuery).f, PAGES) is HTML
 
 
 def _written(request: Request, content: dict[str, Any]) -> Response:

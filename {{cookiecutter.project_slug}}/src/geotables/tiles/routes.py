@@ -16,20 +16,9 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import MERCATOR
 from geotables.geometry import metadata, samples
-from geotables.http import etags, formats, html_pages, json_schemas
+from geotables.http import etags, formats, html_pages, json_or_html, json_schemas
 from geotables.http.faces import Face, Search, register
-from geotables.http.formats import (
-    FORMAT,
-    HTML,
-    JSON,
-    PAGES,
-    STYLE,
-    TILEJSON,
-    Format,
-    link,
-    url,
-)
-from geotables.http.html_pages import FormatQuery
+from geotables.http.formats import FORMAT, HTML, JSON, STYLE, TILEJSON, Format, link, url
 from geotables.http.openapi import answers, in_path
 from geotables.http.parameters import (
     database_of,
@@ -137,14 +126,6 @@ def install(
 matrix_sets = APIRouter(tags=["Tiles"])
 
 
-#: The options of routes that have no parameters but the format.
-OPTIONS: dict[str, Any] = {
-    "response_class": Response,
-    "responses": answers(HTTPStatus.BAD_REQUEST, formats=PAGES),
-    "openapi_extra": {"parameters": documented(FormatQuery)},
-}
-
-
 def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: str) -> None:
     """Add the route of a style to a router."""
 
@@ -162,17 +143,17 @@ def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: 
         return formats.json_response(style, STYLE.media_type)
 
 
-@matrix_sets.get("/tileMatrixSets", **OPTIONS)
+@matrix_sets.get("/tileMatrixSets", **json_or_html.options())
 async def read_matrix_sets(request: Request) -> Response:
     """The tile matrix sets that tiles are offered in."""
     matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
-    if _wants_html(request):
+    if json_or_html.wants_html(request):
         return pages.matrix_sets(request, matrix_set)
     links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
     return formats.json_response({"tileMatrixSets": [matrix_set | {"links": links}]})
 
 
-@matrix_sets.get(MATRIX_SET, **OPTIONS)
+@matrix_sets.get(MATRIX_SET, **json_or_html.options())
 async def read_matrix_set(request: Request) -> Response:
     """The tile matrix set: how the world is cut into tiles at each zoom."""
     origin = mvt.WORLD_SIZE / 2
@@ -190,7 +171,7 @@ async def read_matrix_set(request: Request) -> Response:
         }
         for zoom in mvt.ZOOMS
     ]
-    if _wants_html(request):
+    if json_or_html.wants_html(request):
         return pages.matrix_set(request, QUAD, QUAD_URI, matrices)
     return formats.json_response(
         {
@@ -232,7 +213,7 @@ class Resource:
         router.get(
             self._tilesets,
             operation_id=f"{name}.collection.vector.getTileSetsList",
-            **OPTIONS,
+            **json_or_html.options(),
         )(self.read_tilesets)
         router.get(
             self._tileset,
@@ -255,7 +236,7 @@ class Resource:
 
     async def read_tilesets(self, request: Request) -> Response:
         """The tile sets of the collection."""
-        if _wants_html(request):
+        if json_or_html.wants_html(request):
             return pages.tilesets(request, self._collection, QUAD)
         links = [_link(request, self._tilesets, "self", JSON, "Tile sets")]
         return formats.json_response({"links": links, "tilesets": [self._metadata(request)]})
@@ -357,11 +338,6 @@ def searches(collection: Collection) -> Iterator[Search]:
     if overview := overviews.example(collection):
         statement, values = mvt.statement(collection, tile, 10, overview)
         yield Search("a tile of an overview", statement, values, [overview.index()])
-
-
-def _wants_html(request: Request) -> bool:
-    """Whether the client wants a page for people."""
-    return formats.negotiated(request, parsed(request, FormatQuery).f, PAGES) is HTML
 
 
 def _index(text: str) -> int:

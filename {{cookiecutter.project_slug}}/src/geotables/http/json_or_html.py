@@ -1,0 +1,41 @@
+"""Resources that are JSON for programs and a page for people."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from geotables.http.formats import FORMAT, HTML, PAGES, Format, negotiated
+from geotables.http.openapi import answers
+from geotables.http.parameters import documented, parsed
+
+
+class FormatQuery(BaseModel):
+    """How to write a resource."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    f: Annotated[Literal["json", "html"] | None, FORMAT] = Field(
+        default=None, description="The format; without it the header Accept is asked."
+    )
+
+
+def options(offered: Sequence[Format] = PAGES) -> dict[str, Any]:
+    """The options of a route that has no parameter but the format."""
+    return {
+        "response_class": Response,
+        "responses": answers(HTTPStatus.BAD_REQUEST, formats=offered),
+        "openapi_extra": {"parameters": documented(FormatQuery)},
+    }
+
+
+def wants_html(request: Request, offered: Sequence[Format] = PAGES) -> bool:
+    """Whether the client wants the page.
+
+    Raises:
+        ParameterError: The request has a parameter other than the format, or a format that is not offered.
+    """
+    return negotiated(request, parsed(request, FormatQuery).f, offered) is HTML
