@@ -18,13 +18,14 @@ from geotables.collection import Collection
 from geotables.column_types import member_names
 from geotables.crs import MERCATOR, WGS84, Reference, lonlat_of_mercator
 from geotables.geometry import arrays
-from geotables.http.bodies import JSON, bodies_of, parsed_stored, refused
+from geotables.http.bodies import bodies_of, parsed_stored, refused
+from geotables.http.formats import GEOJSON, JSON
 from geotables.http.ids import id_type, is_same
 from geotables.http.merge_patch import merge
 from geotables.http.parameters import located
 
 #: The media types of a feature, and of a patch of one.
-FEATURES = ("application/geo+json", JSON)
+FEATURES = (GEOJSON.media_type, JSON.media_type)
 PATCHES = ("application/merge-patch+json", *FEATURES)
 
 #: The members of a feature; others are foreign members, which are ignored (RFC 7946, section 6.1).

@@ -12,7 +12,7 @@ from geotables.crs import Reference
 from geotables.features.bodies import FEATURES, PATCHES, feature_bodies_of
 from geotables.features.routes import Items, described, missing
 from geotables.http import formats, openapi
-from geotables.http.bodies import documented, refused
+from geotables.http.bodies import documented_body, refused
 from geotables.http.changes import Changes
 from geotables.http.formats import GEOJSON
 from geotables.http.ids import in_path
@@ -83,7 +83,7 @@ class Edits:
                 formats=[GEOJSON],
                 schema=name_of(collection, "FeatureOrCollection"),
             ),
-            openapi_extra=documented(reference(news), FEATURES, "Content-Crs", "Prefer"),
+            openapi_extra=documented_body(reference(news), FEATURES, "Content-Crs", "Prefer"),
             dependencies=dependencies,
         )(typed(self.create_features, **typed_body))
         router.put(
@@ -91,7 +91,9 @@ class Edits:
             operation_id=f"replace_feature_of_{collection.name}",
             response_class=Response,
             responses=answers(*REFUSED, formats=[GEOJSON], schema=feature) | WITHOUT_BODY,
-            openapi_extra=documented(reference(new), FEATURES, "Content-Crs", "If-Match", "Prefer"),
+            openapi_extra=documented_body(
+                reference(new), FEATURES, "Content-Crs", "If-Match", "Prefer"
+            ),
             dependencies=dependencies,
         )(typed(self.replace_feature, **typed_body))
         router.patch(
@@ -99,7 +101,7 @@ class Edits:
             operation_id=f"update_feature_of_{collection.name}",
             response_class=Response,
             responses=answers(*REFUSED, formats=[GEOJSON], schema=feature) | WITHOUT_BODY,
-            openapi_extra=documented(
+            openapi_extra=documented_body(
                 reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match", "Prefer"
             ),
             dependencies=dependencies,

@@ -22,7 +22,17 @@ from geotables.db.statements import Condition, Row, together
 from geotables.features import cql, downloads, pages, sequences
 from geotables.features.items_query import FeatureQuery, ItemsQuery, queries_of
 from geotables.http import etags, formats, openapi
-from geotables.http.formats import CSV, FLATGEOBUF, GEOJSON, HTML, PARQUET, SEQUENCE, Format, link
+from geotables.http.formats import (
+    CSV,
+    FLATGEOBUF,
+    GEOJSON,
+    HTML,
+    JSON,
+    PARQUET,
+    SEQUENCE,
+    Format,
+    link,
+)
 from geotables.http.ids import id_convertor, in_path, path_id_type
 from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
@@ -221,7 +231,7 @@ class Items:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         links = formats.own_links(request, chosen, formats.FEATURE)
         parent = formats.url(request, self._parent)
-        links.append(link(parent, "collection", "application/json", "The collection"))
+        links.append(link(parent, "collection", JSON.media_type, "The collection"))
         feature = record.encode_one(row) | {"links": links}
         return formats.json_response(feature, GEOJSON.media_type, headers=headers)
 

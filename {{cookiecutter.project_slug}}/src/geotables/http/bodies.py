@@ -18,12 +18,11 @@ from starlette.exceptions import HTTPException
 from geotables import geometry, json_numbers
 from geotables.collection import Collection
 from geotables.column_types import member_names, members, values_of
+from geotables.http.formats import JSON
 from geotables.http.ids import is_same
 from geotables.http.merge_patch import merge
 from geotables.http.openapi import headers
 from geotables.http.parameters import located
-
-JSON = "application/json"
 
 #: Application/json, or any other JSON, for rows that are not features.
 IS_JSON = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
@@ -35,7 +34,7 @@ SHORT = 50_000
 SPARE_MEMBERS = 20
 
 
-def documented(
+def documented_body(
     schema: dict[str, Any], media_types: Sequence[str], *names: str, required: bool = True
 ) -> dict[str, Any]:
     """A request's body and its headers as the OpenAPI document has them."""
@@ -141,7 +140,8 @@ class Bodies:
             return None
         media_type = request.headers.get("content-type", "")
         if not IS_JSON.fullmatch(media_type.partition(";")[0].strip()):
-            reason = f"the body is {media_type or 'of a type that is not said'}, not {JSON}"
+            sent = media_type or "of a type that is not said"
+            reason = f"the body is {sent}, not {JSON.media_type}"
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
         members = await self.read(request)
         if members is None:

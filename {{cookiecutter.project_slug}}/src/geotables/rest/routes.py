@@ -19,11 +19,11 @@ from geotables.crs import WGS84
 from geotables.db.statements import Condition, together
 from geotables.geometry import metadata, samples
 from geotables.http import etags, json_schemas
-from geotables.http.bodies import JSON, Bodies, bodies_of, documented
+from geotables.http.bodies import Bodies, bodies_of, documented_body
 from geotables.http.changes import Changes
 from geotables.http.column_queries import ColumnQueries
 from geotables.http.faces import Face, Search, page_searches, register
-from geotables.http.formats import url
+from geotables.http.formats import JSON, url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
 from geotables.http.json_schemas import patch_name
 from geotables.http.openapi import headers, reference, refusals, row_name
@@ -35,10 +35,10 @@ from geotables.http.parameters import (
     Query,
     clamped,
     database_of,
+    documented,
     parsed,
     settings_of,
 )
-from geotables.http.parameters import documented as documented_query
 from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
@@ -128,7 +128,7 @@ class Resource:
             response_model=page,
             description=f"{listed}.",
             responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
-            openapi_extra={"parameters": documented_query(self._page.model)},
+            openapi_extra={"parameters": documented(self._page.model)},
             operation_id=f"list_{name}",
         )(self.read_page)
         router.get(
@@ -136,7 +136,7 @@ class Resource:
             response_model=neighbours,
             description=f"{near}.",
             responses=refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
-            openapi_extra={"parameters": documented_query(self._near.model)},
+            openapi_extra={"parameters": documented(self._near.model)},
             operation_id=f"find_nearby_{name}",
         )(self.read_nearby)
         router.get(
@@ -155,10 +155,10 @@ class Resource:
         id, body = path_id_type(collection), self._bodies.row_body
         row = collection.read
         new = reference(self._bodies.model.__name__)
-        taken: dict[str, Any] = documented(new, [JSON])
+        taken: dict[str, Any] = documented_body(new, [JSON.media_type])
         add = "Add a row."
         if self._query_row:
-            taken = documented(new, [JSON], required=False)
+            taken = documented_body(new, [JSON.media_type], required=False)
             taken["parameters"] = self._query_row.documented
             add = "Add a row, of a JSON body or of query parameters."
         router.post(
@@ -177,7 +177,7 @@ class Resource:
             one_path,
             response_model=row,
             responses=REFUSED,
-            openapi_extra=documented(new, [JSON], "If-Match"),
+            openapi_extra=documented_body(new, [JSON.media_type], "If-Match"),
             operation_id=f"replace_{row_id}",
             dependencies=writers,
         )(typed(self.replace, id=id, body=body))
@@ -185,7 +185,9 @@ class Resource:
             one_path,
             response_model=row,
             responses=REFUSED,
-            openapi_extra=documented(reference(patch_name(collection)), [JSON], "If-Match"),
+            openapi_extra=documented_body(
+                reference(patch_name(collection)), [JSON.media_type], "If-Match"
+            ),
             operation_id=f"update_{row_id}",
             dependencies=writers,
         )(typed(self.change, id=id, body=body))
@@ -400,4 +402,4 @@ def _tagged(row: Sequence[Any]) -> dict[str, str]:
 def _json(
     content: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
 ) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+    return Response(orjson.dumps(content), status, headers, media_type=JSON.media_type)
