@@ -16,8 +16,8 @@ from geotables.http.bodies import documented_body, refused
 from geotables.http.changes import Changes
 from geotables.http.formats import GEOJSON
 from geotables.http.ids import in_path
-from geotables.http.json_schemas import feature_example, name_of
-from geotables.http.openapi import answers, reference
+from geotables.http.json_schemas import feature_example, name_of, reference
+from geotables.http.openapi import answers
 from geotables.http.parameters import database_of
 from geotables.http.routing import typed
 from geotables.sql import writes

@@ -131,7 +131,7 @@ class Items:
             ),
             openapi_extra={
                 "parameters": [
-                    openapi.in_path("id", "The id of the feature.", {"type": "string"}),
+                    openapi.path_parameter("id", "The id of the feature.", {"type": "string"}),
                     *documented(self._queries.feature),
                     *openapi.headers("If-None-Match"),
                 ]

@@ -61,6 +61,11 @@ PATCH: dict[str, Any] = {
 }
 
 
+def reference(name: str) -> dict[str, str]:
+    """A schema of the OpenAPI document by its name."""
+    return {"$ref": REFERENCE.format(model=name)}
+
+
 def of_column(column: sa.Column[Any]) -> dict[str, Any]:
     """JSON Schema of a column's values."""
     match column.type:
@@ -169,12 +174,6 @@ def _id(collection: Collection) -> dict[str, Any]:
     return of_column(collection.key)
 
 
-def _geometry(collection: Collection) -> dict[str, Any]:
-    """JSON Schema of a feature's geometry."""
-    schema = GeoJSON(collection.geometry).schema()
-    return openapi30.nullable(schema) if collection.geometry.nullable else schema
-
-
 def new_feature(collection: Collection) -> dict[str, Any]:
     """JSON Schema of a feature as a client sends it: what has a default, or may be null, may be left out."""
     properties, required = {}, []
@@ -197,9 +196,12 @@ def new_feature(collection: Collection) -> dict[str, Any]:
     is_id_required = key in required
     if is_id_required:
         required.remove(key)
+    shape = GeoJSON(collection.geometry).schema()
+    if collection.geometry.nullable:
+        shape = openapi30.nullable(shape)
     schema = _geojson(
         "Feature",
-        geometry=_geometry(collection),
+        geometry=shape,
         properties=members | ({"required": required} if required else {}),
     )
     if id is not None:
@@ -228,7 +230,7 @@ def feature_example(collection: Collection) -> dict[str, Any]:
 
 def collection_of(feature: str, **members: dict[str, Any]) -> dict[str, Any]:
     """JSON Schema of a FeatureCollection."""
-    features = {"type": "array", "items": {"$ref": REFERENCE.format(model=feature)}}
+    features = {"type": "array", "items": reference(feature)}
     schema = _geojson("FeatureCollection", features=features)
     schema["properties"] |= members
     return schema
@@ -245,7 +247,7 @@ def _geojson(type: str, **members: dict[str, Any]) -> dict[str, Any]:
 
 def either(*names: str) -> dict[str, Any]:
     """JSON Schema of what fits one of several schemas."""
-    return {"oneOf": [{"$ref": REFERENCE.format(model=name)} for name in names]}
+    return {"oneOf": [reference(name) for name in names]}
 
 
 def name_of(collection: Collection, schema: str) -> str:

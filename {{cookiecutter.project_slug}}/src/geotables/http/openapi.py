@@ -18,6 +18,7 @@ from geotables.collection import Collection
 from geotables.http import formats, json_schemas, openapi30
 from geotables.http.faces import faces_of
 from geotables.http.formats import Format
+from geotables.http.json_schemas import reference
 from geotables.http.parameters import BOX_SCHEMA
 from geotables.settings import ServiceSettings
 
@@ -118,15 +119,10 @@ def headers(*names: str) -> list[dict[str, Any]]:
     ]
 
 
-def in_path(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def path_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter in a route's path, as the document has it."""
     parameter = {"name": name, "in": "path", "required": True}
     return parameter | {"description": description, "schema": schema}
-
-
-def reference(schema: str) -> dict[str, str]:
-    """A schema of the document by its name."""
-    return {"$ref": json_schemas.REFERENCE.format(model=schema)}
 
 
 def document(app: FastAPI) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from geotables.http.column_queries import ColumnQueries
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import JSON, url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
-from geotables.http.json_schemas import patch_name
-from geotables.http.openapi import headers, reference, refusals, row_name
+from geotables.http.json_schemas import patch_name, reference
+from geotables.http.openapi import headers, refusals, row_name
 from geotables.http.parameters import (
     BBox,
     Latitude,

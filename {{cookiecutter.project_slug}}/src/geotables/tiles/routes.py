@@ -19,7 +19,7 @@ from geotables.geometry import metadata, samples
 from geotables.http import etags, formats, html_pages, json_or_html, json_schemas
 from geotables.http.faces import Face, Search, register
 from geotables.http.formats import FORMAT, HTML, JSON, STYLE, TILEJSON, Format, link, url
-from geotables.http.openapi import answers, in_path
+from geotables.http.openapi import answers, path_parameter
 from geotables.http.parameters import (
     database_of,
     documented,
@@ -68,7 +68,7 @@ VALUE_TYPES = {"boolean": "Boolean", "integer": "Number", "number": "Number"}
 
 #: The numbers in a tile's address, as the document has them.
 ADDRESS = [
-    in_path(name, description, {"type": "integer", "minimum": 0})
+    path_parameter(name, description, {"type": "integer", "minimum": 0})
     for name, description in (
         ("tileMatrix", "The zoom."),
         ("tileRow", "The row, from the north."),
@@ -106,7 +106,7 @@ def install(
     """Serve the tiles of each collection, what they look like, and the tile matrix set that all have; nothing here writes."""
     for collection in collections:
         dependencies = [*readers, *collection.readers]
-        router = Resource(collection, is_public=not dependencies).router()
+        router = Tiles(collection, is_public=not dependencies).router()
         app.include_router(router, dependencies=dependencies)
         here = f"/collections/{collection.name}/style.json"
         router = CollectionRouter(here, tags=["Tiles"])
@@ -186,7 +186,7 @@ async def read_matrix_set(request: Request) -> Response:
     )
 
 
-class Resource:
+class Tiles:
     """The tiles of a collection, which everybody may read, if it is public."""
 
     def __init__(self, collection: Collection, *, is_public: bool) -> None:
