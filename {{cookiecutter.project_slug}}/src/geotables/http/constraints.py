@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+
+from geotables.identifiers import DIALECT
 
 #: Bits of whole numbers.
 BITS = ((sa.SmallInteger, 16), (sa.BigInteger, 64), (sa.Integer, 32))
@@ -49,10 +50,8 @@ def _text(constraint: sa.CheckConstraint) -> str:
     if isinstance(constraint.sqltext, sa.TextClause):
         # Compiled, ':x' in a string would be a parameter.
         return constraint.sqltext.text
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     literal = {"literal_binds": True, "include_table": False}
-    text = str(constraint.sqltext.compile(dialect=dialect, compile_kwargs=literal))
-    return text.replace("%%", "%")
+    return str(constraint.sqltext.compile(dialect=DIALECT, compile_kwargs=literal))
 
 
 def _checked(column: sa.Column[Any], check: str) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.params import Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
-from sqlalchemy.dialects import postgresql
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from geotables.db.database import SERVER, Database, unfit
 from geotables.db.migrations import Migrations
 from geotables.http.observation import Metrics
+from geotables.identifiers import qualified
 
 log = logging.getLogger(__name__)
 
@@ -152,8 +152,7 @@ class Readiness:
     @cached_property
     def _table_names(self) -> list[str]:
         """The tables of the models, quoted where SQL needs it."""
-        preparer = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
-        return [preparer.format_table(table) for table in self._migrations.metadata.sorted_tables]
+        return [qualified(table) for table in self._migrations.metadata.sorted_tables]
 
     @cached_property
     def _older_revisions(self) -> frozenset[str]:

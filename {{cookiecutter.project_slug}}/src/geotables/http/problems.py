@@ -178,9 +178,7 @@ def _answer(request: Request, error: Exception) -> Response:
             log.error("database unavailable: %s", error)
             return _unavailable("the database is unavailable")
     log.exception("unexpected error", exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
-    )
+    return _unexpected()
 
 
 def invalid(
@@ -195,11 +193,6 @@ def invalid(
     if len(errors) > 1:
         detail += f" (the first of {len(errors):,} errors)"
     return problem(status, detail, errors=listed)
-
-
-def too_large(place: tuple[str, ...], limit: str) -> RequestValidationError:
-    """The error of a number beyond a limit that the settings have."""
-    return RequestValidationError([{"loc": place, "msg": f"Input should be at most {limit}"}])
 
 
 def _refused_by_database(request: Request, error: DBAPIError) -> Response:
@@ -229,9 +222,7 @@ def _refused_by_database(request: Request, error: DBAPIError) -> Response:
         log.error("database unavailable: %s", error.orig)
         return _unavailable("the database is unavailable")
     log.error("unexpected error of the database", exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the service has logged"
-    )
+    return _unexpected()
 
 
 def _unservable(request: Request, error: Any) -> Response:
@@ -287,6 +278,11 @@ def _broken_rule(request: Request, error: Any) -> dict[str, Any]:
         names = [column.name for column in table.columns if column.name in named]
         about = ", ".join(names) or about
     return {kind: text for kind, text in (("constraint", constraint), ("column", about)) if text}
+
+
+def _unexpected() -> Response:
+    detail = "an unexpected error, which the service has logged"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 def _unavailable(detail: str) -> Response:

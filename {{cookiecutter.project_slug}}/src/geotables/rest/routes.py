@@ -39,7 +39,6 @@ from geotables.http.parameters import (
     parsed,
     settings_of,
 )
-from geotables.http.problems import too_large
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
 from geotables.rest.point import QueryRow
@@ -254,7 +253,8 @@ class Resource:
         query = parsed(request, self._near.model, RequestValidationError)
         settings = settings_of(request)
         if settings.max_radius is not None and query.radius > settings.max_radius:
-            raise too_large(("query", "radius"), f"{settings.max_radius:g} metres")
+            message = f"Input should be at most {settings.max_radius:g} metres"
+            raise RequestValidationError([{"loc": ("query", "radius"), "msg": message}])
         place = shapely.set_srid(shapely.Point(query.lon, query.lat), WGS84)
         limit = clamped(query.limit, settings)
         wanted = [self._collection.rows(), *self._near.columns.column_conditions(query)]
