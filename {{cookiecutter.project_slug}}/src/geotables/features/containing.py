@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from geotables.collection import Collection
+from geotables.features import cql
 from geotables.features.items_query import Queries, queries_of
 from geotables.http.formats import url
 
@@ -56,7 +57,6 @@ def _with_text(condition: str, lang: str, column: str, text: str) -> str:
             # The page says what is wrong with it.
             return condition
         return orjson.dumps(tree).decode()
-    name = column if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", column) else f'"{column}"'
     quoted = pattern.replace("'", "''")
-    like = f"CASEI({name}) LIKE CASEI('{quoted}')"
+    like = f"CASEI({cql.property_name(column)}) LIKE CASEI('{quoted}')"
     return f"({condition}) AND {like}" if condition else like

@@ -74,6 +74,11 @@ Expression = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]
 
 
+def property_name(name: str) -> str:
+    """A name of a property as CQL2 text has it: in quotes where it needs them."""
+    return name if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) else f'"{name}"'
+
+
 class FilterError(ValueError):
     """A filter that cannot be used; the message says where and why."""
 

@@ -1,6 +1,5 @@
 """Features as pages for people: a table that is sorted, filtered and paged by links and forms, and one feature."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.db.statements import Row
+from geotables.features import cql
 from geotables.features.containing import is_text
 from geotables.features.items_query import ItemsQuery, Queries, queries_of
 from geotables.http import html_pages, html_values
@@ -27,11 +27,9 @@ COUNTED = 10_000
 #: Neighbours of a feature that its page names.
 NEIGHBOURS = 5
 
-#: Parameters that say how to write features or where a page begins, not which features there are.
-PRESENTATION = {
-    *("f", "limit", "offset", "token", "sortby", "crs", "count", "resultType", "properties"),
-}
+#: Parameters that say where a page begins, and all that say how to write features, not which features there are.
 PLACE = ("offset", "token")
+PRESENTATION = {*PLACE, "f", "limit", "sortby", "crs", "count", "resultType", "properties"}
 
 
 class Head(NamedTuple):
@@ -64,12 +62,13 @@ def feature(
     properties = list(zip(record.others, values, strict=True))
     name = next((value for column, value in properties if column is label and value), None)
     near = _near(request, record, label, row) if geometry else []
+    items = Crumb("Items", f"/collections/{collection.name}/items")
     return html_pages.respond(
         request,
         "features/templates/item.html",
         headers=headers,
         title=str(name or f"{collection.title} {id}"),
-        crumbs=[*parents(request, collection), Crumb("Items", _items(collection))],
+        crumbs=[*parents(request, collection), items],
         last_crumb=id,
         collection=collection,
         id=id,
@@ -135,8 +134,8 @@ def features(
         following=_next(request, asked, limit, following),
         is_first=asked.offset == 0 and asked.token is None,
         downloads=[
-            (name, query(request, f=format.name, limit=limit))
-            for format, name in ((GEOJSON, "GeoJSON"), (CSV, "CSV"), (SEQUENCE, "GeoJSON sequence"))
+            (html_pages.LABELS[each.name], query(request, f=each.name, limit=limit))
+            for each in (GEOJSON, CSV, SEQUENCE)
         ],
         everything=other_formats(request, STREAMS, (*PLACE, "limit")),
         mapped=html_pages.mapped(request, [collection]),
@@ -189,10 +188,6 @@ def _notes(property: Mapping[str, Any], *, is_required: bool) -> list[str]:
         f"one of {', '.join(map(str, values))}": values,
     }
     return [note for note, holds in notes.items() if holds]
-
-
-def _items(collection: Collection) -> str:
-    return f"/collections/{collection.name}/items"
 
 
 def _head(request: Request, column: sa.Column[Any], asked: ItemsQuery, queries: Queries) -> Head:
@@ -251,10 +246,9 @@ def _hidden(request: Request, name: str) -> list[tuple[str, str]]:
 
 def _example(queries: Queries, label: sa.Column[Any] | None) -> str:
     """A condition to begin with."""
-    name = next(iter(queries.columns)) if label is None else label.name
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
-        name = f'"{name}"'
-    return f"{name} IS NOT NULL" if label is None else f"{name} LIKE 'A%'"
+    if label is None:
+        return f"{cql.property_name(next(iter(queries.columns)))} IS NOT NULL"
+    return f"{cql.property_name(label.name)} LIKE 'A%'"
 
 
 def _summary(
@@ -265,7 +259,7 @@ def _summary(
     if not rows:
         return "No items"
     if is_whole and not first and asked.token is None:
-        return _items_in_words(number)
+        return "1 item" if number == 1 else f"{number:,} items"
     for name, prefix in (("numberMatched", ""), ("numberEstimated", "about ")):
         if name in counts:
             shown = f"{number:,} items" if asked.token else f"{first + 1:,}–{first + number:,}"
@@ -273,10 +267,6 @@ def _summary(
     if asked.token:
         return f"{number:,} items"
     return f"{first + 1:,}–{first + number:,}"
-
-
-def _items_in_words(number: int) -> str:
-    return "1 item" if number == 1 else f"{number:,} items"
 
 
 def _previous(request: Request, asked: ItemsQuery, limit: int) -> str | None:

@@ -42,16 +42,16 @@ def csv_response(
     record: Feature, rows: Iterable[Sequence[Any]], headers: dict[str, str]
 ) -> Response:
     """A line for each feature; the geometry is WKT."""
-    lines = [names(record)]
+    lines = [_names(record)]
     for row in rows:
         _, geometry, *values = row
         place = [geometry] if record.has_geometry else []
-        lines.append([record.key_of(row), *place, *map(plain, record.others, values)])
+        lines.append([record.key_of(row), *place, *map(_plain, record.others, values)])
     text = "".join(f"{','.join(map(_cell, line))}\r\n" for line in lines)
     return Response(text, headers=headers, media_type=CSV.media_type)
 
 
-def names(record: Feature) -> list[Any]:
+def _names(record: Feature) -> list[Any]:
     """The column heads of a table of features."""
     collection = record.collection
     others = [column.name for column in record.others]
@@ -95,7 +95,7 @@ class Stream(StreamingResponse):
                 await run_in_threadpool(self._parts.close)
 
 
-def plain(column: sa.Column[Any], value: Any) -> Any:
+def _plain(column: sa.Column[Any], value: Any) -> Any:
     """A value as plain text: a time or an infinite number without JSON's quotes, true and false as in JSON."""
     if isinstance(value, bool):
         return str(value).lower()
