@@ -8,7 +8,7 @@ index is asked in the table's CRS for the rows to measure.
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import shapely
 import sqlalchemy as sa
@@ -18,7 +18,8 @@ from geotables.collection import Collection
 from geotables.crs import WGS84, WORLD, Bounds
 from geotables.db.database import Database
 from geotables.db.statements import OWN, Condition, Row, Statement
-from geotables.geometry import ewkb, in_srid, parameter
+from geotables.geometry import ewkb, in_srid, metadata, parameter
+from geotables.http.faces import Search
 from geotables.sql.bbox import candidates
 from geotables.sql.queries import select
 from geotables.sql.row_formats import RowFormat
@@ -33,14 +34,6 @@ SLACK = 1.0
 LEAST_CURVATURE = 6_335_439.0
 
 
-class Query(NamedTuple):
-    """What a search sends: its name, the statement, and the values of its parameters."""
-
-    name: str
-    statement: Statement
-    values: dict[str, Any]
-
-
 def search(
     database: Database,
     record: RowFormat,
@@ -52,29 +45,35 @@ def search(
     """Rows within a radius, nearest first, each with its distance at the end, both in metres."""
     crs = record.collection.crs
     if not crs.geographic and crs.domain.contain(shapely.get_coordinates(place)):
-        farthest = _how_far(record.collection, rows, place, limit)
-        ((reach,),) = database.fetch(farthest.statement, farthest.values)
+        ((reach,),) = database.fetch(*_how_far(record.collection, rows, place, limit))
         radius = radius if reach is None else min(radius, reach)
-    within = _within(record, rows, place, radius, limit)
-    return database.fetch(within.statement, within.values)
+    return database.fetch(*within(record, rows, place, radius, limit))
 
 
-def queries(record: RowFormat, place: Point, radius: float, limit: int) -> Iterator[Query]:
+def searches(record: RowFormat, place: Point, radius: float, limit: int) -> Iterator[Search]:
     """All that a search may send."""
-    rows = record.collection.rows()
-    if not record.collection.crs.geographic:
-        yield _how_far(record.collection, rows, place, limit)
-    yield _within(record, rows, place, radius, limit)
+    collection, rows = record.collection, record.collection.rows()
+    # A model without the index is a finding of its own.
+    indexes = list(metadata.gist_indexes(collection.geometry))[:1]
+    indexes += metadata.geography_indexes(collection.geometry)
+    if not collection.crs.geographic:
+        how_far = _how_far(collection, rows, place, limit)
+        yield Search("how far the nearest rows are", *how_far, indexes)
+    yield Search("the nearest rows", *within(record, rows, place, radius, limit), indexes)
 
 
-def _how_far(collection: Collection, rows: Condition, place: Point, limit: int) -> Query:
-    """How far the first rows are in the index's order."""
+def _how_far(
+    collection: Collection, rows: Condition, place: Point, limit: int
+) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds how far the first rows are in the index's order, and the values of its parameters."""
     values = {**rows.values, "place": ewkb(place), "limit": limit}
-    return Query("how far the nearest rows are", _farthest(collection, rows.expression), values)
+    return _farthest(collection, rows.expression), values
 
 
-def _within(record: RowFormat, rows: Condition, place: Point, radius: float, limit: int) -> Query:
-    """The rows within a radius, nearest first."""
+def within(
+    record: RowFormat, rows: Condition, place: Point, radius: float, limit: int
+) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds the rows within a radius, nearest first, and the values of its parameters."""
     collection = record.collection
     values = {**rows.values, "place": ewkb(place), "radius": radius, "limit": limit}
     if collection.crs.geographic:
@@ -83,7 +82,7 @@ def _within(record: RowFormat, rows: Condition, place: Point, radius: float, lim
         near = candidates(collection.geometry, around(place, radius))
         statement = _nearest(record, rows.expression, near.expression)
         values |= near.values
-    return Query("the nearest rows", statement, values)
+    return statement, values
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.statements import Condition, together
-from geotables.geometry import metadata, samples
+from geotables.geometry import samples
 from geotables.http import etags, json_schemas
 from geotables.http.bodies import Bodies, bodies_of, documented_body
 from geotables.http.changes import Changes
@@ -377,9 +377,7 @@ def searches(collection: Collection) -> Iterator[Search]:
     box = samples.small_box(geometry)
     yield from page_searches("a page in a box", record, bbox.within(geometry, box))
     place = shapely.set_srid(shapely.Point(samples.middle(geometry)), WGS84)
-    gist = list(metadata.gist_indexes(geometry))[:1]
-    for query in nearby.queries(record, place, 100.0, 10):
-        yield Search(*query, [*gist, *metadata.geography_indexes(geometry)])
+    yield from nearby.searches(record, place, 100.0, 10)
 
 
 def examples(collection: Collection) -> dict[str, Any]:
