@@ -21,7 +21,7 @@ from geotables.crs import WGS84, Reference
 from geotables.db.statements import Condition
 from geotables.features import boxes, cql, times
 from geotables.http.column_queries import TEXT, ColumnQueries
-from geotables.http.formats import FORMAT
+from geotables.http.formats import FormatName
 from geotables.http.parameters import BOX, Limit
 from geotables.sql.row_formats import Selection
 
@@ -31,9 +31,7 @@ class FeatureQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Annotated[Literal["geojson", "json", "html"] | None, FORMAT] = Field(
-        default=None, description="The format; without it the header Accept is asked."
-    )
+    f: FormatName[Literal["geojson", "json", "html"]] = None
     crs: Any
     properties: Any
 
@@ -44,11 +42,7 @@ class ItemsQuery(FeatureQuery):
     A validator sees the values of the fields before its own: they keep their order.
     """
 
-    f: Annotated[
-        Literal["geojson", "json", "html", "csv", "jsonseq", "parquet", "fgb"] | None, FORMAT
-    ] = Field(  # type: ignore[assignment]
-        default=None, description="The format; without it the header Accept is asked."
-    )
+    f: FormatName[Literal["geojson", "json", "html", "csv", "jsonseq", "parquet", "fgb"]] = None  # type: ignore[assignment]
     limit: Limit = None
     offset: int = Field(default=0, ge=0, le=2**63 - 1, description="Features to pass over.")
     sortby: Any

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import quote, quote_plus, urlencode
 
 import orjson
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -67,14 +67,21 @@ BROADER = {
 NAMES = {each.media_type: each.name for each in (JSON, *FEATURES, SCHEMA, TILEJSON)}
 
 
+Name = TypeVar("Name")
+
+
 def _named(value: Any) -> Any:
     # The + of a media type is a space in a query, unless it is written %2B.
     media_type = str(value).partition(";")[0].strip().lower().replace(" ", "+")
     return NAMES.get(media_type, value)
 
 
-#: Has the parameter ``f`` take a media type for the name of its format.
-FORMAT = BeforeValidator(_named)
+#: The type of the parameter ``f``, which takes a media type for the name of its format, too.
+FormatName = Annotated[
+    Name | None,
+    BeforeValidator(_named),
+    Field(description="The format; without it the header Accept is asked."),
+]
 
 #: Clients send the same parameters again and again, and a page has several links with all of them.
 _quoted = lru_cache(64)(quote_plus)

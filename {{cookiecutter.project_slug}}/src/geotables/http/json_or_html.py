@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from geotables.http.formats import FORMAT, HTML, PAGES, Format, negotiated
+from geotables.http.formats import HTML, PAGES, Format, FormatName, negotiated
 from geotables.http.openapi import answers
 from geotables.http.parameters import documented, parsed
 
@@ -18,9 +18,7 @@ class FormatQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Annotated[Literal["json", "html"] | None, FORMAT] = Field(
-        default=None, description="The format; without it the header Accept is asked."
-    )
+    f: FormatName[Literal["json", "html"]] = None
 
 
 def options(offered: Sequence[Format] = PAGES) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
@@ -18,7 +18,7 @@ from geotables.crs import MERCATOR
 from geotables.geometry import metadata, samples
 from geotables.http import etags, formats, html_pages, json_or_html, json_schemas
 from geotables.http.faces import Face, Search, register
-from geotables.http.formats import FORMAT, HTML, JSON, STYLE, TILEJSON, Format, link, url
+from geotables.http.formats import HTML, JSON, STYLE, TILEJSON, Format, FormatName, link, url
 from geotables.http.openapi import answers, path_parameter
 from geotables.http.parameters import (
     database_of,
@@ -82,9 +82,7 @@ class TilesetQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    f: Annotated[Literal["json", "tilejson", "html"] | None, FORMAT] = Field(
-        default=None, description="The format; without it the header Accept is asked."
-    )
+    f: FormatName[Literal["json", "tilejson", "html"]] = None
 
 
 class StyleQuery(BaseModel):
