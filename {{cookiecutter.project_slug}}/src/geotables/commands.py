@@ -166,7 +166,7 @@ def _check(service: Service, options: argparse.Namespace) -> int:
 def _serve(service: Service, options: argparse.Namespace) -> int:
     import uvicorn
 
-    from geotables.http.observation import logging_config
+    from geotables.http.logs import logging_config
     from geotables.http.protocol import Protocol
 
     # Each process reads the settings; reading them here reports an error once.
@@ -203,7 +203,7 @@ def _metrics_folder(workers: int) -> Iterator[None]:
 
     It is in memory where there is /dev/shm, which containers have even if their file system is read-only.
     """
-    from geotables.http.observation import METRICS_FOLDER
+    from geotables.http.metrics import METRICS_FOLDER
 
     if workers == 1 or METRICS_FOLDER in os.environ:
         yield

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from geotables.db.database import SERVER, Database, unfit
 from geotables.db.migrations import Migrations
-from geotables.http.observation import Metrics
+from geotables.http.metrics import Metrics
 from geotables.identifiers import qualified
 
 log = logging.getLogger(__name__)

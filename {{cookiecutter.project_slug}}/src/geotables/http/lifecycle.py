@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from geotables.db.database import Database
 from geotables.http.middleware import Running
-from geotables.http.observation import trace_statements
+from geotables.http.tracing import trace_statements
 from geotables.settings import ServiceSettings
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from geotables.context import Context, current
 from geotables.http import problems
 from geotables.http.methods import HeadAndOptionsMiddleware
-from geotables.http.observation import Metrics
+from geotables.http.metrics import Metrics
 from geotables.settings import ServiceSettings
 
 log = logging.getLogger("access")

@@ -9,7 +9,7 @@ from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.db.migrations import Migrations
 from geotables.http.health import Readiness
-from geotables.http.observation import Metrics
+from geotables.http.metrics import Metrics
 from geotables.settings import ServiceSettings
 from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents

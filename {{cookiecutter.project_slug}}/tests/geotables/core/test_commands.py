@@ -15,7 +15,7 @@ import uvicorn
 
 from geotables import checks, commands
 from geotables.collection import Collection
-from geotables.http.observation import METRICS_FOLDER
+from geotables.http.metrics import METRICS_FOLDER
 from geotables.service import Service
 from geotables.settings import ServiceSettings
 

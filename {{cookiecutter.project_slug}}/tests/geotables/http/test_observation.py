@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from geotables.context import Context, current
 from geotables.db.database import Database
 from geotables.db.statements import Statement
-from geotables.http.observation import JsonFormatter, logging_config, trace_statements
+from geotables.http.logs import JsonFormatter, logging_config
+from geotables.http.tracing import trace_statements
 from geotables.settings import ServiceSettings
 
 from contract import faces
