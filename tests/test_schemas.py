@@ -13,7 +13,7 @@ from rendering import TEMPLATE
 
 sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}" / "src"))
 
-from geotables.http import constraints
+from geotables.features import constraints
 
 
 @pytest.mark.parametrize(

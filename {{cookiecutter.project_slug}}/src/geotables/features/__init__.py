@@ -6,10 +6,10 @@ from fastapi import FastAPI, params
 
 from geotables.collection import Collection
 from geotables.features import containing, edits, routes, schemas
+from geotables.features.json_schemas import feature_schemas
 from geotables.features.searches import searches
 from geotables.http import html_pages
 from geotables.http.faces import Face, register
-from geotables.http.json_schemas import feature_schemas
 from geotables.http.routing import CollectionRouter
 
 #: What a service conforms to: one whose collections are all read-only, and any other.

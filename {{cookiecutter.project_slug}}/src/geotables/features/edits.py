@@ -10,13 +10,14 @@ from starlette.responses import Response
 from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.features.bodies import FEATURES, PATCHES, feature_bodies_of
+from geotables.features.json_schemas import feature_example, name_of
 from geotables.features.routes import Items, described, missing
 from geotables.http import formats, openapi
 from geotables.http.bodies import documented_body, refused
 from geotables.http.changes import Changes
 from geotables.http.formats import GEOJSON
 from geotables.http.ids import in_path
-from geotables.http.json_schemas import feature_example, name_of, reference
+from geotables.http.json_schemas import reference
 from geotables.http.openapi import answers
 from geotables.http.parameters import database_of
 from geotables.http.routing import typed

@@ -21,6 +21,7 @@ from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, together
 from geotables.features import cql, downloads, pages, sequences
 from geotables.features.items_query import FeatureQuery, ItemsQuery, queries_of
+from geotables.features.json_schemas import name_of
 from geotables.http import etags, formats, openapi
 from geotables.http.formats import (
     CSV,
@@ -34,7 +35,6 @@ from geotables.http.formats import (
     link,
 )
 from geotables.http.ids import id_convertor, in_path, path_id_type
-from geotables.http.json_schemas import name_of
 from geotables.http.methods import HEADERS_ONLY
 from geotables.http.parameters import (
     clamped,

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from geotables.collection import Collection
-from geotables.features import pages
+from geotables.features import json_schemas, pages
 from geotables.features.items_query import queries_of
-from geotables.http import formats, json_or_html, json_schemas
+from geotables.http import formats, json_or_html
 from geotables.http.formats import SCHEMA, SCHEMAS, XSD, url
 from geotables.http.openapi import answers
 from geotables.http.parameters import parsed

@@ -18,14 +18,14 @@ from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.statements import Condition, together
 from geotables.geometry import samples
-from geotables.http import etags, json_schemas
+from geotables.http import etags
 from geotables.http.bodies import Bodies, bodies_of, documented_body
 from geotables.http.changes import Changes
 from geotables.http.column_queries import ColumnQueries
 from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import JSON, url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
-from geotables.http.json_schemas import patch_name, reference
+from geotables.http.json_schemas import reference, row_example
 from geotables.http.openapi import headers, refusals, row_name
 from geotables.http.parameters import (
     BBox,
@@ -41,6 +41,7 @@ from geotables.http.parameters import (
 )
 from geotables.http.routing import CollectionRouter, typed
 from geotables.rest import nearby
+from geotables.rest.json_schemas import patch_name, row_schemas
 from geotables.rest.point import QueryRow
 from geotables.sql import bbox, keyset, paging, queries, row_formats, writes
 
@@ -87,8 +88,7 @@ def install(
     for collection in collections:
         router = Resource(collection).router([*writers, *collection.writers])
         app.include_router(router, dependencies=[*readers, *collection.readers])
-    schemas = json_schemas.row_schemas
-    register(app, Face("rest", searches=searches, schemas=schemas, examples=examples))
+    register(app, Face("rest", searches=searches, schemas=row_schemas, examples=examples))
 
 
 class Resource:
@@ -384,7 +384,7 @@ def examples(collection: Collection) -> dict[str, Any]:
     """A row for the bodies of a collection's routes; none of a read-only collection."""
     if not collection.is_writable:
         return {}
-    row = json_schemas.row_example(collection)
+    row = row_example(collection)
     return {f"/{collection.name}/": row, f"/{collection.name}/{{id}}": row}
 
 
