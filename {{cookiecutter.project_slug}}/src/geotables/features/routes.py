@@ -2,8 +2,7 @@
 
 import datetime
 import hashlib
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +18,7 @@ from geotables.collection import Collection
 from geotables.crs import Reference
 from geotables.db.database import Database
 from geotables.db.statements import Condition, Row, together
-from geotables.features import cql, downloads, pages, sequences
+from geotables.features import cql, csv_tables, downloads, pages, streams
 from geotables.features.items_query import FeatureQuery, ItemsQuery, queries_of
 from geotables.features.json_schemas import name_of
 from geotables.http import etags, formats, openapi
@@ -33,6 +32,7 @@ from geotables.http.formats import (
     SEQUENCE,
     Format,
     link,
+    link_header,
 )
 from geotables.http.ids import id_convertor, in_path, path_id_type
 from geotables.http.methods import HEADERS_ONLY
@@ -164,10 +164,10 @@ class Items:
             counts = self._counts(request, query, wanted)
             links = formats.own_links(request, chosen, formats.FEATURES)
             returned = 0 if is_count else None
-            headers = sequences.headers(headers, counts, links, returned=returned)
+            headers = _told_in_headers(headers, counts, links, returned=returned)
             is_sent = HEADERS_ONLY not in request.scope
             if chosen is SEQUENCE:
-                parts = self._all(database, record, query, wanted, is_sent=is_sent)
+                parts = streams.sequence(database, record, query, wanted, is_sent=is_sent)
             else:
                 headers |= downloads.disposition(self.collection, chosen)
                 parts = downloads.file(
@@ -180,7 +180,7 @@ class Items:
                     is_empty=is_count,
                     is_sent=is_sent,
                 )
-            return sequences.Stream(parts, headers, chosen.media_type)
+            return streams.Stream(parts, headers, chosen.media_type)
         limit = clamped(query.limit, settings)
         # One row more than asked for tells whether there is a next page.
         rows = (
@@ -258,24 +258,6 @@ class Items:
             return (self.wkt if is_wkt else self.geojson)[query.crs.uri]
         written = row_formats.wkt if is_wkt else row_formats.geojson
         return written(self.collection, query.crs, query.properties)
-
-    def _all(
-        self,
-        database: Database,
-        record: Feature,
-        query: ItemsQuery,
-        wanted: Sequence[Condition],
-        *,
-        is_sent: bool,
-    ) -> Generator[bytes, None, None]:
-        """All the features that a client asks for, some at a time."""
-        if not is_sent:
-            return
-        order = query.sortby.by() if "sortby" in query.model_fields_set else ()
-        with database.stream() as connection:
-            texts = stream.sequence(connection, together(wanted), feature=record, order=order)
-            with closing(texts):
-                yield from database.liveness.watched(connection, texts)
 
     def _counts(
         self,
@@ -361,15 +343,38 @@ def _following(
     return f"{formats.address(request, without={'offset', 'token'})}token={token}"
 
 
+def _told_in_headers(
+    own: Mapping[str, str],
+    counts: Mapping[str, int],
+    links: Iterable[Mapping[str, Any]],
+    *,
+    returned: int | None = None,
+) -> dict[str, str]:
+    """The headers of features in a format that has no place for what a FeatureCollection says of them.
+
+    Args:
+        own: The headers of every format.
+        counts: How many features there are, as ``numberMatched`` if it is exact.
+        links: The links of the answer.
+        returned: How many features it has; None: that is not known when it begins.
+    """
+    numbers = {"Matched": counts.get("numberMatched"), "Returned": returned}
+    told = {
+        f"OGC-Number{name}": str(number) for name, number in numbers.items() if number is not None
+    }
+    return {**own, **told, "Link": f"{own['Link']}, {link_header(links)}"}
+
+
 def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
     """A page of features in the format that the client wants."""
     if chosen in (CSV, SEQUENCE):
-        headers = sequences.headers(headers, page.counts, page.links, returned=len(page.rows))
+        headers = _told_in_headers(headers, page.counts, page.links, returned=len(page.rows))
     if chosen is CSV:
-        return sequences.csv_response(page.record, page.rows, headers)
+        return csv_tables.csv_response(page.record, page.rows, headers)
     features = page.record.encode(page.rows)
     if chosen is SEQUENCE:
-        return sequences.sequence_response(features, headers)
+        text = stream.texts(features)
+        return Response(text, headers=headers, media_type=SEQUENCE.media_type)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     collection = {
         "type": "FeatureCollection",
