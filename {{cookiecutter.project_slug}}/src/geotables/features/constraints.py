@@ -1,4 +1,4 @@
-"""What a column's type and the CHECKs of its table say about its values, as JSON Schema has it."""
+"""What a column's type and the CHECKs of its table say about its values, as JSON Schema."""
 
 import re
 from typing import Any
@@ -34,7 +34,7 @@ _KEYWORDS = {
 
 
 def of(column: sa.Column[Any]) -> dict[str, Any]:
-    """The range, or the list, of a column's values; nothing of what cannot be read for sure."""
+    """The range or the list of a column's values; a CHECK that is not fully understood adds nothing."""
     limits: dict[str, Any] = {}
     for kind, bits in BITS:
         if isinstance(column.type, kind):

@@ -1,4 +1,4 @@
-"""A form of the items page asks for text that a column contains: a link to the features, with the filter that finds them."""
+"""The form of the items page that asks for text in a column: it leads to the items with the filter that finds it."""
 
 import re
 from http import HTTPStatus

@@ -21,7 +21,7 @@ from geotables.sql import neighbours
 from geotables.sql.keyset import Order
 from geotables.sql.row_formats import Feature
 
-#: Features that people page over by their number; farther on pages go by where the one before ended, and forward only.
+#: How far pages are linked by offset; farther on they are by token, which leads forward only.
 COUNTED = 10_000
 
 #: Neighbours of a feature that its page names.

@@ -62,12 +62,12 @@ class Bodies:
 
     Attributes:
         model: The model that a row must fit before it is written.
-        replacement: The same of a row that takes the place of another. What the other has in a column that clients cannot see
-            stays, unless they give another value: they need not give it again. (With ``validates_whole`` they do.)
+        replacement: The model of a row that takes the place of another. Its key stays, and so does what it leaves out in columns
+            that clients cannot see: these members are optional, unless ``validates_whole``.
         validates_whole: Whether the model has validators of several members at once (``model_validator``): a change is then
             validated together with what it leaves out.
-        has_exact_numbers: Whether a row has numbers that a double may change. To look for long ones in the text takes as
-            long as to parse it.
+        has_exact_numbers: Whether a row has numbers that a double may change. Looking for long ones in the text would take as
+            long as parsing it.
         row_body: The type of an endpoint's parameter for the JSON of a row. It is a dependency, not the type of a body:
             FastAPI would parse that before it asks who calls.
     """
@@ -270,7 +270,7 @@ class Bodies:
     def replaced(
         self, new: BaseModel, given: Any, stored: Mapping[str, Any] | None, place: str
     ) -> frozenset[str]:
-        """The members that another row in the place of one changes: all but those that clients cannot see and do not give.
+        """The members that change when a row takes the place of another: all but hidden ones that it does not give.
 
         Args:
             new: The other row.

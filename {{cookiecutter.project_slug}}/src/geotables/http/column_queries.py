@@ -30,7 +30,7 @@ class ColumnQueries:
 
     Attributes:
         columns: The columns that rows can be sorted by.
-        parameters: Those of them that have a parameter of their own, by its field: all whose name is not that of another.
+        parameters: Those with a parameter of their own, by its field: all whose name no other parameter has.
     """
 
     def __init__(self, collection: Collection, taken: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the faces of an application tell the rest of it: each is one line of the project's main.py, which a team may delete."""
+"""What each face of an application offers to the rest of it: conformance classes, searches, schemas, examples, assets."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ def _nothing(_collection: Collection) -> Mapping[str, Any]:
 
 
 def page_searches(name: str, record: RowFormat, condition: Condition) -> Iterator[Search]:
-    """The searches of a page of rows that the geometry's index finds, by the ways of ``paging``."""
+    """The searches by which ``paging`` finds a page of rows in the geometry's index."""
     collection = record.collection
     rows = collection.rows()
     both = (rows, condition)
@@ -59,7 +59,7 @@ class Face(NamedTuple):
         searches: The spatial queries that it sends of a collection, for the checks.
         schemas: The JSON Schemas of a collection that its routes refer to in the OpenAPI document, by their names.
         examples: Examples for the bodies of a collection's routes, by their paths in the OpenAPI document.
-        assets: The path of the files with which pages draw maps; empty: it has none.
+        assets: The path of the scripts and styles that draw maps; empty: none.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Face(NamedTuple):
 
 
 def register(app: FastAPI, face: Face) -> None:
-    """Have an application know a face."""
+    """Add a face to an application."""
     faces_of(app).append(face)
 
 
@@ -89,5 +89,5 @@ def has_face(app: FastAPI, name: str) -> bool:
 
 
 def has_map(app: FastAPI) -> bool:
-    """Whether pages have maps: they are made of tiles, drawn by files of another face."""
+    """Whether pages have maps, which take two faces: tiles, and webmap to draw them."""
     return has_face(app, "tiles") and has_face(app, "webmap")

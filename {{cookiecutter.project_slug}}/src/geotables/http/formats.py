@@ -102,7 +102,7 @@ def negotiated(request: Request, f: str | None, offered: Sequence[Format]) -> Fo
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a person waits for the answer, whatever it is about: a browser opens the address, or it asks for HTML."""
+    """Whether a person reads the answer, even if it is an error: a browser opens the address, or ``f`` asks for HTML."""
     if request.method not in ("GET", "HEAD"):
         return False
     wanted = _by_weight(request.headers.get("accept", ""))

@@ -85,7 +85,7 @@ COLLECTIONS = Crumb("Collections", "/collections")
 
 
 def parents(request: Request, collection: Collection) -> list[Crumb]:
-    """The pages that lead to those of what a collection has, as far as there is a face that has them."""
+    """The pages above those of a collection; none without the face that has them."""
     if not has_face(request.app, "ogc"):
         return []
     return [HOME, COLLECTIONS, Crumb(collection.title, f"/collections/{collection.name}")]
@@ -103,7 +103,7 @@ class Assets(StaticFiles):
 
 @cache
 def digest(folder: Path) -> str:
-    """A name for what the files of a folder hold."""
+    """A hash of the files of a folder."""
     found = hashlib.blake2b(digest_size=8)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())

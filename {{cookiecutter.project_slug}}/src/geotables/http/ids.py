@@ -1,4 +1,4 @@
-"""Ids in paths: what looks like one, what it is as a key of the table, and how a path writes it."""
+"""Ids in paths: which texts look like one, their types, and how a path writes them."""
 
 import re
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from starlette.convertors import StringConvertor, UUIDConvertor, register_url_co
 from geotables.collection import Collection
 from geotables.column_types import BigInt, ComparableNumber, Date, Text, Timestamp
 
-# What looks like an id in a path. Other words are left to other routes, wherever those are declared.
+# What looks like an id in a path. Other words are left to other routes, in whatever order all are added.
 
 
 class IntegerIdConvertor(StringConvertor):
@@ -59,10 +59,10 @@ for name, convertor in (
 ):
     register_url_convertor(name, convertor)
 
-#: Stands in a path before a text that paths cannot have as an id, and before one that begins with it.
+#: Goes before an id that a path cannot hold, and before one that begins with this sign.
 ESCAPE = "~"
 
-#: Ids that do not come through a path: clients resolve the dots, and the REST resource searches by the last.
+#: Ids that a path cannot hold: clients resolve the dots, and ``nearby`` is a route of the REST resource.
 UNREACHABLE = frozenset({"", ".", "..", "nearby"})
 
 
@@ -124,7 +124,7 @@ def id_type(collection: Collection) -> Any:
 
 
 def path_id_type(collection: Collection) -> Any:
-    """The same of an id in a path."""
+    """The type of an id in a path, for Pydantic: a text comes without its escape."""
     if id_convertor(collection) == "text_id":
         return Annotated[Text, AfterValidator(_from_path)]
     return id_type(collection)

@@ -83,7 +83,7 @@ def _count_connections(database: Database, settings: ServiceSettings) -> None:
 
 @contextmanager
 def _collecting_less() -> Iterator[None]:
-    """Keep the garbage collector from running several times for a long page, and from scanning what is there for good."""
+    """Run the garbage collector less often, and never on what the application starts with."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -98,7 +98,7 @@ def _collecting_less() -> Iterator[None]:
 
 @contextmanager
 def _draining(app: FastAPI, seconds: float) -> Iterator[None]:
-    """When the process is told to end, have ``/health/ready`` say so and serve on for a while.
+    """On SIGTERM, make ``/health/ready`` fail, and serve on for a while.
 
     Meanwhile a load balancer stops sending requests. A second signal ends it at once.
     """

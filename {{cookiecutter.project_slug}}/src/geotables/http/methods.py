@@ -7,12 +7,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-#: A member of the scope of a request whose answer is not sent, but for its headers.
+#: Marks the scope of a request of which only the headers of the answer are sent.
 HEADERS_ONLY = "headers only"
 
 
 class HeadAndOptionsMiddleware:
-    """Answers HEAD as GET, of which the server sends the headers only, and OPTIONS with the methods that the path has.
+    """Answers HEAD as GET, whose body the server leaves out, and OPTIONS with the methods of the path.
 
     Clients look: QGIS lets people edit where OPTIONS lists the methods for it.
     """

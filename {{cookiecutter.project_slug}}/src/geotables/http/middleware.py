@@ -1,4 +1,4 @@
-"""What every request goes through, whatever it asks for."""
+"""The middleware of every request: its id and limits, proxies, hosts, the size of its body."""
 
 import fnmatch
 import logging
@@ -41,10 +41,10 @@ SECURITY = [
     (b"x-content-type-options", b"nosniff"),
 ]
 
-#: Seconds that a request takes before it is asked whether its client still waits.
+#: Seconds after which a request is checked for a client that has left.
 LONG = 1.0
 
-#: Paths that machines ask for all the time: they are logged at the level debug.
+#: Paths that monitors ask for all the time: they are logged at the level debug.
 QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 #: What pages of the origins in CORS_ORIGINS may do: all that a client outside of a browser could.
@@ -56,9 +56,9 @@ CORS: dict[str, Any] = {
 
 
 def install(app: FastAPI, settings: ServiceSettings) -> None:
-    """Have every request go through the middleware; what an application keeps (``state.install``) has to be there."""
-    # The last is the outermost. CORS is inside of RequestContextMiddleware: nginx adds headers of its own for other origins
-    # to answers that have no X-Request-ID, and there would be two.
+    """Add the middleware to an application, after ``state.install``."""
+    # The last is the outermost. CORS is inside of RequestContextMiddleware, which adds X-Request-ID: to answers without it
+    # nginx adds CORS headers of its own, and there would be two.
     app.add_middleware(HeadAndOptionsMiddleware)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_body_size)
     if settings.cors_origins:
@@ -85,7 +85,7 @@ class Running:
         self.context = context
         self._receive = receive
         self._began = perf_counter()
-        # Until a body has come as a whole, only the application receives: it notices by itself that the client leaves.
+        # Until the whole body has arrived only the application receives, and notices by itself that the client leaves.
         self._watched = not has_body
         self._kept: Message | None = None
 
@@ -96,11 +96,11 @@ class Running:
         return message
 
     def answered(self) -> None:
-        """Take note that the client has its answer: it may leave, and what is done after that goes on."""
+        """Stop watching a client that has its answer: work after the answer goes on."""
         self._watched = self.context.gone = False
 
     async def look(self) -> None:
-        """See whether the client has left, once it has waited for a while."""
+        """Check whether the client has left, once it has waited for a while."""
         if not self._watched or self.context.gone or perf_counter() - self._began < LONG:
             return
         with anyio.CancelScope() as at_once:
@@ -113,9 +113,9 @@ class Running:
 
 
 class RequestContextMiddleware:
-    """Gives each request an id and its limits, and takes note of what became of it.
+    """Gives each request an id and its limits, and logs and counts it.
 
-    Only ``ForwardedMiddleware`` and compression are around it. It answers exceptions that no other handler did.
+    Only ``ForwardedMiddleware`` and compression are around it. It answers the exceptions that no handler has.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class AllowedHostsMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies that are too large: at once if the request tells their length, else as soon as they are.
+    """Refuses bodies that are too large: at once by Content-Length, else as soon as they exceed the limit.
 
     Starlette's own limit does not answer with problem details.
     """

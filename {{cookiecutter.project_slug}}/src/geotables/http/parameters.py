@@ -60,7 +60,7 @@ def parsed(
     model: type[Query],
     error: type[ParameterError | RequestValidationError] = ParameterError,
 ) -> Query:
-    """The query parameters of a request as a model, which has to forbid others.
+    """Read the query parameters of a request as a model, which has to forbid others.
 
     Args:
         request: The request.

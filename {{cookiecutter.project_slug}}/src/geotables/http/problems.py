@@ -66,13 +66,13 @@ SQLSTATES: dict[str, tuple[HTTPStatus, str]] = {
 #: PostGIS has one code (XX000) for all that it cannot do; these are about a geometry.
 GEOMETRY_ERROR = re.compile(r"(?i)\s*(transform|lwgeom|geos|ptarray|geometry|geography|st_)")
 
-#: Those that no geometry of a client leads to, since it is read before it comes to PostGIS.
+#: Errors about a stored geometry: one from a client is checked before it reaches PostGIS.
 STORED_GEOMETRY = re.compile(
     r"(?i)unknown \(0\) SRID|mixed SRID|(geometry|type) (type )?not supported"
 )
 
 
-#: What logs and metrics have, as nginx does, of a request whose client left before it was answered.
+#: The status, in logs and metrics, of a request whose client left before the answer; nginx has the same.
 CLIENT_GONE = 499
 
 #: Errors of one input that are listed, at the most.

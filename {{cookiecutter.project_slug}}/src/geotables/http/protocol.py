@@ -1,14 +1,14 @@
-"""HTTP as uvicorn reads it, with limits for requests that do not come, or have no end."""
+"""uvicorn's HTTP protocol, with limits for requests that never arrive or never end."""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-#: Bytes of the first line and the headers of a request, beyond those that come at once.
+#: Bytes of a request's first line and headers, not counting the piece that begins it.
 MAX_HEAD = 64 * 1024
 
-#: How many times its body's length a request may be as a whole: chunks may hold a byte each.
+#: How many times larger than its body a request may be: each byte may come as a chunk of its own.
 CHUNKED = 8
 
 
@@ -23,7 +23,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._timeout = timeout
         self._limit = MAX_HEAD + CHUNKED * max_body
-        # Since when a request is expected to come; None: it has come.
+        # When the wait for a request began; None: it has arrived.
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True

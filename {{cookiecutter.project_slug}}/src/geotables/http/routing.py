@@ -30,7 +30,7 @@ def typed(endpoint: Callable[..., Any], **types: Any) -> Callable[..., Any]:
 
 
 class CollectionRouter(APIRouter):
-    """The routes of a collection, which are tried only for paths that have ``within``: with ten collections there are 200."""
+    """The routes of a collection, tried only for paths that contain ``within``: ten collections have 200."""
 
     def __init__(self, within: str, **options: Any) -> None:
         super().__init__(**options)

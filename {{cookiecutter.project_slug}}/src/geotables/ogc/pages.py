@@ -162,7 +162,7 @@ def _listed(request: Request, collections: Sequence[Collection]) -> list[dict[st
 
 
 def _sizes(request: Request, collections: Sequence[Collection]) -> dict[str, str]:
-    """How many rows collections have, in words; nothing while the database cannot tell, without which there are pages, too."""
+    """How many rows collections have, in words; nothing while the database is unavailable: pages do without."""
     try:
         found = sizes.find(database_of(request), collections)
     except (DBAPIError, PoolTimeout, psycopg2.Error):

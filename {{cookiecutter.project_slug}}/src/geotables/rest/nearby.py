@@ -30,7 +30,7 @@ DISTANCE = f"{OWN}distance"
 #: Metres by which ST_DWithin may find two places farther apart than ST_Distance does.
 SLACK = 1.0
 
-#: The least radius by which the spheroid curves, in metres: it makes a circle's box too large, never too small.
+#: The spheroid's least radius of curvature, in metres: it makes a circle's box too large, never too small.
 LEAST_CURVATURE = 6_335_439.0
 
 
@@ -116,7 +116,7 @@ def _nearest_by_geography(record: RowFormat, visible: sa.ColumnElement[bool]) ->
 
 @lru_cache(maxsize=64)
 def _farthest(collection: Collection, visible: sa.ColumnElement[bool]) -> Statement:
-    """How far in metres the first rows are in the index's order: no others that are as near lie farther."""
+    """The distance in metres within which the first rows in the index's order lie: the nearest rows are no farther."""
     point = in_srid(parameter("place", WGS84), collection.crs.srid)
     nearness = collection.geometry.op("<->")(point)
     limit = sa.bindparam("limit", type_=sa.Integer())

@@ -99,7 +99,7 @@ def find(
     limit: int,
     likely: Iterable[Overview] = (),
 ) -> Content:
-    """What a tile holds, of ``limit`` rows at the most. Overviews that are likely to have as many are asked first, for the same rows.
+    """What a tile holds, of ``limit`` rows at the most. Overviews that are likely to hold as many are asked first: they give the same rows.
 
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
     is the same in all tiles, so what one tile shows is also shown at every further zoom.
