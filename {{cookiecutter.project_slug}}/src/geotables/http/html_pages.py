@@ -20,6 +20,7 @@ from geotables.http import html_values
 from geotables.http.faces import faces_of, has_face, has_map
 from geotables.http.formats import HTML, MISSING, Format
 from geotables.http.ids import in_path
+from geotables.http.parameters import settings_of
 
 #: The files that every page loads.
 STATIC = Path(__file__).with_name("static")
@@ -127,7 +128,7 @@ def respond(
 ) -> Response:
     """A page made of a template."""
     text = TEMPLATES.get_template(template).render({**_shared(request), **content})
-    background = request.app.state.settings.map_background_url
+    background = settings_of(request).map_background_url
     own = {"Vary": "Accept", "Content-Security-Policy": policy(background)}
     if background:
         # Servers of tiles ask which site their tiles are for.
@@ -152,7 +153,7 @@ def problem(
 ) -> Response:
     """A page for problem details (RFC 9457); where a key is missing, it takes one."""
     status = details["status"]
-    asks_who = request.app.state.settings.asks_who
+    asks_who = settings_of(request).asks_who
     return respond(
         request,
         "http/templates/problem.html",
@@ -173,7 +174,7 @@ def _shared(request: Request) -> dict[str, Any]:
         return f"{root}{path}"
 
     return {
-        "service": app.state.settings.title,
+        "service": settings_of(request).title,
         "here": request.scope["path"].removeprefix(root),
         "path": path,
         "asset": lambda name: path(f"/static/{digest(STATIC)}/{name}"),

@@ -1,7 +1,7 @@
 """What routes share: their database and settings, and the types of parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -14,13 +14,20 @@ from geotables.collection import Collection
 from geotables.context import current
 from geotables.crs import WORLD, Bounds
 from geotables.db.database import Database
-from geotables.http.problems import ParameterError
 from geotables.settings import ServiceSettings
 from geotables.sql.counts import Counts
 from geotables.sql.extent import Extents
 from geotables.sql.overviews import Overviews
 
 Query = TypeVar("Query", bound=BaseModel)
+
+
+class ParameterError(Exception):
+    """Query parameters that are unknown, or have values that they cannot have."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        self.errors = errors
+
 
 # Functions, not dependencies: FastAPI takes longer to resolve one than PostGIS to find a row.
 

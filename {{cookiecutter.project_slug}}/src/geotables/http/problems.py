@@ -24,6 +24,7 @@ from geotables.db.database import CANCELED
 from geotables.db.migrations import NOT_MIGRATED
 from geotables.geometry import metadata
 from geotables.http import formats, html_pages, methods
+from geotables.http.parameters import ParameterError
 from geotables.identifiers import named_in
 
 log = logging.getLogger(__name__)
@@ -77,13 +78,6 @@ CLIENT_GONE = 499
 
 #: Errors of one input that are listed, at the most.
 LISTED_ERRORS = 20
-
-
-class ParameterError(Exception):
-    """Query parameters that are unknown, or have values that they cannot have."""
-
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        self.errors = errors
 
 
 class Problem(Response):
