@@ -134,7 +134,7 @@ def features(
         following=_next(request, asked, limit, following),
         is_first=asked.offset == 0 and asked.token is None,
         downloads=[
-            (html_pages.LABELS[each.name], query(request, f=each.name, limit=limit))
+            (each.label, query(request, f=each.name, limit=limit))
             for each in (GEOJSON, CSV, SEQUENCE)
         ],
         everything=other_formats(request, STREAMS, (*PLACE, "limit")),

@@ -15,10 +15,11 @@ from geotables.file_formats import PACKAGES
 
 
 class Format(NamedTuple):
-    """A format: its name in the parameter ``f``, and its media type in the header Accept."""
+    """A format: its name in the parameter ``f``, its media type in the header Accept, and what people call it."""
 
     name: str
     media_type: str
+    label: str
 
     @property
     def is_json(self) -> bool:
@@ -31,17 +32,17 @@ class Format(NamedTuple):
         return self.media_type.startswith("text/") or self.media_type.endswith(("json-seq", "xml"))
 
 
-JSON = Format("json", "application/json")
-GEOJSON = Format("geojson", "application/geo+json")
-HTML = Format("html", "text/html")
-CSV = Format("csv", "text/csv")
-SEQUENCE = Format("jsonseq", "application/geo+json-seq")
-PARQUET = Format("parquet", "application/vnd.apache.parquet")
-FLATGEOBUF = Format("fgb", "application/flatgeobuf")
-SCHEMA = Format("json", "application/schema+json")
-XSD = Format("xsd", "application/xml")
-TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json")
-STYLE = Format("style", "application/vnd.mapbox.style+json")
+JSON = Format("json", "application/json", "JSON")
+GEOJSON = Format("geojson", "application/geo+json", "GeoJSON")
+HTML = Format("html", "text/html", "HTML")
+CSV = Format("csv", "text/csv", "CSV")
+SEQUENCE = Format("jsonseq", "application/geo+json-seq", "GeoJSON sequence")
+PARQUET = Format("parquet", "application/vnd.apache.parquet", "GeoParquet")
+FLATGEOBUF = Format("fgb", "application/flatgeobuf", "FlatGeobuf")
+SCHEMA = Format("json", "application/schema+json", "JSON")
+XSD = Format("xsd", "application/xml", "XML Schema")
+TILEJSON = Format("tilejson", "application/vnd.mapbox.tilejson+json", "TileJSON")
+STYLE = Format("style", "application/vnd.mapbox.style+json", "MapLibre style")
 
 #: The formats of each kind of resource; the first is for a client that does not ask for one.
 PAGES = (JSON, HTML)

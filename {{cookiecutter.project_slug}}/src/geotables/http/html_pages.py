@@ -62,18 +62,6 @@ def policy(background: str) -> str:
     )
 
 
-#: What people call the formats.
-LABELS = {
-    "json": "JSON",
-    "geojson": "GeoJSON",
-    "csv": "CSV",
-    "jsonseq": "GeoJSON sequence",
-    "parquet": "GeoParquet",
-    "fgb": "FlatGeobuf",
-    "tilejson": "TileJSON",
-}
-
-
 class Crumb(NamedTuple):
     """A page on the way to another: its name, and its path from the service's root."""
 
@@ -215,7 +203,7 @@ def other_formats(
 ) -> list[tuple[str, str]]:
     """The other formats of a page: what people call them, and their links, without some parameters."""
     return [
-        (LABELS.get(each.name, each.name), query(request, without, f=each.name))
+        (each.label, query(request, without, f=each.name))
         for each in offered
         if each is not HTML and each not in MISSING
     ]

@@ -45,10 +45,10 @@ CONFORMANCE: tuple[str, ...] = (
     "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
 )
 
-MVT = Format("mvt", "application/vnd.mapbox-vector-tile")
+MVT = Format("mvt", "application/vnd.mapbox-vector-tile", "Mapbox Vector Tile")
 
 #: The formats of a tile. Clients that are generated from the OpenAPI document read bytes of the second type alone.
-TILE_FORMATS = (MVT, Format("mvt", "application/octet-stream"))
+TILE_FORMATS = (MVT, MVT._replace(media_type="application/octet-stream"))
 
 #: The formats of the tile set.
 TILESET_FORMATS = (JSON, TILEJSON, HTML)
