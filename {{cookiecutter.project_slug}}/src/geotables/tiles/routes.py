@@ -30,7 +30,8 @@ from geotables.http.parameters import (
 )
 from geotables.http.routing import CollectionRouter
 from geotables.sql import overviews
-from geotables.tiles import mvt, pages, styles
+from geotables.tiles import matrix_sets, mvt, pages, styles
+from geotables.tiles.matrix_sets import MATRIX_SET, QUAD, QUAD_URI
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
 CONFORMANCE: tuple[str, ...] = (
@@ -53,15 +54,8 @@ TILE_FORMATS = (MVT, MVT._replace(media_type="application/octet-stream"))
 #: The formats of the tile set.
 TILESET_FORMATS = (JSON, TILEJSON, HTML)
 
-#: The one tile matrix set: its name, its URI, and the link relation that leads to it.
-QUAD = "WebMercatorQuad"
-QUAD_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{QUAD}"
-MATRIX_SET = f"/tileMatrixSets/{QUAD}"
+#: The relation of links to the tile matrix set.
 TILING_SCHEME = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme"
-
-#: A pixel at zoom 0 in metres, and the same as a scale, at 0.28 mm to a pixel (17-083r4, annex D.1).
-CELL_SIZE = mvt.WORLD_SIZE / 256
-SCALE = CELL_SIZE / 0.00028
 
 #: What TileJSON calls the types of values; in tiles all others are strings.
 VALUE_TYPES = {"boolean": "Boolean", "integer": "Number", "number": "Number"}
@@ -116,12 +110,9 @@ def install(
     readable = [each for each in collections if not each.readers]
     _add_style(router, "/style.json", styles.Shown(collections, readable, collections), "get_style")
     app.include_router(router, dependencies=list(readers))
-    app.include_router(matrix_sets, dependencies=list(readers))
+    app.include_router(matrix_sets.router, dependencies=list(readers))
     html_pages.install(app)
     register(app, Face("tiles", CONFORMANCE, searches))
-
-
-matrix_sets = APIRouter(tags=["Tiles"])
 
 
 def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: str) -> None:
@@ -139,49 +130,6 @@ def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: 
         query = parsed(request, StyleQuery)
         style = styles.document(request, shown, query.scheme, has_view=query.view)
         return formats.json_response(style, STYLE.media_type)
-
-
-@matrix_sets.get("/tileMatrixSets", **json_or_html.options())
-async def read_matrix_sets(request: Request) -> Response:
-    """The tile matrix sets that tiles are offered in."""
-    matrix_set = {"id": QUAD, "title": QUAD, "uri": QUAD_URI, "crs": MERCATOR.uri}
-    if json_or_html.wants_html(request):
-        return pages.matrix_sets(request, matrix_set)
-    links = [_link(request, MATRIX_SET, "self", JSON, QUAD)]
-    return formats.json_response({"tileMatrixSets": [matrix_set | {"links": links}]})
-
-
-@matrix_sets.get(MATRIX_SET, **json_or_html.options())
-async def read_matrix_set(request: Request) -> Response:
-    """The tile matrix set: how the world is cut into tiles at each zoom."""
-    origin = mvt.WORLD_SIZE / 2
-    matrices = [
-        {
-            "id": str(zoom),
-            "scaleDenominator": SCALE / 2**zoom,
-            "cellSize": CELL_SIZE / 2**zoom,
-            "cornerOfOrigin": "topLeft",
-            "pointOfOrigin": [-origin, origin],
-            "tileWidth": 256,
-            "tileHeight": 256,
-            "matrixWidth": 2**zoom,
-            "matrixHeight": 2**zoom,
-        }
-        for zoom in mvt.ZOOMS
-    ]
-    if json_or_html.wants_html(request):
-        return pages.matrix_set(request, QUAD, QUAD_URI, matrices)
-    return formats.json_response(
-        {
-            "id": QUAD,
-            "title": "Google Maps Compatible for the World",
-            "uri": QUAD_URI,
-            "crs": MERCATOR.uri,
-            "orderedAxes": ["X", "Y"],
-            "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
-            "tileMatrices": matrices,
-        }
-    )
 
 
 class Tiles:
