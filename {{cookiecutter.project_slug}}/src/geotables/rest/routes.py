@@ -113,7 +113,7 @@ class Resource:
     def router(self, writers: Sequence[Depends]) -> APIRouter:
         """The routes, those that write with dependencies of their own; a read-only collection has none of these."""
         collection, name = self._collection, self._collection.name
-        row, page, neighbours = _models(collection)
+        page, neighbours = _models(collection)
         listed, near = (
             "Rows in the order of ``sortby``, or of their ids",
             "Rows within a radius of a place, nearest first",
@@ -140,7 +140,7 @@ class Resource:
         )(self.read_nearby)
         router.get(
             self._one_path,
-            response_model=row,
+            response_model=collection.read,
             responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
             openapi_extra={"parameters": headers("If-None-Match")},
             operation_id=f"get_{row_name(collection)}",
@@ -344,8 +344,8 @@ def _check_after(order: keyset.Order, token: Condition | None) -> None:
         raise RequestValidationError([{"loc": ("query", "after"), "msg": message}])
 
 
-def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel]]:
-    """A row, a page of rows and the rows nearest to a place, as the OpenAPI document describes them."""
+def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel]]:
+    """A page of rows and the rows nearest to a place, as the OpenAPI document describes them."""
     name, row = collection.model.__name__, collection.read
     following = Field(description="The URL of the next page; null on the last.")
     page: Any = {"items": (list[row], ...), "next": (str | None, following)}  # type: ignore[valid-type]
@@ -360,7 +360,6 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel], t
     )
     neighbours: Any = {"items": (list[neighbour], ...)}
     return (
-        row,
         create_model(f"{name}Page", __doc__="Rows, and where the next page is.", **page),
         create_model(f"{name}Neighbours", __doc__="Rows, nearest first.", **neighbours),
     )
