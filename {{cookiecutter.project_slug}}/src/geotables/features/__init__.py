@@ -12,10 +12,6 @@ from geotables.http import html_pages
 from geotables.http.faces import Face, register
 from geotables.http.routing import CollectionRouter
 
-#: What a service conforms to: one whose collections are all read-only, and any other.
-READING = (*routes.CONFORMANCE, *schemas.CONFORMANCE)
-CONFORMANCE = (*routes.CONFORMANCE, *edits.CONFORMANCE, *schemas.CONFORMANCE)
-
 
 def install(
     app: FastAPI,
@@ -32,7 +28,6 @@ def install(
         readers: Dependencies of every route.
         writers: Dependencies of the routes that write, besides.
     """
-    writable = [collection for collection in collections if collection.is_writable]
     for collection in collections:
         router = CollectionRouter(f"/collections/{collection.name}/", tags=["Features"])
         items = routes.Items(collection)
@@ -46,5 +41,6 @@ def install(
         app.include_router(forms)
     html_pages.install(app)
     # What conforms is the service, whose clients look at OPTIONS of a collection before they edit it.
-    conformance = CONFORMANCE if writable else READING
+    writing = edits.CONFORMANCE if any(each.is_writable for each in collections) else ()
+    conformance = (*routes.CONFORMANCE, *writing, *schemas.CONFORMANCE)
     register(app, Face("features", conformance, searches, feature_schemas, edits.examples))
