@@ -42,7 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             tasks.start_soon(_every_second, app.state.metrics.look)
         if database.replica is not None:
             tasks.start_soon(_every_second, database.replica.measure)
-        tasks.start_soon(_in_thread, _count_connections, database, settings)
+        tasks.start_soon(_in_thread, _warn_of_shortage, database, settings)
         with _draining(app, settings.drain_seconds), _collecting_less():
             yield
         tasks.cancel_scope.cancel()
@@ -73,7 +73,7 @@ async def _in_thread(do: Callable[..., None], *arguments: Any) -> None:
     await run_sync(do, *arguments, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
 
 
-def _count_connections(database: Database, settings: ServiceSettings) -> None:
+def _warn_of_shortage(database: Database, settings: ServiceSettings) -> None:
     try:
         if shortage := database.shortage(settings.processes):
             log.warning(shortage)
