@@ -4,8 +4,7 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-
-from geotables.identifiers import DIALECT
+from sqlalchemy.dialects import postgresql
 
 #: Bits of whole numbers.
 BITS = ((sa.SmallInteger, 16), (sa.BigInteger, 64), (sa.Integer, 32))
@@ -34,7 +33,7 @@ _KEYWORDS = {
 
 
 def of(column: sa.Column[Any]) -> dict[str, Any]:
-    """The range or the list of a column's values; a CHECK that is not fully understood adds nothing."""
+    """The range, or the list, of a column's values; nothing of what cannot be read for sure."""
     limits: dict[str, Any] = {}
     for kind, bits in BITS:
         if isinstance(column.type, kind):
@@ -50,8 +49,10 @@ def _text(constraint: sa.CheckConstraint) -> str:
     if isinstance(constraint.sqltext, sa.TextClause):
         # Compiled, ':x' in a string would be a parameter.
         return constraint.sqltext.text
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     literal = {"literal_binds": True, "include_table": False}
-    return str(constraint.sqltext.compile(dialect=DIALECT, compile_kwargs=literal))
+    text = str(constraint.sqltext.compile(dialect=dialect, compile_kwargs=literal))
+    return text.replace("%%", "%")
 
 
 def _checked(column: sa.Column[Any], check: str) -> dict[str, Any]:
