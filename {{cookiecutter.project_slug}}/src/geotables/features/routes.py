@@ -45,7 +45,6 @@ from geotables.http.parameters import (
     settings_of,
 )
 from geotables.sql import paging, queries, row_formats, stream
-from geotables.sql.keyset import Order
 from geotables.sql.row_formats import Feature, Selection
 
 CONFORMANCE = (
@@ -337,9 +336,7 @@ def _following(
     """The URL of the next page, if there is one."""
     if len(rows) <= limit:
         return None
-    order: Order = query.sortby
-    last, before = rows[limit - 1], len(record.columns)
-    token = order.token([*last[before : before + len(order.columns)], record.id_of(last)])
+    token = paging.token_after(record, query.sortby, rows[limit - 1])
     return f"{formats.address(request, without={'offset', 'token'})}token={token}"
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from geotables.collection import Collection
 from geotables.crs import WGS84
-from geotables.db.statements import Condition, together
+from geotables.db.statements import Condition, Row, together
 from geotables.geometry import samples
 from geotables.http import etags
 from geotables.http.bodies import Bodies, bodies_of, documented_body
@@ -239,14 +239,13 @@ class Resource:
             following = self._following(request, order, rows[limit - 1])
         return _json({"items": items, "next": following})
 
-    def _following(self, request: Request, order: keyset.Order, last: Sequence[Any]) -> str:
+    def _following(self, request: Request, order: keyset.Order, last: Row) -> str:
         """The URL of the page after a row."""
-        id = self._record.id_of(last)
         if order.is_by_id:
-            return str(request.url.include_query_params(after=id))
-        before = len(self._record.columns)
-        token = order.token([*last[before : before + len(order.columns)], id])
-        return str(request.url.include_query_params(token=token))
+            place = {"after": self._record.id_of(last)}
+        else:
+            place = {"token": paging.token_after(self._record, order, last)}
+        return str(request.url.include_query_params(**place))
 
     def read_nearby(self, request: Request) -> Response:
         """Rows within a radius of a place, nearest first."""

@@ -73,6 +73,12 @@ def find(
     return database.fetch(pages.as_planned, values)
 
 
+def token_after(record: RowFormat, order: Order, row: Row) -> str:
+    """The token of the page after a row that ``find`` has returned."""
+    before = len(record.columns)
+    return order.token([*row[before : before + len(order.columns)], record.id_of(row)])
+
+
 def _find_either_way(
     database: Database, record: RowFormat, pages: "Pages", values: dict[str, Any]
 ) -> Sequence[Row]:
