@@ -51,7 +51,7 @@ class FeatureBodies:
             for field, name in member_names(self.rows.model).items()
             if name == self._geometry
         }
-        # The model of a row whose geometry has been looked at together with many others.
+        # The model of a row whose geometry has been checked already, together with many others.
         self._placed_row: type[BaseModel] = create_model(
             "PlacedRow", __base__=self.rows.model, **placed
         )

@@ -90,7 +90,7 @@ class Items:
         self.collection = collection
         self._parent = f"/collections/{collection.name}"
         self.items = f"{self._parent}/items"
-        # Clients ask for the methods of made-up ids, whatever the type of the key: any text is one, as far as a slash.
+        # Clients send OPTIONS for made-up ids, whatever the type of the key: any text without a slash is an id here.
         is_text = id_convertor(collection) == "text_id"
         self.item = self.items + ("/{id:text_id}" if is_text else "/{id}")
         references = collection.references.items()
@@ -156,7 +156,7 @@ class Items:
             "Link": f'<{sortables}>; rel="{SORTABLES}"',
         }
         wanted = self._queries.conditions(query)
-        # A page for people tells it beside the features.
+        # A page for people has the number beside the features.
         is_count = query.result_type == "hits" and chosen is not HTML
         is_page = is_count or query.model_fields_set & {"limit", "offset", "token"}
         if chosen in (PARQUET, FLATGEOBUF) or (chosen is SEQUENCE and not is_page):
@@ -303,7 +303,7 @@ class Items:
             return number
 
     def _estimated(self, database: Database, conditions: Sequence[Condition]) -> dict[str, int]:
-        # The planner's statistics are of every row: conditions would find out the values of those that are not shown.
+        # The planner's statistics are of every row: from estimates a caller could learn the values of rows that it may not see.
         if self.collection.where is not None:
             return {"numberEstimated": self._counted(database, conditions)}
         rows = together(conditions)

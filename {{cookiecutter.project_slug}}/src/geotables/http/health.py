@@ -164,8 +164,8 @@ def install(app: FastAPI, *, readers: Sequence[Depends] = ()) -> None:
 
     Args:
         app: The application.
-        readers: Dependencies of the routes that read. Where there are any, reading is closed: they guard the metrics, which
-            tell what is asked for and how often; and who asks whether the service is ready is told no versions.
+        readers: Dependencies of the routes that read. If there are any, they guard the metrics, which tell what is asked for and
+            how often, and ``/health/ready`` tells no versions.
     """
     router = APIRouter(tags=["health"])
 

@@ -30,7 +30,7 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """What Prometheus asks for: of this process, or of all processes of the server that share a folder (METRICS_FOLDER)."""
+    """The metrics of this process, or of all processes of the server that share a folder (METRICS_FOLDER)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,11 +75,11 @@ class Metrics:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes read what this one takes note of."""
+        """Whether other processes of the server read the metrics of this one."""
         return self._together is not None
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Take note of a request that was answered."""
+        """Count a request that was answered."""
         method = method if method in METHODS else "OTHER"
         self._seconds.labels(method, route, status).observe(seconds)
 
@@ -93,7 +93,7 @@ class Metrics:
             self._lag.set(self._database.replica.lag)
 
     def exposition(self) -> bytes:
-        """All of it in the text format of Prometheus."""
+        """The metrics in the text format of Prometheus."""
         self.look()
         if self._together is None:
             return generate_latest(self._registry)
@@ -104,13 +104,13 @@ class Metrics:
         return generate_latest(registry)
 
     def count_rows(self, number: int) -> None:
-        """Take note of the rows that a statement returned or changed, if it tells."""
+        """Count the rows that a statement returned or changed, if it tells."""
         if number > 0:
             self._rows.inc(number)
 
 
 def _living(folder: Path) -> list[int]:
-    """The processes that still run of those with metrics in a folder; the gauges of the others go."""
+    """The processes with metrics in a folder that still run; the gauges of the others are removed."""
     living = []
     for process in sorted({int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")}):
         try:

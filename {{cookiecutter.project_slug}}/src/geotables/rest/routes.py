@@ -349,7 +349,7 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel]]:
     following = Field(description="The URL of the next page; null on the last.")
     page: Any = {"items": (list[row], ...), "next": (str | None, following)}  # type: ignore[valid-type]
     metres = Field(description="Metres on the spheroid.", alias=distance_name(collection))
-    # The name of the field is none that a column's field has.
+    # No column's field has this name.
     distance: Any = {f"distance_of_{name.lower()}": (float, metres)}
     neighbour = create_model(
         f"{name}Neighbour",

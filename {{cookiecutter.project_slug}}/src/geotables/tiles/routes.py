@@ -133,7 +133,7 @@ def _add_style(router: APIRouter, path: str, shown: styles.Shown, operation_id: 
 
 
 class Tiles:
-    """The tiles of a collection, which everybody may read, if it is public."""
+    """The tiles of a collection; of one that is public, caches may share them."""
 
     def __init__(self, collection: Collection, *, is_public: bool) -> None:
         self._collection = collection

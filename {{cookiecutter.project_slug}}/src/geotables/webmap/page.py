@@ -21,7 +21,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-#: The land changes with a version of the service, if at all; a FileResponse is sent whole to who asks whether it has changed.
+#: The land changes with a version of the service, if at all; a FileResponse never answers that it has not changed.
 LAND_HEADERS = HEADERS | {"Cache-Control": "public, max-age=86400"}
 
 
