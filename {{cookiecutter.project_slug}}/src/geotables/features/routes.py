@@ -144,8 +144,7 @@ class Items:
         or ``token`` are streams of all the features that the other parameters ask for: in the order of ``sortby``, or as they
         are stored. Of GeoParquet and FlatGeobuf ``limit`` has no maximum, and coordinates are x, y in any CRS.
         """
-        query, settings = parsed(request, self._queries.items), settings_of(request)
-        database = database_of(request)
+        query = parsed(request, self._queries.items)
         chosen = formats.negotiated(request, query.f, formats.FEATURES)
         record = self._record(query, is_wkt=chosen in (CSV, HTML))
         sortables = formats.url(request, f"{self._parent}/sortables")
@@ -160,33 +159,14 @@ class Items:
         is_count = query.result_type == "hits" and chosen is not HTML
         is_page = is_count or query.model_fields_set & {"limit", "offset", "token"}
         if chosen in (PARQUET, FLATGEOBUF) or (chosen is SEQUENCE and not is_page):
-            counts = self._counts(request, query, wanted)
-            links = formats.own_links(request, chosen, formats.FEATURES)
-            returned = 0 if is_count else None
-            headers = _told_in_headers(headers, counts, links, returned=returned)
-            is_sent = HEADERS_ONLY not in request.scope
-            if chosen is SEQUENCE:
-                parts = streams.sequence(database, record, query, wanted, is_sent=is_sent)
-            else:
-                headers |= downloads.disposition(self.collection, chosen)
-                parts = downloads.file(
-                    request.app.state.downloads,
-                    database,
-                    record,
-                    query,
-                    wanted,
-                    chosen,
-                    is_empty=is_count,
-                    is_sent=is_sent,
-                )
-            return streams.Stream(parts, headers, chosen.media_type)
-        limit = clamped(query.limit, settings)
+            return self._stream(request, query, chosen, record, wanted, headers)
+        limit = clamped(query.limit, settings_of(request))
         # One row more than asked for tells whether there is a next page.
         rows = (
             []
             if is_count
             else paging.find(
-                database,
+                database_of(request),
                 record,
                 wanted,
                 order=query.sortby,
@@ -257,6 +237,37 @@ class Items:
             return (self.wkt if is_wkt else self.geojson)[query.crs.uri]
         written = row_formats.wkt if is_wkt else row_formats.geojson
         return written(self.collection, query.crs, query.properties)
+
+    def _stream(
+        self,
+        request: Request,
+        query: ItemsQuery,
+        chosen: Format,
+        record: Feature,
+        wanted: Sequence[Condition],
+        headers: dict[str, str],
+    ) -> Response:
+        """All the features that a client asks for, or none where it asks how many there are."""
+        is_count, is_sent = query.result_type == "hits", HEADERS_ONLY not in request.scope
+        counts = self._counts(request, query, wanted)
+        links = formats.own_links(request, chosen, formats.FEATURES)
+        headers = _told_in_headers(headers, counts, links, returned=0 if is_count else None)
+        database = database_of(request)
+        if chosen is SEQUENCE:
+            parts = streams.sequence(database, record, query, wanted, is_sent=is_sent)
+        else:
+            headers |= downloads.disposition(self.collection, chosen)
+            parts = downloads.file(
+                request.app.state.downloads,
+                database,
+                record,
+                query,
+                wanted,
+                chosen,
+                is_empty=is_count,
+                is_sent=is_sent,
+            )
+        return streams.Stream(parts, headers, chosen.media_type)
 
     def _counts(
         self,
