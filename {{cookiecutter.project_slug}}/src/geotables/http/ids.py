@@ -17,47 +17,28 @@ from starlette.convertors import StringConvertor, UUIDConvertor, register_url_co
 from geotables.collection import Collection
 from geotables.column_types import BigInt, ComparableNumber, Date, Text, Timestamp
 
-# What looks like an id in a path. Other words are left to other routes, in whatever order all are added.
+#: What looks like an id in a path, by the name of the convertor. Other words are left to other routes, in whatever order all
+#: are added.
+PATTERNS = {
+    "integer_id": "-?[0-9]+",
+    "number_id": r"-?[0-9]+(\.[0-9]+)?",
+    # In either case, and with or without hyphens.
+    "uuid_id": UUIDConvertor.regex,
+    "time_id": "-?infinity|[0-9]{4}[^/]*",
+    # Anything, slashes included.
+    "text_id": r"[\s\S]+",
+}
 
 
-class IntegerIdConvertor(StringConvertor):
-    """The id of a table whose key is a whole number."""
+class IdConvertor(StringConvertor):
+    """Finds an id in a path by a regular expression."""
 
-    regex = "-?[0-9]+"
-
-
-class NumberIdConvertor(StringConvertor):
-    """The id of a table whose key is an exact number."""
-
-    regex = r"-?[0-9]+(\.[0-9]+)?"
+    def __init__(self, regex: str) -> None:
+        self.regex = regex  # type: ignore[misc]
 
 
-class UuidIdConvertor(StringConvertor):
-    """The id of a table whose key is a UUID, in either case and with or without hyphens."""
-
-    regex = UUIDConvertor.regex
-
-
-class TimeIdConvertor(StringConvertor):
-    """The id of a table whose key is a date or a time."""
-
-    regex = "-?infinity|[0-9]{4}[^/]*"
-
-
-class TextIdConvertor(StringConvertor):
-    """The id of a table whose key is text: anything, slashes included."""
-
-    regex = r"[\s\S]+"
-
-
-for name, convertor in (
-    ("integer_id", IntegerIdConvertor()),
-    ("number_id", NumberIdConvertor()),
-    ("uuid_id", UuidIdConvertor()),
-    ("time_id", TimeIdConvertor()),
-    ("text_id", TextIdConvertor()),
-):
-    register_url_convertor(name, convertor)
+for name, regex in PATTERNS.items():
+    register_url_convertor(name, IdConvertor(regex))
 
 #: Goes before an id that a path cannot hold, and before one that begins with this sign.
 ESCAPE = "~"
