@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -63,16 +62,6 @@ CONFORMANCE = (
 
 #: The relation of what features can be sorted by.
 SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
-
-
-@dataclass(slots=True)
-class Page:
-    """Some features, and what their page says of them."""
-
-    record: Feature
-    rows: Sequence[Row]
-    links: list[dict[str, Any]]
-    counts: dict[str, int]
 
 
 class Items:
@@ -192,7 +181,7 @@ class Items:
         links = formats.own_links(request, chosen, formats.FEATURES)
         if following:
             links.append(link(following, "next", chosen.media_type, "The next page"))
-        return _written(Page(record, rows[:limit], links, counts), chosen, headers)
+        return _written(record, rows[:limit], links, counts, chosen, headers)
 
     def read_feature(self, request: Request) -> Response:
         """One feature."""
@@ -360,11 +349,7 @@ def _told_in_headers(
 ) -> dict[str, str]:
     """The headers of features in a format that has no place for what a FeatureCollection says of them.
 
-    Args:
-        own: The headers of every format.
-        counts: How many features there are, as ``numberMatched`` if it is exact.
-        links: The links of the answer.
-        returned: How many features it has; None: that is not known when it begins.
+    How many features a stream has is not known when it begins: then ``returned`` is None.
     """
     numbers = {"Matched": counts.get("numberMatched"), "Returned": returned}
     told = {
@@ -373,22 +358,29 @@ def _told_in_headers(
     return {**own, **told, "Link": f"{own['Link']}, {link_header(links)}"}
 
 
-def _written(page: Page, chosen: Format, headers: dict[str, str]) -> Response:
+def _written(
+    record: Feature,
+    rows: Sequence[Row],
+    links: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    chosen: Format,
+    headers: dict[str, str],
+) -> Response:
     """A page of features in the format that the client wants."""
     if chosen in (CSV, SEQUENCE):
-        headers = _told_in_headers(headers, page.counts, page.links, returned=len(page.rows))
+        headers = _told_in_headers(headers, counts, links, returned=len(rows))
     if chosen is CSV:
-        return csv_tables.csv_response(page.record, page.rows, headers)
-    features = page.record.encode(page.rows)
+        return csv_tables.csv_response(record, rows, headers)
+    features = record.encode(rows)
     if chosen is SEQUENCE:
         text = stream.texts(features)
         return Response(text, headers=headers, media_type=SEQUENCE.media_type)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     collection = {
         "type": "FeatureCollection",
-        "links": page.links,
+        "links": links,
         "timeStamp": now.replace("+00:00", "Z"),
-        **page.counts,
+        **counts,
         "numberReturned": len(features),
         "features": features,
     }

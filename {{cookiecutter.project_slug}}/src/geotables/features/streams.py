@@ -24,15 +24,7 @@ def sequence(
     *,
     is_sent: bool,
 ) -> Generator[bytes, None, None]:
-    """A GeoJSON text sequence of the features that a client asks for, some at a time.
-
-    Args:
-        database: Where they are.
-        record: What to write of each; their order is the query's.
-        query: What the client asks for.
-        conditions: Which features.
-        is_sent: Whether the client reads them, and not the headers alone.
-    """
+    """A GeoJSON text sequence of the features that a client asks for, unless it reads the headers alone."""
     if not is_sent:
         return
     order = query.sortby.by() if "sortby" in query.model_fields_set else ()

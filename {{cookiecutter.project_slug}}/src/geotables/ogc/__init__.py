@@ -30,14 +30,7 @@ def install(
     readers: Sequence[params.Depends] = (),
     writers: Sequence[params.Depends] = (),
 ) -> None:
-    """Serve what leads to the collections.
-
-    Args:
-        app: The application.
-        collections: The collections.
-        readers: Dependencies of every route.
-        writers: Ignored: nothing is written here.
-    """
+    """Serve what leads to the collections; nothing here writes."""
     router = APIRouter(tags=["Features"])
     Landing(collections).add_to(router)
     app.include_router(router, dependencies=readers)

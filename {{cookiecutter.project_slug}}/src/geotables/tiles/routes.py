@@ -34,16 +34,15 @@ from geotables.tiles import matrix_sets, mvt, pages, styles
 from geotables.tiles.matrix_sets import MATRIX_SET, QUAD, QUAD_URI
 
 #: The conformance classes met, of OGC API - Tiles 1.0 (20-057) and of the Tile Matrix Set standard 2.0 (17-083r4).
-CONFORMANCE: tuple[str, ...] = (
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
-    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
-    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
-    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
-    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
+CONFORMANCE = (
+    *(
+        f"http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/{name}"
+        for name in ("core", "tileset", "tilesets-list", "geodata-tilesets", "mvt", "oas30")
+    ),
+    *(
+        f"http://www.opengis.net/spec/tms/2.0/conf/{name}"
+        for name in ("tilematrixset", "json-tilematrixset", "json-tilesetmetadata")
+    ),
 )
 
 MVT = Format("mvt", "application/vnd.mapbox-vector-tile", "Mapbox Vector Tile")
