@@ -70,7 +70,6 @@ class Edits:
         """
         collection, bodies, item = self._collection, self._bodies, self._items.item
         typed_body = {"body": bodies.feature_body, "crs": bodies.content_crs}
-        typed_patch = {"body": bodies.patch_body, "crs": bodies.content_crs}
         feature, new = name_of(collection, "Feature"), name_of(collection, "NewFeature")
         news = name_of(collection, "NewFeatureOrCollection")
         router.post(
@@ -106,7 +105,7 @@ class Edits:
                 reference("FeaturePatch"), PATCHES, "Content-Crs", "If-Match", "Prefer"
             ),
             dependencies=dependencies,
-        )(typed(self.change_feature, **typed_patch))
+        )(typed(self.change_feature, body=bodies.patch_body, crs=bodies.content_crs))
         router.delete(
             item,
             operation_id=f"delete_feature_of_{collection.name}",
@@ -189,7 +188,7 @@ def _preferred(
 
     Bodies are always read strictly: a client that prefers ``handling=lenient`` is not told that it was applied.
     """
-    preferences = preferences_of(request)
+    preferences = _preferences(request)
     returned = preferences.get("return")
     applied = [f"return={returned}"] if returned in ("minimal", "representation") else []
     if preferences.get("handling") == "strict":
@@ -203,7 +202,7 @@ def _preferred(
     return Response(status_code=status, headers={"Vary": "Prefer", **headers})
 
 
-def preferences_of(request: Request) -> dict[str, str]:
+def _preferences(request: Request) -> dict[str, str]:
     """What a client prefers, by its names; of one that is given twice the first."""
     preferences: dict[str, str] = {}
     for header in request.headers.getlist("prefer"):

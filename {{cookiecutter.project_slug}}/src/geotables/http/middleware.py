@@ -199,18 +199,11 @@ class RequestContextMiddleware:
                 "caller": context.caller.name,
             }
             # Not log.log(): looking up the calling line, always this one, would double the cost.
-            log.handle(
-                log.makeRecord(
-                    log.name,
-                    level,
-                    __file__,
-                    0,
-                    "%s %s %d",
-                    (method, path, status),
-                    None,
-                    extra={"fields": fields},
-                )
+            values, extra = (method, path, status), {"fields": fields}
+            record = log.makeRecord(
+                log.name, level, __file__, 0, "%s %s %d", values, None, extra=extra
             )
+            log.handle(record)
 
 
 def _route_path(scope: Scope) -> str:

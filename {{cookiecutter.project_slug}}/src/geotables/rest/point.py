@@ -31,14 +31,11 @@ class QueryRow:
         self._bodies = bodies_of(collection)
         self._geometry = collection.geometry.name
         self._place = PlaceWithHeight if collection.has_z else Place
-        #: The parameters as the OpenAPI document has them: none is required, since there may be a body.
-        self.documented = self._documented()
-
-    def _documented(self) -> list[dict[str, Any]]:
         row, place = self._bodies.model.model_json_schema(), self._place.model_json_schema()
         properties = {**row["properties"], **place["properties"]}
         del properties[self._geometry]
-        return [_parameter(name, schema) for name, schema in properties.items()]
+        #: The parameters as the OpenAPI document has them: none is required, since there may be a body.
+        self.documented = [_parameter(name, schema) for name, schema in properties.items()]
 
     def of_body_or_query(self, request: Request, body: Any) -> BaseModel:
         """The row that the body holds, or the query parameters where there is no body.
