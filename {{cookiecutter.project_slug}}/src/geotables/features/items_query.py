@@ -96,11 +96,13 @@ class Queries(ColumnQueries):
 
     def conditions(self, query: ItemsQuery) -> list[Condition]:
         """Which rows a client asks for, of those that answers over many rows are about."""
-        wanted = [self._collection.rows(), *(query.bbox or ())]
-        for condition in (getattr(query, "when", None), query.filter):
-            if condition is not None:
-                wanted.append(condition)
-        return [*wanted, *self.column_conditions(query)]
+        asked = (getattr(query, "when", None), query.filter)
+        return [
+            self._collection.rows(),
+            *(query.bbox or ()),
+            *(condition for condition in asked if condition is not None),
+            *self.column_conditions(query),
+        ]
 
     def _feature_query(self) -> type[FeatureQuery]:
         fields: dict[str, Any] = {"crs": self._crs(), "properties": self._properties()}

@@ -53,6 +53,8 @@ class Landing:
 
     async def read_landing_page(self, request: Request) -> Response:
         """What the service is, and where to go from here."""
+        if json_or_html.wants_html(request):
+            return await run_in_threadpool(pages.landing, request, self._collections)
         settings, app = settings_of(request), request.app
         paths = [
             ("/openapi.json", "service-desc", openapi.MEDIA_TYPE, "The API, for programs"),
@@ -67,8 +69,6 @@ class Landing:
             paths += [sets, ("/style.json", "stylesheet", STYLE.media_type, "MapLibre style")]
         links = [link(url(request, path), *described) for path, *described in paths]
         landing = {"title": settings.title, "description": settings.description, "links": links}
-        if json_or_html.wants_html(request):
-            return await run_in_threadpool(pages.landing, request, self._collections)
         return _written(request, landing)
 
     async def read_conformance(self, request: Request) -> Response:
@@ -153,9 +153,10 @@ def _links(request: Request, collection: Collection) -> list[dict[str, Any]]:
         for path, rel, each, title in DESCRIPTIONS:
             links.append(link(f"{here}/{path}", rel, each.media_type, title))
     if has_face(request.app, "tiles"):
-        links.append(link(f"{here}/tiles", VECTOR_TILESETS, JSON.media_type, "Vector tiles"))
-        style = link(f"{here}/style.json", "stylesheet", STYLE.media_type, "MapLibre style")
-        links.append(style)
+        links += [
+            link(f"{here}/tiles", VECTOR_TILESETS, JSON.media_type, "Vector tiles"),
+            link(f"{here}/style.json", "stylesheet", STYLE.media_type, "MapLibre style"),
+        ]
     return links
 
 
