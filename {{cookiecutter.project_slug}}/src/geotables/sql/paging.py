@@ -73,12 +73,6 @@ def find(
     return database.fetch(pages.as_planned, values)
 
 
-def token_after(record: RowFormat, order: Order, row: Row) -> str:
-    """The token of the page after a row that ``find`` has returned."""
-    before = len(record.columns)
-    return order.token([*row[before : before + len(order.columns)], record.id_of(row)])
-
-
 def _find_either_way(
     database: Database, record: RowFormat, pages: "Pages", values: dict[str, Any]
 ) -> Sequence[Row]:
@@ -129,6 +123,12 @@ def ids_to_walk(wanted: int, expected: int, every: int) -> int:
     """
     ids = OVERSCAN * wanted * every // expected
     return ids if ids <= ID_WALK_RATIO * expected else 0
+
+
+def token_after(record: RowFormat, order: Order, row: Row) -> str:
+    """The token of the page after a row that ``find`` has returned."""
+    before = len(record.columns)
+    return order.token([*row[before : before + len(order.columns)], record.id_of(row)])
 
 
 def _expected(database: Database, pages: "Pages", values: dict[str, Any]) -> tuple[int, int]:
