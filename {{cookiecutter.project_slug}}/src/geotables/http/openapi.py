@@ -84,11 +84,6 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def row_name(collection: Collection) -> str:
-    """What ids of operations call a row: ``land_parcel``, of the model ``LandParcel``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", collection.model.__name__).lower()
-
-
 def answers(
     *errors: HTTPStatus,
     success: HTTPStatus = HTTPStatus.OK,

@@ -1,5 +1,6 @@
 """The routes of the plain REST resource: rows as flat JSON objects."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from http import HTTPStatus
@@ -26,7 +27,7 @@ from geotables.http.faces import Face, Search, page_searches, register
 from geotables.http.formats import JSON, url
 from geotables.http.ids import id_convertor, id_type, in_path, path_id_type
 from geotables.http.json_schemas import reference, row_example
-from geotables.http.openapi import headers, refusals, row_name
+from geotables.http.openapi import headers, refusals
 from geotables.http.parameters import (
     BBox,
     Latitude,
@@ -143,14 +144,14 @@ class Resource:
             response_model=collection.read,
             responses=refusals(HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND),
             openapi_extra={"parameters": headers("If-None-Match")},
-            operation_id=f"get_{row_name(collection)}",
+            operation_id=f"get_{_row_name(collection)}",
         )(typed(self.read, id=path_id_type(collection)))
         if collection.is_writable:
             self._add_writes(router, writers)
         return router
 
     def _add_writes(self, router: APIRouter, writers: Sequence[Depends]) -> None:
-        collection, one_path, row_id = self._collection, self._one_path, row_name(self._collection)
+        collection, one_path, row_id = self._collection, self._one_path, _row_name(self._collection)
         id, body = path_id_type(collection), self._bodies.row_body
         row = collection.read
         new = reference(self._bodies.model.__name__)
@@ -362,6 +363,11 @@ def _models(collection: Collection) -> tuple[type[BaseModel], type[BaseModel]]:
         create_model(f"{name}Page", __doc__="Rows, and where the next page is.", **page),
         create_model(f"{name}Neighbours", __doc__="Rows, nearest first.", **neighbours),
     )
+
+
+def _row_name(collection: Collection) -> str:
+    """What ids of operations call a row: ``land_parcel``, of the model ``LandParcel``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", collection.model.__name__).lower()
 
 
 def distance_name(collection: Collection) -> str:
