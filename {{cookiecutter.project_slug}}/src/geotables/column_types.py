@@ -66,6 +66,18 @@ def text_of(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return column
 
 
+def integer_bits(kind: sa.types.TypeEngine[Any]) -> int | None:
+    """The bits of a type of whole numbers; None of any other type."""
+    match kind:
+        case sa.SmallInteger():
+            return 16
+        case sa.BigInteger():
+            return 64
+        case sa.Integer():
+            return 32
+    return None
+
+
 #: PostgreSQL's bigint.
 BigInt = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 

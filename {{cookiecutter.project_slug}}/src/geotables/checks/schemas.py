@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geotables.checks.models import file_of
 from geotables.collection import Collection
-from geotables.column_types import AsText, RowIn, members
+from geotables.column_types import AsText, RowIn, integer_bits, members
 from geotables.crs import WGS84
 from geotables.geometry import WKT, GeoJSON, GeometryFormat, read, samples
 from geotables.service import Service
@@ -218,12 +218,11 @@ def _is_of(value: Any, kind: type[Any]) -> bool:
 
 def _beyond(kind: sa.types.TypeEngine[Any]) -> Iterator[tuple[Any, str]]:
     """Values that a column of a type cannot hold, though the next smaller ones."""
+    if bits := integer_bits(kind):
+        yield 2 ** (bits - 1), f"integers of more than {bits - 1} bits"
     match kind:
         case sa.String(length=int(length)):
             yield "x" * (length + 1), f"more than {length} characters"
-        case sa.Integer():
-            bits = {sa.BigInteger: 63, sa.SmallInteger: 15}.get(type(kind), 31)
-            yield 2**bits, f"integers of more than {bits} bits"
         case sa.Numeric(precision=int(precision), scale=int(scale)):
             yield Decimal(10) ** (precision - scale), f"more than {precision} digits"
             yield Decimal(1).scaleb(-scale - 1), f"more than {scale} decimals"

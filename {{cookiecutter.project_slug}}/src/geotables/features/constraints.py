@@ -6,8 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-#: Bits of whole numbers.
-BITS = ((sa.SmallInteger, 16), (sa.BigInteger, 64), (sa.Integer, 32))
+from geotables.column_types import integer_bits
 
 _TEXT = r"'(?:[^']|'')*'"
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -35,10 +34,8 @@ _KEYWORDS = {
 def of(column: sa.Column[Any]) -> dict[str, Any]:
     """The range, or the list, of a column's values; nothing of what cannot be read for sure."""
     limits: dict[str, Any] = {}
-    for kind, bits in BITS:
-        if isinstance(column.type, kind):
-            limits = {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
-            break
+    if bits := integer_bits(column.type):
+        limits = {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
     for constraint in column.table.constraints:
         if isinstance(constraint, sa.CheckConstraint):
             limits |= _checked(column, _text(constraint))

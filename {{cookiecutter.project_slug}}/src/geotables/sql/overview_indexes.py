@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
 from geotables.collection import Collection
+from geotables.column_types import integer_bits
 from geotables.db.statements import execute
 from geotables.geometry import metadata
 from geotables.identifiers import beside, qualified, quoted
@@ -100,7 +101,7 @@ def _make_key_ranges(
         return
     if ranges is not None:
         yield _drop(connection, collection, name)
-    if pages:
+    if pages and (bits := integer_bits(collection.key.type)):
         each = pages // RANGES + 1
         table = collection.table.to_metadata(sa.MetaData())
         key = table.columns[collection.key.name]
@@ -108,9 +109,7 @@ def _make_key_ranges(
             name,
             key,
             postgresql_using="brin",
-            postgresql_ops={
-                key.key: f"{_integer(collection)}_minmax_multi_ops(values_per_range=64)"
-            },
+            postgresql_ops={key.key: f"int{bits // 8}_minmax_multi_ops(values_per_range=64)"},
             postgresql_with={"pages_per_range": each, "autosummarize": "on"},
             postgresql_concurrently=True,
         )
@@ -131,24 +130,12 @@ def _pages_in_key_order(connection: sa.Connection, collection: Collection) -> in
     pages: int = connection.scalar(_PAGES, table)
     # PostgreSQL 13 has no such operator class.
     is_able = (connection.dialect.server_version_info or ()) >= (14,)
-    if pages < LEAST_PAGES or not is_able or not _integer(collection):
+    if pages < LEAST_PAGES or not is_able or not integer_bits(collection.key.type):
         return 0
     key = collection.key.name
     execute(connection, f"ANALYZE {qualified(collection.table)} ({quoted(key)})")
     correlation = connection.scalar(_CORRELATION, table | {"key": key})
     return pages if (correlation or 0) >= LEAST_CORRELATION else 0
-
-
-def _integer(collection: Collection) -> str:
-    """The type of an integer key, as operator classes call it; empty: the key is none."""
-    match collection.key.type:
-        case sa.BigInteger():
-            return "int8"
-        case sa.SmallInteger():
-            return "int2"
-        case sa.Integer():
-            return "int4"
-    return ""
 
 
 def _shares(share: int) -> Iterator[int]:
