@@ -66,8 +66,8 @@ def text_of(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return column
 
 
-def integer_bits(kind: sa.types.TypeEngine[Any]) -> int | None:
-    """The bits of a type of whole numbers; None of any other type."""
+def integer_bits(kind: sa.types.TypeEngine[Any]) -> int:
+    """The bits of a type of whole numbers; 0 of any other type."""
     match kind:
         case sa.SmallInteger():
             return 16
@@ -75,7 +75,7 @@ def integer_bits(kind: sa.types.TypeEngine[Any]) -> int | None:
             return 64
         case sa.Integer():
             return 32
-    return None
+    return 0
 
 
 #: PostgreSQL's bigint.

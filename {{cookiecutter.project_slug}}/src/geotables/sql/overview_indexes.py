@@ -10,7 +10,7 @@ from geotables.collection import Collection
 from geotables.column_types import integer_bits
 from geotables.db.statements import execute
 from geotables.geometry import metadata
-from geotables.identifiers import beside, qualified, quoted
+from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
 
@@ -42,32 +42,34 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         limit: How many rows a tile may show; None: there should be no overviews.
     """
     table = {"table": qualified(collection.table)}
+    if builder := connection.scalar(_BUILDER, table):
+        yield f"PostgreSQL's process {builder} is building an index of it: try again when it has ended"
+        return
     stored = overviews.stored(connection, collection)
     reason = overviews.unfit(collection)
     if connection.scalar(_KIND, table) not in INDEXABLE:
         reason = "PostgreSQL indexes no view and no foreign table, and a partitioned table only while nobody writes"
-    if builder := connection.scalar(_BUILDER, table):
-        yield f"PostgreSQL's process {builder} is building an index of it: try again when it has ended"
-        return
-    shares: list[int] = []
-    kept: list[str] = []
     if reason:
         yield f"it can have no overviews: {reason}"
-    elif limit is not None:
-        usable = [overview for overview in stored.values() if overview]
-        rows, *numbers = _counts(connection, collection, usable)
-        share = int(rows / (SMALLEST * limit))
-        if usable and MARGIN * limit <= numbers[0] <= GROWN * limit:
-            # The others go with it.
-            share = usable[0].share
-        shares = [*_shares(share)]
-        kept = [
-            overview.name
-            for overview, number in zip(usable, numbers, strict=True)
-            if overview.share in shares and 0.5 < number * overview.share / rows < 2
-        ]
-        least = math.ceil(LEAST_SHARE * SMALLEST * limit)
-        yield f"{rows:,} rows" + ("" if shares else f" need none; {least:,} would")
+    if reason or limit is None:
+        for name in stored:
+            yield _drop(connection, collection, name)
+        yield from _make_key_ranges(connection, collection, pages=0)
+        return
+    usable = [overview for overview in stored.values() if overview]
+    rows, *numbers = _counts(connection, collection, usable)
+    share = int(rows / (SMALLEST * limit))
+    if usable and MARGIN * limit <= numbers[0] <= GROWN * limit:
+        # The others go with it.
+        share = usable[0].share
+    shares = [*_shares(share)]
+    kept = [
+        overview.name
+        for overview, number in zip(usable, numbers, strict=True)
+        if overview.share in shares and 0.5 < number * overview.share / rows < 2
+    ]
+    least = math.ceil(LEAST_SHARE * SMALLEST * limit)
+    yield f"{rows:,} rows" + ("" if shares else f" need none; {least:,} would")
     for name in stored:
         if name not in kept:
             yield _drop(connection, collection, name)
@@ -84,24 +86,37 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{overview.name} is made: 1 row in {overview.share}, {size}"
     for name in kept:
         yield f"{name} is as it should be"
-    if missing:
+    pages = _pages_for_ranges(connection, collection)
+    if missing or pages:
+        # For the plans of tiles, and for the correlation of the keys.
         execute(connection, f"ANALYZE {qualified(collection.table)}")
-    yield from _make_key_ranges(connection, collection, none=limit is None or bool(reason))
+    yield from _make_key_ranges(connection, collection, pages)
+
+
+def _pages_for_ranges(connection: sa.Connection, collection: Collection) -> int:
+    """How many pages a table has; 0 if it is too small for an index of key ranges, or can have none."""
+    # PostgreSQL 13 has no such operator class.
+    is_able = (connection.dialect.server_version_info or ()) >= (14,)
+    if not is_able or not integer_bits(collection.key.type):
+        return 0
+    pages: int = connection.scalar(_PAGES, {"table": qualified(collection.table)})
+    return pages if pages >= LEAST_PAGES else 0
 
 
 def _make_key_ranges(
-    connection: sa.Connection, collection: Collection, *, none: bool
+    connection: sa.Connection, collection: Collection, pages: int
 ) -> Iterator[str]:
-    """Give a collection its index of key ranges, or drop it, and say what is done."""
-    pages = 0 if none else _pages_in_key_order(connection, collection)
+    """Give a table of so many pages its index of key ranges, or drop that, and say what is done."""
     name = metadata.overview_name(collection.geometry, metadata.KEYS)
     ranges = overviews.key_ranges(connection, collection)
-    if pages and ranges and ranges <= GROWN * RANGES:
+    is_wanted = pages > 0 and _is_in_key_order(connection, collection)
+    if is_wanted and ranges and ranges <= GROWN * RANGES:
         yield f"{name} is as it should be"
         return
     if ranges is not None:
         yield _drop(connection, collection, name)
-    if pages and (bits := integer_bits(collection.key.type)):
+    if is_wanted:
+        bytes_of_key = integer_bits(collection.key.type) // 8
         each = pages // RANGES + 1
         table = collection.table.to_metadata(sa.MetaData())
         key = table.columns[collection.key.name]
@@ -109,7 +124,7 @@ def _make_key_ranges(
             name,
             key,
             postgresql_using="brin",
-            postgresql_ops={key.key: f"int{bits // 8}_minmax_multi_ops(values_per_range=64)"},
+            postgresql_ops={key.key: f"int{bytes_of_key}_minmax_multi_ops(values_per_range=64)"},
             postgresql_with={"pages_per_range": each, "autosummarize": "on"},
             postgresql_concurrently=True,
         )
@@ -118,24 +133,16 @@ def _make_key_ranges(
         yield f"{name} is made: the keys of every {each} pages, {size}"
 
 
+def _is_in_key_order(connection: sa.Connection, collection: Collection) -> bool:
+    """Whether the rows lie in the table about in the order of their keys, as the last ANALYZE has found it."""
+    values = {"table": qualified(collection.table), "key": collection.key.name}
+    return (connection.scalar(_CORRELATION, values) or 0) >= LEAST_CORRELATION
+
+
 def _drop(connection: sa.Connection, collection: Collection, name: str) -> str:
     """Drop an index, and say so."""
     execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {beside(collection.table, name)}")
     return f"{name} is dropped"
-
-
-def _pages_in_key_order(connection: sa.Connection, collection: Collection) -> int:
-    """How many pages a table has; none where an index of key ranges would not help: they are few, or in another order."""
-    table = {"table": qualified(collection.table)}
-    pages: int = connection.scalar(_PAGES, table)
-    # PostgreSQL 13 has no such operator class.
-    is_able = (connection.dialect.server_version_info or ()) >= (14,)
-    if pages < LEAST_PAGES or not is_able or not integer_bits(collection.key.type):
-        return 0
-    key = collection.key.name
-    execute(connection, f"ANALYZE {qualified(collection.table)} ({quoted(key)})")
-    correlation = connection.scalar(_CORRELATION, table | {"key": key})
-    return pages if (correlation or 0) >= LEAST_CORRELATION else 0
 
 
 def _shares(share: int) -> Iterator[int]:
