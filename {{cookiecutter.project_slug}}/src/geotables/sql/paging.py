@@ -1,13 +1,13 @@
 """Choose the statements that find a page of rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from geotables.collection import EVERY_ROW
 from geotables.db.database import Database
 from geotables.db.statements import OWN, Condition, Row, Statement
 from geotables.geometry import metadata
@@ -16,19 +16,20 @@ from geotables.sql.keyset import Order, by_id
 from geotables.sql.queries import plan
 from geotables.sql.row_formats import RowFormat
 
-#: At most this many rows of an index, sorting is cheaper than planning.
+#: The most rows of an index that are sorted at once: with more, the planner is asked first.
 SORT_LIMIT = 1_000
 
-#: The same of a table with an index of key ranges: it is large, each row is read from a page of its own, and many rows are cheap.
+#: The same for a table with an index of key ranges: it is large, so that each row is read from a page of its own, and there
+#: is a cheap way to find a page among more rows.
 SORT_LIMIT_OF_KEYS = 650
 
-#: How many times more rows than a page has are found up to the one that ends it: some may not meet the conditions.
+#: How many times the rows of a page are read up to the one that bounds its keys, since some may not meet the conditions.
 SPARE = 1.1
 
-#: The share of the rows with the first keys that an index finds first where the table is in the order of its keys.
+#: The share of the rows with the first keys that the index must have found first for the table to be in the order of its keys.
 IN_ORDER = 0.75
 
-#: How many rows are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
+#: Rows that are read in the order of their ids in the time in which an index finds one: fewer where all are in memory,
 #: more where they are not.
 ID_WALK_RATIO = 20
 
@@ -61,13 +62,13 @@ def find(
         Rows that begin with the columns of the record, and then those of the order.
     """
     order = order or by_id(record.collection)
-    begin = after or Condition(sa.true())
+    begin = after or EVERY_ROW
     values: dict[str, Any] = {"limit": limit, "offset": offset}
     for condition in (*conditions, begin):
         values |= condition.values
     expressions = tuple(condition.expression for condition in conditions)
-    found = tuple(condition.candidates for condition in conditions)
-    pages = _pages(record, order, expressions, begin.expression, found)
+    candidates = tuple(condition.candidates for condition in conditions)
+    pages = _pages(record, order, expressions, begin.expression, candidates)
     if order.is_by_id and any(condition.indexed for condition in conditions):
         return _find_either_way(database, record, pages, values)
     return database.fetch(pages.as_planned, values)
@@ -79,21 +80,31 @@ def _find_either_way(
     """The first rows by id, where an index may find them.
 
     Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
-    in a table that is sorted in space, that may lead through all of the table. So a few rows are sorted at once. Of more,
-    those up to the key of one that ends the page are sorted, if a few were found in the order of their keys: else that may be
-    most of them. Of many, ids are walked no further than should fill the page.
+    in a table that is sorted in space, that may lead through all of the table. So these are tried until one fills the page:
+
+    1. Sort what the index finds, if that is at most ``SORT_LIMIT`` rows (``SORT_LIMIT_OF_KEYS``).
+    2. Sort what it finds up to the key of a row that should end the page, one of those found first. That is less than all
+       only where the table is in the order of its keys, as these rows tell.
+    3. Read rows in the order of their ids, no more than should fill the page, if that takes less time than to sort all.
+    4. Sort all that the index finds.
     """
     limit, offset = values["limit"], values["offset"]
     sizes = {"size": SORT_LIMIT + 1, "size_of_keys": SORT_LIMIT_OF_KEYS + 1}
     few = database.fetch(pages.sorted_few, values | sizes | {"limit": int(SPARE * limit)})
-    # Without rows, no more were found than are passed over.
-    found = few[0][-1] if few else offset
-    if found not in sizes.values() and (few or found < min(sizes.values())):
+    if few:
+        found = few[0][-1]
+        # The search stops at one of the sizes; which one, only PostgreSQL knows.
+        has_ended = found not in sizes.values()
+    else:
+        # Every row found is passed over, so there are no more than ``offset``: below the sizes, these are all.
+        found = offset
+        has_ended = found < min(sizes.values())
+    if has_ended:
         return few[:limit]
     expected, every = _expected(database, pages, values)
     expected = max(expected, found)
     ids = ids_to_walk(offset + limit, expected, every)
-    # Of as many rows, a sequential scan may have found a few anywhere.
+    # Of as many rows, a sequential scan may have found the first ones anywhere.
     are_many = 0 < ids <= expected
     if few and not are_many and _are_in_order(few, offset):
         rows = database.fetch(pages.sorted_some, values | {"last": record.id_of(few[-1])})
@@ -145,18 +156,17 @@ class Pages:
         self,
         record: RowFormat,
         order: Order,
-        conditions: Iterable[sa.ColumnElement[bool]],
+        conditions: Sequence[sa.ColumnElement[bool]],
         after: sa.ColumnElement[bool],
-        candidates: Iterable[sa.ColumnElement[bool] | None] = (),
+        candidates: Sequence[sa.ColumnElement[bool] | None],
     ) -> None:
-        conditions = list(conditions)
         self._table, self._key = record.collection.table, record.collection.key
         self._columns = [*record.columns, *order.columns]
         self._order = order.by()
         self._wanted = sa.and_(*conditions)
         self._after = after
         # What the index finds, and the conditions that each row found has to meet then.
-        pairs = [*zip_longest(conditions, candidates)]
+        pairs = list(zip(conditions, candidates, strict=True))
         self._found = sa.and_(*(each if found is None else found for each, found in pairs))
         self._exactly = [each for each, found in pairs if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
@@ -170,11 +180,11 @@ class Pages:
 
     @cached_property
     def sorted_few(self) -> Statement:
-        """The page, of the first ``size`` rows that an index finds; when it has found each, and how many, are the last columns.
+        """The page, of the first ``size`` rows that an index finds; the last columns are the turn of each, and their number.
 
-        Where it finds as many, others may come before them: they are not looked at.
+        If there are as many, others may have smaller keys: then these are not compared with the conditions.
         """
-        # PostgreSQL evaluates it when it plans, too.
+        # In the LIMIT PostgreSQL evaluates it once, when it plans, too; elsewhere it would for each row.
         index = sa.func.to_regclass(sa.literal(self._key_ranges))
         sizes = _number("size"), _number("size_of_keys")
         size = sa.case((index.is_(None), sizes[0]), else_=sizes[1])

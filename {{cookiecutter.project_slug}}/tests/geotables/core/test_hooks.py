@@ -460,7 +460,7 @@ def test_a_condition_may_ask_a_table_that_has_columns_of_the_same_names(
     others = sa.Table("others", sa.MetaData(), *columns)
     name = collection.key.name
     related = sa.exists().where(others.c[name] == collection.key)
-    pages = Pages(row_formats.record(collection), by_id(collection), [related], sa.true())
+    pages = Pages(row_formats.record(collection), by_id(collection), [related], sa.true(), [None])
     wanted = re.compile(rf'WHERE "?others"?\."?{name}"? = ')
     found = (pages.sorted_few, pages.sorted_some, pages.sorted_all)
     for statement in (pages.as_planned, *found, pages.walked_ids):
