@@ -5,13 +5,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from geotables.collection import Collection
 from geotables.db.database import Database
 from geotables.db.statements import Statement
-
-_PREPARER = PGDialect_psycopg2().identifier_preparer  # type: ignore[no-untyped-call]
+from geotables.identifiers import qualified
 
 #: Rows that are counted, at the most.
 COUNTED = 1_000
@@ -54,14 +52,13 @@ def _sizes(collections: tuple[Collection, ...]) -> Statement:
     return Statement(sa.union_all(*counts).order_by("number"), single_process=True)  # type: ignore[arg-type]
 
 
-def _counted(number: int, table: Any) -> sa.Select[Any]:
+def _counted(number: int, table: sa.Table) -> sa.Select[Any]:
     """The number of rows up to a limit, and the one that the last ANALYZE or VACUUM has noted."""
     few = sa.select(sa.literal_column("1")).select_from(table).limit(COUNTED + 1).subquery()
-    name = _PREPARER.format_table(table)
     noted = (
         sa.select(sa.column("reltuples"))
         .select_from(sa.table("pg_class", schema="pg_catalog"))
-        .where(sa.column("oid") == sa.func.to_regclass(name))
+        .where(sa.column("oid") == sa.func.to_regclass(qualified(table)))
         .scalar_subquery()
     )
     counted = sa.select(sa.func.count()).select_from(few).scalar_subquery()
