@@ -11,6 +11,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables import json_numbers
+from geotables.identifiers import DIALECT
 
 #: Begins the names that statements use beside those of columns; ``check`` refuses a column whose name begins with it.
 OWN = "geotables/"
@@ -30,6 +31,12 @@ _DIALECT: sa.Dialect = PGDialect_psycopg2(json_serializer=json_text)  # type: ig
 def execute(connection: sa.Connection, statement: str) -> sa.CursorResult[Any]:
     """Execute SQL without parameters, for which the driver would take a percent sign in a name, and ``sa.text`` a colon."""
     return connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def literal(condition: sa.ClauseElement) -> str:
+    """A condition as a CHECK or an index of a table has it: with its values, and without the name of the table."""
+    options = {"literal_binds": True, "include_table": False}
+    return str(condition.compile(dialect=DIALECT, compile_kwargs=options))
 
 
 class Condition(NamedTuple):

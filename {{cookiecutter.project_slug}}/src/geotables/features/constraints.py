@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from geotables.column_types import integer_bits
+from geotables.db.statements import literal
 
 _TEXT = r"'(?:[^']|'')*'"
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -46,10 +46,7 @@ def _text(constraint: sa.CheckConstraint) -> str:
     if isinstance(constraint.sqltext, sa.TextClause):
         # Compiled, ':x' in a string would be a parameter.
         return constraint.sqltext.text
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    literal = {"literal_binds": True, "include_table": False}
-    text = str(constraint.sqltext.compile(dialect=dialect, compile_kwargs=literal))
-    return text.replace("%%", "%")
+    return literal(constraint.sqltext)
 
 
 def _checked(column: sa.Column[Any], check: str) -> dict[str, Any]:

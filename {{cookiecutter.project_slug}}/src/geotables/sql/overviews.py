@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
+from geotables.db.statements import literal
 from geotables.geometry import in_srid, metadata
-from geotables.identifiers import DIALECT, beside, qualified
+from geotables.identifiers import beside, qualified
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,7 @@ class Overview:
     @property
     def condition(self) -> str:
         """The condition of the index, which is also its comment, by which it is known again."""
-        condition = sa.and_(self.collection.indexed_rows, self.rows)
-        return str(
-            condition.compile(
-                dialect=DIALECT, compile_kwargs={"literal_binds": True, "include_table": False}
-            )
-        )
+        return literal(sa.and_(self.collection.indexed_rows, self.rows))
 
     def index(self, *, concurrently: bool = False) -> sa.Index:
         """The index, of a copy of the table: the model itself has none."""
