@@ -17,14 +17,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "{{cookiecutter.project_slug}}" / "src")]
 from geotables.files.fields import Field, Fields
 from geotables.files.sources import OpenOptions, Source, SourceError, source, srid_of
 from geotables.files.sources.gdal import Layer
-from geotables.geometry.arrays import TYPE_IDS
+from geotables.geometry import GEOJSON_TYPES
 
 from adoption import naming
 from parameters import epsg, geometry_column, names, parse_attributes
 from parameters.columns import Table, dump
 from parameters.relation import own_columns
 
-TYPES = {number: name for name, number in TYPE_IDS.items()}
+TYPES = {int(shapely.GeometryType[name]): name for name in GEOJSON_TYPES}
 
 
 @dataclass
@@ -231,7 +231,7 @@ def _geometry_type(found: Contents) -> str:
     kinds = set(found.kinds)
     declared = getattr(found.source, "geometry_type", "")
     declared = re.sub(r"^(2\.5D|3D Measured|3D|Measured) | (Z|M|ZM)$", "", declared).upper()
-    if declared in TYPE_IDS:
+    if declared in GEOJSON_TYPES:
         # A Shapefile has one type for a whole and for many parts.
         many = getattr(found.source, "driver", "") == "ESRI Shapefile" and declared != "POINT"
         kinds.add(f"MULTI{declared.removeprefix('MULTI')}" if many else declared)

@@ -19,17 +19,6 @@ from geotables.geometry.metadata import GeometryColumn
 #: Geometries of Shapely's; None where there is none.
 Geometries = np.ndarray[Any, Any]
 
-#: Shapely's number of each type that GeoJSON has.
-TYPE_IDS = {
-    "POINT": 0,
-    "LINESTRING": 1,
-    "POLYGON": 3,
-    "MULTIPOINT": 4,
-    "MULTILINESTRING": 5,
-    "MULTIPOLYGON": 6,
-    "GEOMETRYCOLLECTION": 7,
-}
-
 #: How each type becomes one of many parts.
 JOIN = {
     "POINT": shapely.multipoints,
@@ -137,11 +126,11 @@ def fitted(
     if part not in JOIN:
         return fitted
     if part != kind:
-        at = np.flatnonzero(types == TYPE_IDS[part])
+        at = np.flatnonzero(types == shapely.GeometryType[part])
         fitted[at] = JOIN[part](fitted[at], indices=np.arange(len(at)))
     else:
         single = shapely.get_num_geometries(fitted) == 1
-        at = np.flatnonzero((types == TYPE_IDS[f"MULTI{part}"]) & single)
+        at = np.flatnonzero((types == shapely.GeometryType[f"MULTI{part}"]) & single)
         fitted[at] = shapely.get_geometry(fitted[at], 0)
     return fitted
 
@@ -171,15 +160,15 @@ def storable(geometries: Geometries, column: GeometryColumn, srid: int) -> Geome
     """Which of the geometries are fit to be stored beyond doubt; the others have to be looked at one by one."""
     types = shapely.get_type_id(geometries)
     kind, has_z = metadata.geometry_type(column), metadata.dimension(column) == 3
-    wanted = list(TYPE_IDS.values()) if kind == "GEOMETRY" else [TYPE_IDS[kind]]
-    fit = np.isin(types, wanted)
+    kinds = GEOJSON_TYPES if kind == "GEOMETRY" else [kind]
+    fit = np.isin(types, [shapely.GeometryType[each] for each in kinds])
     fit &= _is_whole(geometries, has_z) & _is_in_range(geometries, metadata.crs(column), srid)
     vertices = shapely.get_num_coordinates(geometries)
     if (most := current.get().max_vertices) is not None:
         fit &= vertices <= most
-    collections = np.flatnonzero(types >= TYPE_IDS["MULTIPOINT"])
+    collections = np.flatnonzero(types >= shapely.GeometryType.MULTIPOINT)
     parts, owner = shapely.get_parts(geometries[collections], return_index=True)
-    nested = shapely.get_type_id(parts) == TYPE_IDS["GEOMETRYCOLLECTION"]
+    nested = shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION
     fit[collections[owner[nested | ~_is_whole(parts, has_z)]]] = False
     # Of a collection's parts, those with parts of their own.
     inner, part = shapely.get_parts(parts, return_index=True)
