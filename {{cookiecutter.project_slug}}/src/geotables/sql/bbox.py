@@ -45,12 +45,9 @@ def overlapping(column: GeometryColumn, box: Bounds) -> Condition:
 
 
 def candidates(column: GeometryColumn, box: Bounds) -> Condition:
-    """The rows that the index finds for a box in WGS 84: all that it holds, and some beside it.
-
-    For a column that stores another CRS.
-    """
+    """The rows that the index finds for a box in WGS 84: all that it holds, and some beside it."""
     parts, covered = len(box.spans), _is_covered(column, box)
-    return Condition(_candidates(column, parts, covered), _values(column, box), indexed=True)
+    return Condition(_found(column, parts, covered), _values(column, box), indexed=True)
 
 
 def compare(
@@ -76,7 +73,7 @@ def _intersecting(column: GeometryColumn, parts: int, covered: bool) -> sa.Colum
     exactly = intersecting(in_srid(column, WGS84), PARTS[:parts], WGS84)
     if metadata.srid(column) == WGS84:
         return exactly
-    return _candidates(column, parts, covered) & exactly
+    return _found(column, parts, covered) & exactly
 
 
 @cache
@@ -90,17 +87,13 @@ def _found(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElemen
     """The rows that the index finds for a box."""
     if metadata.srid(column) == WGS84:
         return _own_boxes(column, parts)
-    return _candidates(column, parts, covered)
+    covered_parts = [parameter(name, WGS84) for name in COVERED[:parts]]
+    return _in_envelopes(column, covered_parts, covered)
 
 
 def _own_boxes(column: GeometryColumn, parts: int) -> sa.ColumnElement[bool]:
     lonlat = in_srid(column, WGS84)
     return sa.or_(*(lonlat.bool_op("&&")(parameter(name, WGS84)) for name in PARTS[:parts]))
-
-
-@cache
-def _candidates(column: GeometryColumn, parts: int, covered: bool) -> sa.ColumnElement[bool]:
-    return _in_envelopes(column, [parameter(name, WGS84) for name in COVERED[:parts]], covered)
 
 
 def _values(column: GeometryColumn, box: Bounds) -> dict[str, bytes]:
