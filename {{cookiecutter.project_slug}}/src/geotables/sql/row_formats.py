@@ -51,7 +51,8 @@ class RowFormat(ABC):
         )
         #: The row with an id, and its version at the end.
         self.by_id = self._by_id(sa.true())
-        self._of_the_visible = lru_cache(maxsize=16)(self._by_id)
+        #: The same, of the rows that a caller may see.
+        self.visible_by_id = lru_cache(maxsize=16)(self._by_id)
 
     def _by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
         one: sa.Select[Any] = sa.select(*self.columns, self.collection.version)
@@ -65,10 +66,6 @@ class RowFormat(ABC):
     def id_of(self, row: Sequence[Any]) -> str:
         """The same as text, which PostgreSQL reads as the very same key."""
         return str(self.key_of(row))
-
-    def visible_by_id(self, visible: sa.ColumnElement[bool]) -> Statement:
-        """The same, of the rows that a caller may see."""
-        return self._of_the_visible(visible)
 
     @abstractmethod
     def encode(self, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
