@@ -157,11 +157,7 @@ def _check_view(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
     """Compare the columns of a view with those of the model: their names and types, since all of them may be null there."""
     if is_read_only(connection):
         return
-    stored = _columns(connection, qualified(table))
-    with connection.begin_nested() as savepoint:
-        make_temporary(connection, table)
-        meant = _columns(connection, f"{TEMPORARY}.{quoted(table.name)}")
-        savepoint.rollback()
+    stored, meant = _stored_and_meant(connection, table, _COLUMNS)
     for column in table.columns:
         there, wanted = stored.get(column.name), meant[column.name]
         if there is None:
@@ -170,14 +166,29 @@ def _check_view(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
             yield f"{table.fullname}: column {column.name} is `{there}` in the database and `{wanted}` in the model"
 
 
-def _columns(connection: sa.Connection, table: str) -> dict[str, str]:
-    """The types of a table's columns, by their names."""
-    rows = connection.execute(_COLUMNS, {"table": table})
-    return {row.name: row.type for row in rows}
+def _stored_and_meant(
+    connection: sa.Connection, table: sa.Table, query: sa.TextClause
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What the database says of a table, by names, and what of the empty one that the model makes."""
+
+    def ask(name: str) -> dict[str, str]:
+        rows = connection.execute(query, {"table": name})
+        return {row.name: row.definition for row in rows}
+
+    with connection.begin_nested() as savepoint:
+        make_temporary(connection, table)
+        if not metadata.is_view(table):
+            with hidden(connection, table):
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index))
+        meant = ask(f"{TEMPORARY}.{quoted(table.name)}")
+        savepoint.rollback()
+    return ask(qualified(table)), meant
 
 
+#: The types of a table's columns.
 _COLUMNS = sa.text(
-    "SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
+    "SELECT attname AS name, format_type(atttypid, atttypmod) AS definition FROM pg_attribute"
     " WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped"
 )
 
@@ -225,14 +236,7 @@ def _check_stored_definitions(
     """
     if is_read_only(connection):
         return
-    stored = _definitions(connection, qualified(table))
-    with connection.begin_nested() as savepoint:
-        make_temporary(connection, table)
-        with hidden(connection, table):
-            for index in table.indexes:
-                connection.execute(CreateIndex(index))
-        meant = _definitions(connection, f"{TEMPORARY}.{quoted(table.name)}")
-        savepoint.rollback()
+    stored, meant = _stored_and_meant(connection, table, _DEFINITIONS)
     names = [name for name in meant | stored if columns or not name.startswith("column ")]
     partitioned_key = _partitioned_key(connection, table)
     for name in names:
@@ -272,11 +276,6 @@ _PARTITIONED_KEY = sa.text(
     GROUP BY c.oid, c.conname
     """
 )
-
-
-def _definitions(connection: sa.Connection, table: str) -> dict[str, str]:
-    rows = connection.execute(_DEFINITIONS, {"table": table})
-    return {row.name: row.definition for row in rows}
 
 
 #: The columns of a table; its indexes, from the method on, and whether they can be used; its constraints, but for foreign
