@@ -117,7 +117,7 @@ class Database:
         self._work_mem = f"SET LOCAL work_mem = '{settings.work_mem}'; "
         self._single_process = "SET LOCAL max_parallel_workers_per_gather = 0; "
         # A server that still runs gives a statement up by itself.
-        self.liveness = HungConnections(settings.statement_timeout + 5)
+        self.hung_connections = HungConnections(settings.statement_timeout + 5)
         self._primary = self._engine(settings.database_url, settings)
         #: The primary server, in transactions.
         self.engine = self._primary.execution_options(isolation_level="READ COMMITTED")
@@ -165,7 +165,7 @@ class Database:
                 "client_encoding": "utf8",
             },
         )
-        self.liveness.watch(engine)
+        self.hung_connections.watch(engine)
         sa.event.listen(engine, "do_execute", self._execute)
         return engine
 
@@ -224,7 +224,7 @@ class Database:
     ) -> list[Row]:
         """The rows of a statement, on a connection that is given back; errors are raised as SQLAlchemy does."""
         driver: Any = lent.dbapi_connection
-        self.liveness.wait(driver)
+        self.hung_connections.wait(driver)
         try:
             with self.span(statement.text), driver.cursor() as cursor:
                 text = self._complete(cursor, statement.text, self._needs(statement))

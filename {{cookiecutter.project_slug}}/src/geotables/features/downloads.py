@@ -62,7 +62,7 @@ def file(
             database.stream() as connection,
             closing(stream.chunks(connection, wanted, rows)) as chunks,
             # A part of a file may take many chunks; each is waited for by itself.
-            closing(database.liveness.watched(connection, chunks)) as watched,
+            closing(database.hung_connections.watched(connection, chunks)) as watched,
         ):
             yield from layer.write(watched)
     except FormatError as error:

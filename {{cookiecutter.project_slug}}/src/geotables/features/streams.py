@@ -31,7 +31,7 @@ def sequence(
     with database.stream() as connection:
         texts = stream.sequence(connection, together(conditions), feature=record, order=order)
         with closing(texts):
-            yield from database.liveness.watched(connection, texts)
+            yield from database.hung_connections.watched(connection, texts)
 
 
 class Stream(StreamingResponse):

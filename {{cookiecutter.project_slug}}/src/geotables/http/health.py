@@ -124,8 +124,8 @@ class Readiness:
         PgBouncer accepts sessions while statements wait for its connections, and so does a server that is merely busy; one
         that hangs does not.
         """
-        liveness = self._database.liveness
-        if time.monotonic() - liveness.answered > liveness.patience:
+        connections = self._database.hung_connections
+        if time.monotonic() - connections.answered > connections.patience:
             return False
         with anyio.move_on_after(TO_CONNECT):
             accepts = self._database.accepts_sessions

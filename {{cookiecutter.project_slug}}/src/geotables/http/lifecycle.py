@@ -36,7 +36,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.warning(warning)
     trace_statements(database)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_every_second, database.liveness.hang_up)
+        tasks.start_soon(_every_second, database.hung_connections.hang_up)
         tasks.start_soon(_look_for_the_gone, app.state.running, database)
         if app.state.metrics.is_shared:
             tasks.start_soon(_every_second, app.state.metrics.look)
@@ -65,7 +65,7 @@ async def _look_for_the_gone(running: set[Running], database: Database) -> None:
         for request in list(running):
             await request.look()
         if any(request.context.gone for request in running):
-            await _in_thread(database.liveness.cancel)
+            await _in_thread(database.hung_connections.cancel)
 
 
 async def _in_thread(do: Callable[..., None], *arguments: Any) -> None:

@@ -109,7 +109,7 @@ def test_a_stream_cannot_write(any_rows: Rows, database: Database) -> None:
 
 
 def test_a_stream_is_waited_for_part_by_part(database: Database) -> None:
-    watch = database.liveness
+    watch = database.hung_connections
     with database.stream() as connection:
         driver = connection.connection.dbapi_connection
         parts = watch.watched(connection, iter(range(3)))

@@ -52,7 +52,7 @@ def assert_nothing_left(client: TestClient, rows: Rows) -> None:
     database: Database = client.app.state.database
     assert database.usage(database.engine)["in_use"] == 0
     assert database.waiting == 0
-    assert database.liveness._waiting == {}
+    assert database.hung_connections._waiting == {}
 
 
 def lock(rows: Rows, other: sa.Connection) -> None:
@@ -293,7 +293,7 @@ def test_a_server_that_stops_answering(
         database: Database = client.app.state.database
         with client:
             assert client.get(any_rows.path).status_code == 200
-            database.liveness.patience = 0.5
+            database.hung_connections.patience = 0.5
             between.stopped.set()
             # Without the watch the request would be answered once the server goes on.
             again = threading.Timer(30, between.stopped.clear)
