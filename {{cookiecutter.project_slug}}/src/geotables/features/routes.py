@@ -290,7 +290,7 @@ class Items:
         counts, number = counts_of(request, self.collection), None
         if len(conditions) == 1:
             # Every row that the collection has for this caller.
-            number = counts.now() if how == "exact" else counts.free(least)
+            number = counts.now() if how == "exact" else counts.at_hand(least)
         elif how == "exact":
             number = self._counted(database_of(request), conditions)
         return {} if number is None else {"numberMatched": number}

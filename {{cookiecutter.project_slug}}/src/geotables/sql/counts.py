@@ -10,14 +10,14 @@ from geotables.db.statements import Statement
 from geotables.sql import queries
 from geotables.sql.kept import Kept
 
-#: What counting may cost that nobody has asked for, as the planner reckons: a few million rows in memory.
+#: The planner's cost up to which rows are counted although no client asks for their number: a few million rows in memory.
 CHEAP = 100_000
 
-#: How many times as long as a count has taken to go without the next one: pages then cost a twentieth more at the most.
+#: How many times as long as a count took to go without another one: counting then adds at most a twentieth to pages.
 REST = 20
 
 #: Seconds to wait for another request that counts.
-PATIENCE = 0.5
+LOCK_TIMEOUT = 0.5
 
 
 class Counts(Kept[int]):
@@ -30,13 +30,13 @@ class Counts(Kept[int]):
         # Without the lock, which pages would wait for.
         return self._keep() if self._is_shared else self._read()
 
-    def free(self, least: int) -> int | None:
-        """The number where it is known, or takes little to find out.
+    def at_hand(self, least: int) -> int | None:
+        """The number if it is known or quick to find; else None.
 
         Args:
-            least: How many there are for certain: a lower number that is kept is out of date.
+            least: How many there are for certain: if fewer are known, that is out of date.
         """
-        if not self._is_shared or not self._lock.acquire(timeout=PATIENCE):
+        if not self._is_shared or not self._lock.acquire(timeout=LOCK_TIMEOUT):
             return None
         try:
             if self._is_current and (self._value or 0) >= least:

@@ -14,7 +14,7 @@ from geotables.sql.kept import Kept
 #: A centimetre or less.
 UNIT = Decimal("0.0000001")
 
-#: Rows whose extent takes some tenths of a second to find.
+#: The most rows whose extent is quick to find: it takes some tenths of a second.
 FEW = 500_000
 
 #: Degrees that no transformation gives a place on the Earth.
@@ -34,7 +34,7 @@ class Extents(Kept[Extent | None]):
     """The extent of a collection; none if it has no rows, or one is at no place on the Earth."""
 
     def at_hand(self) -> Extent | None:
-        """The same, for what does better without it than waiting; none as well while it would take long to find."""
+        """The extent if it is known or quick to find; else None, for what would rather do without it than wait."""
         if not self._is_current:
             rows = self._collection.rows()
             if queries.estimate(self._database, self._collection, rows) > FEW:

@@ -103,13 +103,13 @@ def test_the_number_of_all_is_counted_once_for_a_while(
     once = kept._read
     monkeypatch.setattr(kept, "_read", lambda: read.append(once()) or read[-1])
     for _ in range(3):
-        assert kept.free(1) == some_rows
+        assert kept.at_hand(1) == some_rows
     assert read == [some_rows]
     # Another process takes all of them.
     connection.execute(sa.delete(rows.table))
-    assert kept.free(0) == some_rows
+    assert kept.at_hand(0) == some_rows
     assert matched(client, rows, resultType="hits") == 0
-    assert kept.free(0) == 0
+    assert kept.at_hand(0) == 0
     assert len(read) == 2
 
 
@@ -121,10 +121,10 @@ def test_a_page_that_has_more_than_is_kept_does_not_tell_that(
     # As another process does.
     rows.insert(connection, rows.spread(9))
     number = len(rows.indexed_ids(connection))
-    assert kept.free(1) == number
+    assert kept.at_hand(1) == number
     kept._value = 0
     kept._resting_until = float("inf")
-    assert kept.free(1) is None
+    assert kept.at_hand(1) is None
 
 
 @only(lambda c: c.where is None and not c.is_view)
@@ -136,10 +136,10 @@ def test_pages_do_not_count_what_is_dear(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(counts, "CHEAP", 0)
-    assert kept.free(0) is None
+    assert kept.at_hand(0) is None
     assert matched(client, rows, count="exact", limit=1) == some_rows
     # Known by now.
-    assert kept.free(0) == some_rows
+    assert kept.at_hand(0) == some_rows
 
 
 @writes
