@@ -7,6 +7,7 @@ worth knowing, is logged as a warning.
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
@@ -70,31 +71,13 @@ def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
 
     A session that cannot write compares the catalogue alone, whatever revision is recorded: it has no temporary tables.
     """
-
-    def check_statements(connection: sa.Connection) -> Iterator[str]:
-        """See that the service's statements work on the tables."""
-        app = application.create(service)
-        for collection in service.collections:
-            if rows.are_left_out(collection):
-                continue
-            problems = list(rows.check_examples(service, connection, collection))
-            yield from problems
-            if problems:
-                # The others need rows that the table takes.
-                continue
-            yield from plans.check_plans(app, connection, collection)
-            yield from plans.check_overviews(connection, collection)
-            plans.check_view(connection, collection)
-            yield from rows.check_round_trip(connection, collection)
-
-    def check_revision(connection: sa.Connection) -> Iterator[str]:
-        return database.check_revision(service.migrations, connection)
-
-    def check_catalogue(connection: sa.Connection) -> Iterator[str]:
-        return database.check_tables(service.migrations, connection)
-
-    checks: tuple[Callable[[sa.Connection], Iterator[str]], ...]
-    checks = (examine, check_revision, check_catalogue, check_statements)
+    check_catalogue = partial(database.check_tables, service.migrations)
+    checks: tuple[Callable[[sa.Connection], Iterator[str]], ...] = (
+        examine,
+        partial(database.check_revision, service.migrations),
+        check_catalogue,
+        partial(_check_statements, service),
+    )
     with engine.connect() as connection:
         if database.is_read_only(connection):
             log.warning(
@@ -109,3 +92,20 @@ def check_database(service: Service, engine: sa.Engine) -> Iterator[str]:
                 # What follows would fail for the same reasons.
                 break
         connection.rollback()
+
+
+def _check_statements(service: Service, connection: sa.Connection) -> Iterator[str]:
+    """See that the service's statements work on the tables."""
+    app = application.create(service)
+    for collection in service.collections:
+        if rows.are_left_out(collection):
+            continue
+        problems = list(rows.check_examples(service, connection, collection))
+        yield from problems
+        if problems:
+            # The others need rows that the table takes.
+            continue
+        yield from plans.check_plans(app, connection, collection)
+        yield from plans.check_overviews(connection, collection)
+        plans.check_view(connection, collection)
+        yield from rows.check_round_trip(connection, collection)
