@@ -196,13 +196,13 @@ def boxes(bounds: Bounds) -> list[BaseGeometry]:
     """
     found = []
     for west, east in bounds.spans:
-        corners = [(west, bounds.ymin), (east, bounds.ymax)]
+        low, high = (west, bounds.ymin), (east, bounds.ymax)
         if west < east and bounds.ymin < bounds.ymax:
-            part = shapely.box(west, bounds.ymin, east, bounds.ymax)
+            part = shapely.box(*low, *high)
+        elif low == high:
+            part = shapely.Point(low)
         else:
-            part = (
-                shapely.Point(corners[0]) if len({*corners}) == 1 else shapely.LineString(corners)
-            )
+            part = shapely.LineString([low, high])
         found.append(shapely.set_srid(part, WGS84))
     return found
 

@@ -56,15 +56,13 @@ class Extents(Kept[Extent | None]):
         xmin, ymin, xmax, ymax, first, last = row
         if xmin is None or not all(abs(each) < NOWHERE for each in (xmin, ymin, xmax, ymax)):
             return None
-        low = (
+        box = Bounds(
             max(_rounded(xmin, ROUND_FLOOR), WORLD.xmin),
             max(_rounded(ymin, ROUND_FLOOR), WORLD.ymin),
-        )
-        high = (
             min(_rounded(xmax, ROUND_CEILING), WORLD.xmax),
             min(_rounded(ymax, ROUND_CEILING), WORLD.ymax),
         )
-        return Extent(Bounds(*low, *high), (_moment(first), _moment(last)))
+        return Extent(box, (_moment(first), _moment(last)))
 
 
 def _rounded(degrees: float, rounding: str) -> float:
