@@ -22,9 +22,9 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
         if is_view(table):
             # A view has no defaults: it is a copy of the table that the model states.
             make_temporary(connection, table)
-            original = f"{quoted(f'{table.name} of the model')}"
-            execute(connection, f"ALTER TABLE {copy} RENAME TO {original}")
-            original = f"{TEMPORARY}.{original}"
+            name = quoted(f"{table.name} of the model")
+            execute(connection, f"ALTER TABLE {copy} RENAME TO {name}")
+            original = f"{TEMPORARY}.{name}"
         else:
             original = qualified(table)
         execute(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {including})")
@@ -32,11 +32,11 @@ def copied(connection: sa.Connection, table: sa.Table, including: str) -> Iterat
             if sequence_of(column) is not None:
                 # A number of the table's own sequence would be gone.
                 sequence = f"{TEMPORARY}.{quoted(f'{column.name} of the copy')}"
-                default = f"nextval('{sequence.replace(chr(39), chr(39) * 2)}')"
+                text = sequence.replace("'", "''")
                 execute(connection, f"CREATE TEMPORARY SEQUENCE {sequence}")
                 execute(
                     connection,
-                    f"ALTER TABLE {copy} ALTER {quoted(column.name)} SET DEFAULT {default}",
+                    f"ALTER TABLE {copy} ALTER {quoted(column.name)} SET DEFAULT nextval('{text}')",
                 )
         with hidden(connection, table):
             yield

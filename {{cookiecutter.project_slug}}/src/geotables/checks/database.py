@@ -261,7 +261,9 @@ def _partitioned_key(connection: sa.Connection, table: sa.Table) -> Any:
         return None
     log.warning(
         "%s: its primary key is %s; that %s alone tells its rows apart is for who writes them to see to",
-        *(table.fullname, ", ".join(found.columns), ", ".join(keys)),
+        table.fullname,
+        ", ".join(found.columns),
+        ", ".join(keys),
     )
     return found
 

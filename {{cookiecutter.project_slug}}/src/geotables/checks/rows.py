@@ -46,7 +46,8 @@ def are_left_out(collection: Collection) -> bool:
     if names and collection.before_write is not None:
         log.warning(
             "%s: no row is tried, since only before_write sets %s",
-            *(collection.name, ", ".join(names)),
+            collection.name,
+            ", ".join(names),
         )
         return True
     return False

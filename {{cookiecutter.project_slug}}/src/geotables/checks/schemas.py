@@ -56,7 +56,9 @@ def check_schemas(service: Service, collection: Collection) -> Iterator[str]:
     for name in hidden:
         log.warning(
             "%s.%s is hidden: %s does not have it",
-            *(collection.name, name, collection.read.__name__),
+            collection.name,
+            name,
+            collection.read.__name__,
         )
     if texts := [column.name for column in collection.columns if isinstance(column.type, AsText)]:
         log.warning("%s: shown as text and never written: %s", collection.name, ", ".join(texts))

@@ -1,6 +1,5 @@
 """How Alembic compares the database with the models, where its own way does not do."""
 
-import operator
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -93,12 +92,11 @@ class PostgreSQL(PostgresqlImpl):
         if default is not None and modelled is not None and _has_no_equality(column.type):
             is_text = isinstance(text, str)
             ours = sa.literal(text, sa.Text()) if is_text else sa.literal_column(modelled)
-            as_texts = (
+            modelled_text, stored_text = (
                 sa.cast(sa.cast(each, column.type), sa.Text())
                 for each in (ours, sa.literal_column(default))
             )
-            assert self.connection is not None
-            return not self.connection.scalar(sa.select(operator.eq(*as_texts)))
+            return not self.connection.scalar(sa.select(modelled_text == stored_text))
         if default is None or not isinstance(text, str):
             return super().compare_server_default(stored, column, modelled, default)  # type: ignore[no-untyped-call]
         value = sa.cast(sa.literal(text, sa.Text()), column.type)
