@@ -49,7 +49,7 @@ class UnsupportedKey(LookupError):
     """Raised for a table whose key is not a single column of an ordered type; the message says what to do."""
 
 
-#: The types of a key, and those derived from them that are none.
+#: The types that a key may have, and subclasses of these that it may not.
 _KEY_TYPES = (sa.Integer, sa.Numeric, sa.String, sa.Uuid, sa.Date, sa.DateTime)
 _NO_KEY_TYPES = (AsText, sa.Enum, sa.Float)
 
@@ -285,7 +285,7 @@ class Collection:
     def version(self) -> sa.ColumnElement[str]:
         """The version of a row: PostgreSQL's number of the transaction that wrote it; in a view, which has none, a hash of it."""
         if self.is_view:
-            # Without the hidden columns: who knows the others could find those from the hash, by trying values.
+            # Without the hidden columns: a client that knows the others could try values of these until the hash is right.
             row = sa.func.row(*self.columns, type_=sa.Text())
             return sa.func.md5(sa.cast(row, sa.Text()), type_=sa.Text())
         # No column of the model: PostgreSQL has it in every table.

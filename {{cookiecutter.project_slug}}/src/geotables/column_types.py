@@ -103,7 +103,7 @@ def _storable(value: Any) -> Any:
     """Refuse numbers that no double is near to, NaN among them, and NUL characters, which PostgreSQL cannot store."""
     try:
         text = orjson.dumps(value, default=json_numbers.write)
-        # It writes NaN as null, and a Decimal however large.
+        # orjson writes NaN as null, and a Decimal of any size.
         json.dumps(value, allow_nan=False, default=float)
     except (TypeError, ValueError) as error:
         raise ValueError(str(error)) from error

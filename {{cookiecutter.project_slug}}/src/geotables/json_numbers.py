@@ -11,11 +11,10 @@ from typing import Any
 
 import orjson
 
-#: The digits of the longest number, once it is written out as PostgreSQL does: 1e999999999 has a billion. Python's ``int`` has
-#: as many.
+#: The most digits of a number, written out as PostgreSQL does: 1e999999999 has a billion. Python's ``int`` reads as many.
 LONGEST = 4_300
 
-#: A minus, a zero and a point: what a number has besides.
+#: The most other characters of a number: a minus, a zero and a point.
 SIGNS = 3
 
 

@@ -49,8 +49,8 @@ def check_predicate(app: FastAPI, collection: Collection) -> Iterator[str]:
 def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection) -> Iterator[str]:
     """See that PostgreSQL can use the indexes meant for each search, also where it plans without the values.
 
-    This is tried on a thousand equal rows with one index at a time: on the real rows it would depend on what they are
-    which index PostgreSQL prefers, if any.
+    This is tried on a thousand equal rows with one index at a time: for the real rows PostgreSQL may prefer another index,
+    or none.
     """
     table = collection.table
     with copied(connection, table, "INCLUDING DEFAULTS INCLUDING IDENTITY"):

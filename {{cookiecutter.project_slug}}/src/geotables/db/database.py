@@ -57,7 +57,7 @@ CONNECTIONS = sa.text(
 #: What PostgreSQL, or PgBouncer, says to a new session when it has no connection left: it lives, and is busy.
 NONE_LEFT = re.compile(r"too many (?:clients|connections)|connection slots|no more connections")
 
-#: Seconds of the wait for a connection after which it is asked whether the client still waits.
+#: Seconds to wait for a connection before looking whether the client still waits.
 SLICE = 0.25
 
 #: What a connection is lent out as: SQLAlchemy's, or the driver's in the pool's wrapping.
@@ -140,9 +140,9 @@ class Database:
         self._limit = settings.pool_size + settings.max_overflow
         # A client may take long to read a stream: streams use at most half of the pool.
         self._streams = threading.BoundedSemaphore(max(1, self._limit // 2))
-        #: Makes what lasts as long as a statement.
+        #: Called with the text of each statement; what it returns is entered while the statement runs.
         self.span: Callable[[str], AbstractContextManager[Any]] = nullcontext
-        #: Told of each statement how many rows it has returned or changed.
+        #: Called with the number of rows that each statement has returned or changed.
         self.count_rows: Callable[[int], None] = lambda number: None
         #: How often this process has written: what it keeps of the rows is out of date after that.
         self.writes = 0
@@ -247,7 +247,7 @@ class Database:
         self._note(context.original_exception)
 
     def _note(self, error: BaseException | None) -> None:
-        """Take note of an error that says that the server takes no writes, as one does after a failover."""
+        """Remember that the server takes no writes, as after a failover, if an error says so."""
         self._read_only = self._read_only or getattr(error, "pgcode", None) == READ_ONLY
 
     def _leave_read_only(self, _connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
@@ -307,7 +307,7 @@ class Database:
     def stream(self) -> Iterator[sa.Connection]:
         """A connection in a transaction that reads, for rows that come through a cursor, some at a time.
 
-        Its limits hold for each part: that the server takes too long for one, or the client to ask for the next.
+        Its limits hold for each part: for the time in which the server sends it, and in which the client asks for the next.
 
         Raises:
             sqlalchemy.exc.TimeoutError: There are too many streams.

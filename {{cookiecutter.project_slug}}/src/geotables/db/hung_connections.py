@@ -19,7 +19,7 @@ from geotables.context import Context, current
 #: Seconds for which a connection that was just used is taken to be alive unless it says otherwise.
 FRESH = 5.0
 
-#: Where the pool notes of a connection when it was last given back.
+#: The name under which the pool notes when a connection was last given back.
 USED = "used"
 
 Part = TypeVar("Part")
@@ -40,7 +40,7 @@ class HungConnections:
     """Discards dead pooled connections, and aborts queries on a hung server."""
 
     def __init__(self, patience: float) -> None:
-        #: Seconds that a statement may take, unless its execution option of that name says otherwise.
+        #: Seconds that a statement may take, unless its execution option ``patience`` says otherwise.
         self.patience = patience
         #: When a statement was answered last, whatever it was.
         self.answered = time.monotonic()
@@ -61,7 +61,7 @@ class HungConnections:
     def watched(
         self, connection: sa.Connection, parts: Iterable[Part]
     ) -> Generator[Part, None, None]:
-        """What comes from a cursor part by part: each is waited for as a statement is, and the client in between is not."""
+        """The parts that come from a cursor, each of which may take as long as a statement; a client may take longer between them."""
         driver: Any = connection.connection.dbapi_connection
         try:
             for part in parts:
@@ -118,7 +118,7 @@ class HungConnections:
                 raise sa.exc.InvalidatePoolError from error
 
     def _used(self, connection: sa.Connection, cursor: Any, *_: Any) -> None:
-        # It counts until the connection is returned, or sends another statement: COMMIT can hang as well.
+        # The wait lasts until the connection is returned, or sends another statement: COMMIT can hang as well.
         patience = connection.get_execution_options().get("patience", self.patience)
         self.wait(cursor.connection, patience)
 

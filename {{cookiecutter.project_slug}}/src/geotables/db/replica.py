@@ -13,7 +13,7 @@ POSITION = sa.text(
     "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'"
 )
 
-#: Seconds that a server may take to tell it.
+#: Seconds that a server has to tell its position.
 PATIENCE = 2
 
 
@@ -29,7 +29,7 @@ class Replica:
         self.lag = math.inf
         self._primary = primary
         self._max_lag = max_lag
-        # When the primary was seen at which position, of those that the standby has not reached; the oldest first.
+        # Positions of the primary that the standby has not reached, each after the time when it was seen; the oldest first.
         self._ahead: list[tuple[float, int]] = []
 
     @property

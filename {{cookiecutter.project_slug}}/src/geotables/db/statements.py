@@ -46,7 +46,7 @@ class Condition(NamedTuple):
         expression: The condition in SQL: the same object for all conditions of its kind, which differ in values alone.
         values: The values of its parameters, by their names.
         indexed: Whether an index may find the rows.
-        candidates: What an index finds for it, some rows too many, where it costs much to tell; None: the expression.
+        candidates: What an index finds for it, some rows too many, where the expression is slow to test; None: the expression.
     """
 
     expression: sa.ColumnElement[bool]

@@ -39,15 +39,15 @@ GEOJSON_TYPES = {
 #: Those of them that have parts.
 COMPOUND = frozenset({"MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"})
 
-#: How many pairs of a geometry's segments may have boxes that overlap, each counted from both sides. GEOS compares them all
-#: to tell whether an area is valid or what a line intersects: of this many in up to a second, and of ten times as many,
-#: where rings meet in one point, in a minute and gigabytes.
+#: The most pairs of a geometry's segments whose boxes overlap, each counted from both sides. GEOS compares all of them to tell
+#: whether an area is valid or what a line intersects: so many take up to a second, and ten times as many, where rings meet in
+#: one point, a minute and gigabytes.
 MAX_OVERLAPS = 5_000_000
 
-#: Of a geometry with no more vertices, no more pairs can overlap.
+#: The most vertices with which a geometry cannot have more such pairs.
 FEW_VERTICES = math.isqrt(MAX_OVERLAPS)
 
-#: The vertices of a geometry, at the most, of which GEOS is asked why it is invalid.
+#: The most vertices of an invalid geometry of which GEOS is asked for the reason.
 MAX_EXPLAINED = 1_000
 
 #: How deep collections may be nested. PostGIS refuses 200 levels, and a recursive parser would crash the process before.
@@ -331,8 +331,8 @@ def _invalid(geometry: BaseGeometry, vertices: int) -> str:
 def is_tangled(geometry: BaseGeometry) -> bool:
     """Whether more pairs of segments than ``MAX_OVERLAPS``, or 50 for each segment, have boxes that overlap.
 
-    That many rings meet in one point, or long diagonals lie beside each other, costs GEOS and PostGIS the square of
-    their number.
+    Where many rings meet in one point, or many long diagonals lie side by side, GEOS and PostGIS take time with the square
+    of their number.
     """
     if shapely.get_num_coordinates(geometry) <= FEW_VERTICES:
         return False
@@ -350,7 +350,7 @@ def is_tangled(geometry: BaseGeometry) -> bool:
         return False
     boxes = shapely.box(*low.T, *high.T)
     tree, overlaps = shapely.STRtree(boxes), 0
-    # Each answer has at most as many pairs, in case every box overlaps every other.
+    # So few that an answer has at most ``MAX_OVERLAPS`` pairs, even if every box overlaps every other.
     at_once = max(1, MAX_OVERLAPS // len(boxes))
     for first in range(0, len(boxes), at_once):
         overlaps += tree.query(boxes[first : first + at_once]).shape[1]

@@ -1,4 +1,4 @@
-"""What takes a pass over the rows of a collection to find out: kept for a while."""
+"""Values that take a pass over the rows of a collection to find: kept for a while."""
 
 import logging
 import threading

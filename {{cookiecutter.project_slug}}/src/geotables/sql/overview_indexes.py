@@ -14,7 +14,7 @@ from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
 
-#: Rows of which the bounds of the overviews are computed, at the most.
+#: The most rows from which the bounds of overviews are computed.
 SAMPLE = 1_000_000
 
 #: An overview of more than one row in so many is not worth its size.
@@ -23,7 +23,7 @@ LEAST_SHARE = 3
 #: Pages of the smallest table that gets an index of key ranges: fewer fit in PostgreSQL's ``shared_buffers`` of 128 MB.
 LEAST_PAGES = 16_384
 
-#: Ranges of pages in it: each costs a page in a box a microsecond, and is as coarse as there are few.
+#: Ranges of pages in that index: more are finer, and each takes a search in a box a microsecond.
 RANGES = 1_000
 
 #: How well the order of the rows in the table must follow that of their keys, as ``pg_stats`` has it.
@@ -168,7 +168,7 @@ def _shown(collection: Collection) -> tuple[sa.ColumnElement[bool], ...]:
 def _computed(
     connection: sa.Connection, collection: Collection, rows: int, shares: Sequence[int]
 ) -> list[Overview]:
-    """The overviews of these shares, by the rows that there are, or by a sample of many."""
+    """The overviews of these shares, computed from all rows, or from a sample where there are more than ``SAMPLE``."""
     order = overviews.order(collection)
     rank = sa.func.row_number().over(order_by=order).label("rank")
     ranked = (

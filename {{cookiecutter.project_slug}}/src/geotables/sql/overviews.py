@@ -35,8 +35,8 @@ RATIO = 2
 #: How many times more rows than a tile's limit an overview should have in it, since these are estimated.
 MARGIN = 1.1
 
-#: How many times a tile's limit the rows of the smallest overview are when it is made, may be until it is made anew, and may be
-#: for it to be used at all: they are read into memory.
+#: How many times a tile's limit of rows the smallest overview has when it is made; with how many it is made anew; and with how
+#: many it is still used, since all of them are read into memory.
 SMALLEST, GROWN, OUTGROWN = 1.25, 2.5, 16
 
 #: Sizes whose natural logarithms differ by less than about this are equal: PostGIS has them by boxes of single precision, whose
@@ -180,7 +180,7 @@ _INDEXES = sa.text(
 def key_ranges(connection: sa.Connection, collection: Collection) -> int | None:
     """Into how many ranges of pages the index of key ranges divides the table; 0: it is invalid; None: there is none.
 
-    With it PostgreSQL tells which of the rows that a box has lie where keys are small enough for a page, and reads no others.
+    From it PostgreSQL knows where in the table keys are small enough for a page, and reads only those rows of a box that lie there.
     """
     name = metadata.overview_name(collection.geometry, metadata.KEYS)
     ranges: int | None = connection.scalar(_KEY_RANGES, {"name": beside(collection.table, name)})
@@ -199,9 +199,9 @@ _KEY_RANGES = sa.text(
 
 
 class Overviews:
-    """Which overviews the tiles of a collection are to be asked of. Whether there are others is looked up every ``lifetime`` seconds.
+    """Chooses overviews to find the rows of a tile in. Which there are is looked up every ``lifetime`` seconds.
 
-    The rows of the smallest one tell about how many the others have in a tile. A tile with few rows is asked of none.
+    The rows of the smallest one tell about how many the others have in a tile. For a tile with few rows there are none.
     """
 
     def __init__(
@@ -251,7 +251,7 @@ class Overviews:
     def _counted(
         self, connection: sa.Connection, known: Sequence[Overview]
     ) -> dict[tuple[int, int, int], int]:
-        """About how many rows there are in tiles that have so many that an overview helps."""
+        """About how many rows each tile has, of those with so many that an overview helps."""
         smallest, largest = known[0], known[-1]
         most = OUTGROWN * self._limit
         rows = connection.execute(_places(smallest).limit(most + 1)).all()

@@ -118,7 +118,10 @@ def _find_either_way(
 
 
 def _are_in_order(few: Sequence[Row], offset: int) -> bool:
-    """Whether most of the rows with the first keys were found first, and their keys tell where those of all rows are."""
+    """Whether an index found the rows with the first keys first, as it does in a table that is in the order of its keys.
+
+    They do not tell where they are more than half of what it found.
+    """
     last, found = offset + len(few), few[0][-1]
     early = sum(row[-2] <= last for row in few)
     return bool(last <= found // 2 and early >= IN_ORDER * len(few))

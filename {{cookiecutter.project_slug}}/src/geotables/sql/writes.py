@@ -93,7 +93,7 @@ def update(
         row: Which one it is (``matching``).
         new: Its new values.
         names: The columns to set, at least one.
-        shape: Its geometry as the client sent it, which stays as it is stored if it comes back as it was written.
+        shape: Its geometry as the client sent it: if that is what was written of the stored one, the stored one stays.
         before: How rows are written in the CRS of ``shape``.
     """
     collection = record.collection
@@ -200,7 +200,7 @@ class Writing:
         self._collection.before_write(self.connection, current.get().caller, old, new)
         unknown = (new or {}).keys() - self._collection.table.columns.keys()
         if unknown:
-            # SQLAlchemy would leave it out, and a rule with a slip of the pen would be none.
+            # SQLAlchemy would leave it out: a rule with a typo would do nothing.
             raise KeyError(
                 f"before_write sets {min(unknown)}, which {self._collection.name} has not"
             )

@@ -1,4 +1,4 @@
-"""Writes GeoParquet 1.1: geometries as WKB, with the box of each (https://geoparquet.org/releases/v1.1.0)."""
+"""Writes GeoParquet (https://geoparquet.org)."""
 
 import io
 import json
