@@ -35,23 +35,8 @@ NewRow: TypeAlias = dict[str, Any] | None
 BeforeWrite = Callable[[sa.Connection, Caller, OldRow, NewRow], None]
 
 
-def _annotations(field: FieldInfo) -> list[Any]:
-    """What annotates the type of a field, also where the field may be null."""
-    inner = [each for part in get_args(field.annotation) for each in get_args(part)[1:]]
-    return [*field.metadata, *inner]
-
-
 class Refused(ValueError):
     """Raised by ``before_write`` to refuse a row; clients get the message with a 422."""
-
-
-class UnsupportedKey(LookupError):
-    """Raised for a table whose key is not a single column of an ordered type; the message says what to do."""
-
-
-#: The types that a key may have, and subclasses of these that it may not.
-_KEY_TYPES = (sa.Integer, sa.Numeric, sa.String, sa.Uuid, sa.Date, sa.DateTime)
-_NO_KEY_TYPES = (AsText, sa.Enum, sa.Float)
 
 
 class Change(NamedTuple):
@@ -66,6 +51,15 @@ AfterCommit = Callable[[Caller, Sequence[Change]], None]
 
 #: Every row, for every caller.
 EVERY_ROW = Condition(sa.true())
+
+
+class UnsupportedKey(LookupError):
+    """Raised for a table whose key is not a single column of an ordered type; the message says what to do."""
+
+
+#: The types that a key may have, and subclasses of these that it may not.
+_KEY_TYPES = (sa.Integer, sa.Numeric, sa.String, sa.Uuid, sa.Date, sa.DateTime)
+_NO_KEY_TYPES = (AsText, sa.Enum, sa.Float)
 
 
 class Collection:
@@ -313,3 +307,9 @@ class Collection:
         if self.where is None:
             return self._rows
         return together([self._rows, self.visible()])
+
+
+def _annotations(field: FieldInfo) -> list[Any]:
+    """What annotates the type of a field, also where the field may be null."""
+    inner = [each for part in get_args(field.annotation) for each in get_args(part)[1:]]
+    return [*field.metadata, *inner]
