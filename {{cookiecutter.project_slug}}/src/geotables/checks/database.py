@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateIndex
 
 from geotables.checks.copies import TEMPORARY, hidden, make_temporary
 from geotables.db.migrations import Migrations
+from geotables.db.overview_names import is_overview, overview_share
 from geotables.db.statements import execute
 from geotables.geometry import metadata
 from geotables.geometry.metadata import GeometryColumn
@@ -70,7 +71,7 @@ def check_tables(migrations: Migrations, connection: sa.Connection) -> Iterator[
                     f" and ALTER INDEX {name} ATTACH PARTITION its name"
                 )
                 continue
-            if metadata.is_overview(table, name):
+            if is_overview(table, name):
                 # The check of the overviews says so.
                 continue
             yield (
@@ -202,7 +203,7 @@ def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn
         _GIST_INDEXES, {"table": qualified(column.table), "column": column.name}
     )
     for name, definition in found:
-        if name not in ours and metadata.overview_share(column, name) is None:
+        if name not in ours and overview_share(column, name) is None:
             yield f"{column}: the database has a GiST index that the model does not have: {definition}"
 
 

@@ -14,6 +14,7 @@ from geotables.checks.copies import copied, schemas
 from geotables.checks.rows import new_row
 from geotables.collection import Collection
 from geotables.crs import WORLD
+from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import Condition, Statement
 from geotables.geometry import metadata, samples
 from geotables.http.faces import Search, faces_of
@@ -105,7 +106,7 @@ def check_overviews(connection: sa.Connection, collection: Collection) -> Iterat
         if name not in _indexes_used_for(connection, collection, box, overview.rows):
             yield f"plans: PostgreSQL does not use {name} for tiles of {collection.name}: ANALYZE the table, or {remedy}"
     if overviews.key_ranges(connection, collection) == 0:
-        name = metadata.overview_name(collection.geometry, metadata.KEYS)
+        name = key_ranges_name(collection.geometry)
         yield f"{collection.name}: the index {name} is invalid: {remedy}"
 
 

@@ -1,14 +1,12 @@
 """What the metadata of a table says about its geometry, so that no other module repeats the model."""
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from geoalchemy2 import Geometry, WKBElement
 
 from geotables.crs import CRS, UnknownCRS, facts
-from geotables.identifiers import NAME_BYTES, quoted
+from geotables.identifiers import quoted
 
 #: A column of a geometry type, which GeoAlchemy2 loads as WKB.
 GeometryColumn = sa.Column[WKBElement]
@@ -99,36 +97,6 @@ def geography_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
         name = quoted(column.name)
         if keys in ([f"({name}::geography)"], [f"({name} :: geography)"], [f"geography({name})"]):
             yield index
-
-
-#: The end of the name of the index of key ranges.
-KEYS = "keys"
-
-
-def overview_name(column: GeometryColumn, kind: int | str) -> str:
-    """The name of an index that ``python -m … overviews`` makes: of one row in so many, or of ``KEYS``. No model and no revision has it."""
-    index, suffix = next(gist_indexes(column), None), f"_overview_{kind}"
-    name = str(index.name) if index is not None else f"idx_{column.table.name}_{column.name}"
-    if len(f"{name}{suffix}".encode()) > NAME_BYTES:
-        digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:4]
-        room = NAME_BYTES - len(f"_{digest}{suffix}")
-        name = f"{name.encode()[:room].decode(errors='ignore')}_{digest}"
-    return f"{name}{suffix}"
-
-
-def overview_share(column: GeometryColumn, name: str) -> int | None:
-    """Of how many rows an index of this name has one; None if it is no overview of the column."""
-    found = re.fullmatch(r".*_overview_([1-9][0-9]{0,9})", name, re.DOTALL)
-    share = int(found[1]) if found else 0
-    return share if share and overview_name(column, share) == name else None
-
-
-def is_overview(table: sa.Table, name: str) -> bool:
-    """Whether ``python -m … overviews`` makes an index of this name for a table."""
-    return any(
-        name == overview_name(column, KEYS) or overview_share(column, name) is not None
-        for column in geometry_columns(table)
-    )
 
 
 def predicate(index: sa.Index) -> sa.ColumnElement[bool] | None:

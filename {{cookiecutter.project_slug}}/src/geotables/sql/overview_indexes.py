@@ -8,8 +8,8 @@ from sqlalchemy.schema import CreateIndex
 
 from geotables.collection import Collection
 from geotables.column_types import integer_bits
+from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import execute
-from geotables.geometry import metadata
 from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
@@ -107,7 +107,7 @@ def _make_key_ranges(
     connection: sa.Connection, collection: Collection, pages: int
 ) -> Iterator[str]:
     """Give a table of so many pages its index of key ranges, or drop that, and say what is done."""
-    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    name = key_ranges_name(collection.geometry)
     ranges = overviews.key_ranges(connection, collection)
     is_wanted = pages > 0 and _is_in_key_order(connection, collection)
     if is_wanted and ranges and ranges <= GROWN * RANGES:

@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from geotables.collection import Collection
 from geotables.crs import WGS84
 from geotables.db.database import Database
+from geotables.db.overview_names import key_ranges_name, overview_name, overview_share
 from geotables.db.statements import literal
-from geotables.geometry import in_srid, metadata
+from geotables.geometry import in_srid
 from geotables.identifiers import beside, qualified
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Overview:
     @property
     def name(self) -> str:
         """The name of the index."""
-        return metadata.overview_name(self.collection.geometry, self.share)
+        return overview_name(self.collection.geometry, self.share)
 
     @property
     def rows(self) -> sa.ColumnElement[bool]:
@@ -148,7 +149,7 @@ def stored(connection: sa.Connection, collection: Collection) -> dict[str, Overv
     found: dict[str, Overview | None] = {}
     rows = connection.execute(_INDEXES, {"table": qualified(collection.table)})
     for name, is_valid, comment in rows:
-        share = metadata.overview_share(collection.geometry, name)
+        share = overview_share(collection.geometry, name)
         if share is not None:
             shares[name] = share
             found[name] = _described(collection, share, comment or "") if is_valid else None
@@ -182,7 +183,7 @@ def key_ranges(connection: sa.Connection, collection: Collection) -> int | None:
 
     From it PostgreSQL knows where in the table keys are small enough for a page, and reads only those rows of a box that lie there.
     """
-    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    name = key_ranges_name(collection.geometry)
     ranges: int | None = connection.scalar(_KEY_RANGES, {"name": beside(collection.table, name)})
     return ranges
 

@@ -9,8 +9,8 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables.collection import EVERY_ROW
 from geotables.db.database import Database
+from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import OWN, Condition, Row, Statement
-from geotables.geometry import metadata
 from geotables.identifiers import beside
 from geotables.sql.keyset import Order, by_id
 from geotables.sql.queries import plan
@@ -173,7 +173,7 @@ class Pages:
         self._found = sa.and_(*(each if found is None else found for each, found in pairs))
         self._exactly = [each for each, found in pairs if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
-        ranges = metadata.overview_name(record.collection.geometry, metadata.KEYS)
+        ranges = key_ranges_name(record.collection.geometry)
         self._key_ranges = beside(self._table, ranges)
 
     @cached_property

@@ -11,8 +11,8 @@ from geotables.checks import plans
 from geotables.checks.database import check_tables
 from geotables.checks.plans import check_overviews
 from geotables.collection import Collection
+from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import Statement, execute
-from geotables.geometry import metadata
 from geotables.identifiers import DIALECT, beside, quoted
 from geotables.service import Service
 from geotables.sql import overview_indexes, overviews
@@ -138,7 +138,7 @@ def test_a_table_in_the_order_of_its_keys_gets_an_index_of_their_ranges(
     def lines() -> list[str]:
         return [line for line in overview_indexes.make(owner, collection, LIMIT) if name in line]
 
-    name = metadata.overview_name(collection.geometry, metadata.KEYS)
+    name = key_ranges_name(collection.geometry)
     assert lines() == []
     monkeypatch.setattr(overview_indexes, "LEAST_PAGES", 1)
     # Rows may lie where others were before.
