@@ -52,7 +52,9 @@ def check_collections(service: Service) -> Iterator[str]:
 def _snake_case(name: str) -> str:
     """A name for URLs that is like another."""
     words = re.findall("[a-z0-9]+", name.lower())
-    return "_".join(words) if words and words[0][0].isalpha() else "_".join(["table", *words])
+    if not words or not words[0][0].isalpha():
+        words.insert(0, "table")
+    return "_".join(words)
 
 
 def _lacking(collection: Collection) -> Iterator[str]:

@@ -62,8 +62,7 @@ def check_plans(app: FastAPI, connection: sa.Connection, collection: Collection)
         rows = sa.select(*columns).select_from(table.join(number, sa.true()))
         multiply = sa.insert(table).from_select(columns, rows, include_defaults=False)
         connection.execute(multiply)
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        connection.execute(_PLAN_GENERICALLY)
         for search in _searches(app, collection):
             for index in search.indexes:
                 with connection.begin_nested() as alone:
@@ -113,6 +112,11 @@ def check_overviews(connection: sa.Connection, collection: Collection) -> Iterat
 #: In a table of fewer rows one index costs what another does, and PostgreSQL may take any.
 MANY = 10_000
 
+#: Has plans be made without values, and use an index wherever one can be used.
+_PLAN_GENERICALLY = sa.text(
+    "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+)
+
 _ROWS = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(:table AS regclass)")
 
 _SPATIAL = sa.text(
@@ -132,8 +136,7 @@ def _indexes_used_for(
     found = sa.select(collection.key).where(rows.expression, box.expression, further)
     search = Search("a box", Statement(found), {**rows.values, **box.values}, [])
     with connection.begin_nested() as savepoint:
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        connection.execute(_PLAN_GENERICALLY)
         used = _indexes_used(connection, {}, search)
         savepoint.rollback()
     return used

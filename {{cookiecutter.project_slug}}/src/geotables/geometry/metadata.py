@@ -84,9 +84,8 @@ def _type(column: GeometryColumn) -> Geometry:
 def gist_indexes(column: GeometryColumn) -> Iterator[sa.Index]:
     """The GiST indexes whose key is the column itself."""
     for index in column.table.indexes:
-        if index.dialect_options["postgresql"]["using"] == "gist" and list(index.columns) == [
-            column
-        ]:
+        method = index.dialect_options["postgresql"]["using"]
+        if method == "gist" and list(index.columns) == [column]:
             yield index
 
 

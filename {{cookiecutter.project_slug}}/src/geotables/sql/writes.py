@@ -145,8 +145,9 @@ class Writing:
         for each in values:
             self._ask(None, each)
         rows = insert_all(self.connection, record, values)
-        for row in rows if self._has_hooks else ():
-            self._changes.append(Change(None, self._stored(record.key_of(row))))
+        if self._has_hooks:
+            stored = (self._stored(record.key_of(row)) for row in rows)
+            self._changes += [Change(None, new) for new in stored]
         return rows
 
     def update(
@@ -251,9 +252,10 @@ def insert_all(
     for names, numbers in alike.items():
         # By the names of the columns: SQLAlchemy takes a parameter that is stated for a key to be the same in every row.
         values = [dict(news[number]) for number in numbers]
-        for each in values if place in names else ():
-            shape = each.pop(place)
-            each[PLACE] = None if shape is None else ewkb(shape)
+        if place in names:
+            for each in values:
+                shape = each.pop(place)
+                each[PLACE] = None if shape is None else ewkb(shape)
         found = connection.execute(_insert_many(record, has_place=place in names), values)
         rows |= zip(numbers, found, strict=True)
     return [rows[number] for number in range(len(news))]

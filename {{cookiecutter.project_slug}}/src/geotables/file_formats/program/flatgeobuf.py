@@ -216,7 +216,9 @@ def _tables(parts: Sequence[_Part]) -> _Part:
 @cache
 def _layout(present: tuple[bool, ...]) -> tuple[bytes, int]:
     """What a table begins with, and where in it the table is: the offsets of its fields, of which each takes four bytes."""
-    places = [4 * sum(present[: slot + 1]) * is_there for slot, is_there in enumerate(present)]
+    places = [
+        4 * sum(present[: slot + 1]) if is_there else 0 for slot, is_there in enumerate(present)
+    ]
     offsets = pack(f"<{len(present) + 2}H", 4 + 2 * len(present), 4 + 4 * sum(present), *places)
     offsets += bytes(-len(offsets) % 4)
     return offsets + pack("<i", len(offsets)), len(offsets)

@@ -86,9 +86,10 @@ class GeoParquet:
     def _metadata(self) -> dict[str, Any]:
         """What the file says of its geometries."""
         table, kind = self.table, self.table.geometry_type
+        kinds = [f"{kind} Z" if table.has_z else kind] if kind else []
         about: dict[str, Any] = {
             "encoding": "WKB",
-            "geometry_types": [kind + " Z" * table.has_z] if kind else [],
+            "geometry_types": kinds,
             "covering": {"bbox": {corner: [self._box, corner] for corner in CORNERS}},
         }
         if not table.is_lonlat:
