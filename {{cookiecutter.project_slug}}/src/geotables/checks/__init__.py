@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
 from geotables.checks import application, database, ddl, manifest, models, plans, rows, schemas
-from geotables.db.database import examine
+from geotables.db.server import examine
 from geotables.service import Service
 
 __all__ = ["check_database", "check_ddl", "check_models"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from geotables.db.database import examine
 from geotables.db.overview_names import is_overview
+from geotables.db.server import examine
 from geotables.geometry.metadata import is_view
 
 # Alembic is imported by the methods that need it: a project's tables state their revisions, and to load, to export and to

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from geotables.db.database import SERVER, Database, unfit
+from geotables.db.database import Database
 from geotables.db.migrations import Migrations
+from geotables.db.server import SERVER, unfit
 from geotables.http.metrics import Metrics
 from geotables.identifiers import qualified
 
