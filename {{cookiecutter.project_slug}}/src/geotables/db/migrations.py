@@ -212,16 +212,15 @@ class Migrations:
             SHARED_VERSION_TABLE, schema=schema
         ):
             return
-        quoted = connection.dialect.identifier_preparer.format_table(
-            sa.table(SHARED_VERSION_TABLE, schema=schema)
-        )
-        recorded = set(connection.scalars(sa.text(f"SELECT version_num FROM {quoted}")))
+        shared = sa.table(SHARED_VERSION_TABLE, sa.column("version_num"), schema=schema)
+        recorded = set(connection.scalars(sa.select(shared.c.version_num)))
         script = self._scripts()
         ours = tuple(recorded & set(self.revisions()))
         made = tables_made(script.iterate_revisions(ours, "base")) or self._modelled
         if ours and any(inspector.has_table(name, schema=own or schema) for own, name in made):
+            revisions = ", ".join(ours)
             log.warning(
-                "%s takes over revision %s of %s", self.version_table, ", ".join(ours), quoted
+                "%s takes over revision %s of %s", self.version_table, revisions, shared.fullname
             )
             # Its annotation allows a single revision only.
             context.stamp(script, ours)  # type: ignore[arg-type]
