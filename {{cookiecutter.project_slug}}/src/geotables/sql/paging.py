@@ -70,11 +70,11 @@ def find(
     candidates = tuple(condition.candidates for condition in conditions)
     pages = _pages(record, order, expressions, begin.expression, candidates)
     if order.is_by_id and any(condition.indexed for condition in conditions):
-        return _find_either_way(database, record, pages, values)
+        return _find_indexed(database, record, pages, values)
     return database.fetch(pages.as_planned, values)
 
 
-def _find_either_way(
+def _find_indexed(
     database: Database, record: RowFormat, pages: "Pages", values: dict[str, Any]
 ) -> Sequence[Row]:
     """The first rows by id, where an index may find them.
