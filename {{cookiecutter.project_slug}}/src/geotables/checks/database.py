@@ -55,29 +55,17 @@ def check_tables(migrations: Migrations, connection: sa.Connection) -> Iterator[
         if not inspector.has_table(table.name, schema=table.schema):
             # No revision makes it yet, as the drift says.
             continue
-        for column in metadata.geometry_columns(table):
+        columns = metadata.geometry_columns(table)
+        for column in columns:
             yield from _check_stored_column(connection, column)
-            if not metadata.is_view(table):
-                yield from _check_stored_gist_indexes(connection, column)
         if metadata.is_view(table):
             yield from _check_view(connection, table)
             continue
+        for column in columns:
+            yield from _check_stored_gist_indexes(connection, column)
         yield from _check_stored_definitions(connection, table, columns=not drift)
         yield from _check_behaviour(connection, table)
-        for name, kind in connection.execute(_INVALID_INDEXES, {"table": qualified(table)}):
-            if kind == "I":
-                yield (
-                    f"{table.fullname}: the index {name} is invalid, since a partition has no index for it: build one there,"
-                    f" and ALTER INDEX {name} ATTACH PARTITION its name"
-                )
-                continue
-            if is_overview(table, name):
-                # The check of the overviews says so.
-                continue
-            yield (
-                f"{table.fullname}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
-                f"DROP INDEX CONCURRENTLY {name}, and build it again"
-            )
+        yield from _check_invalid_indexes(connection, table)
 
 
 def _check_drift(migrations: Migrations, connection: sa.Connection) -> Iterator[str]:
@@ -99,18 +87,9 @@ def _described(difference: Any) -> str:
 
 
 def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
-    found = connection.execute(
-        sa.text(
-            "SELECT type, srid, coord_dimension FROM geometry_columns"
-            " WHERE f_table_name = :name AND f_geometry_column = :column"
-            " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
-        ),
-        {
-            "name": column.table.name,
-            "table": qualified(column.table),
-            "column": column.name,
-        },
-    ).one_or_none()
+    table = column.table
+    names = {"name": table.name, "table": qualified(table), "column": column.name}
+    found = connection.execute(_GEOMETRY_COLUMN, names).one_or_none()
     if found is None:
         yield f"{column}: geometry_columns does not list it"
         return
@@ -127,6 +106,13 @@ def _check_stored_column(connection: sa.Connection, column: GeometryColumn) -> I
                 f"{column}: its {name} is {ours} in the model and {theirs} in the database"
                 f" (if the model is right: {_made_right(column)})"
             )
+
+
+_GEOMETRY_COLUMN = sa.text(
+    "SELECT type, srid, coord_dimension FROM geometry_columns"
+    " WHERE f_table_name = :name AND f_geometry_column = :column"
+    " AND format('%I.%I', f_table_schema, f_table_name)::regclass = CAST(:table AS regclass)"
+)
 
 
 def _check_untyped(connection: sa.Connection, column: GeometryColumn) -> Iterator[str]:
@@ -206,12 +192,6 @@ def _check_stored_gist_indexes(connection: sa.Connection, column: GeometryColumn
         if name not in ours and overview_share(column, name) is None:
             yield f"{column}: the database has a GiST index that the model does not have: {definition}"
 
-
-_INVALID_INDEXES = sa.text(
-    "SELECT CAST(CAST(c.oid AS regclass) AS text) AS name, c.relkind AS kind"
-    " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-    " WHERE i.indrelid = CAST(:table AS regclass) AND NOT i.indisvalid"
-)
 
 _GIST_INDEXES = sa.text(
     """
@@ -333,4 +313,28 @@ _BEHAVIOUR = sa.text(
 _RULES = sa.text(
     "SELECT rulename, is_instead FROM pg_rewrite WHERE ev_class = CAST(:table AS regclass)"
     " AND ev_type <> '1' ORDER BY rulename"
+)
+
+
+def _check_invalid_indexes(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """See that every index can be used; of the overviews the check of the overviews sees it."""
+    found = connection.execute(_INVALID_INDEXES, {"table": qualified(table)})
+    for relname, name, kind in found:
+        if kind == "I":
+            yield (
+                f"{table.fullname}: the index {name} is invalid, since a partition has no index for it: build one there,"
+                f" and ALTER INDEX {name} ATTACH PARTITION its name"
+            )
+        elif not is_overview(table, relname):
+            yield (
+                f"{table.fullname}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
+                f"DROP INDEX CONCURRENTLY {name}, and build it again"
+            )
+
+
+#: By their plain names, and as SQL has them.
+_INVALID_INDEXES = sa.text(
+    "SELECT c.relname, CAST(CAST(c.oid AS regclass) AS text), c.relkind"
+    " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+    " WHERE i.indrelid = CAST(:table AS regclass) AND NOT i.indisvalid"
 )
