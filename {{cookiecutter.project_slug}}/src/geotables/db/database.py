@@ -173,11 +173,12 @@ class Database:
     ) -> list[Row]:
         """The rows of a statement, on a connection that is given back; errors are raised as SQLAlchemy does."""
         driver: Any = lent.dbapi_connection
+        needs = self._work_mem if statement.needs_work_mem else ""
+        needs += self._single_process if statement.single_process else ""
         self.hung_connections.wait(driver)
         try:
             with self.span(statement.text), driver.cursor() as cursor:
-                text = self._complete(cursor, statement.text, self._needs(statement))
-                cursor.execute(text, values)
+                cursor.execute(self._complete(cursor, statement.text, needs), values)
                 rows: list[Row] = cursor.fetchall()
                 self.count_rows(cursor.rowcount)
                 return rows
@@ -209,10 +210,6 @@ class Database:
         if self._read_only and USED in entry.info:
             self._read_only = False
             raise sa.exc.InvalidatePoolError
-
-    def _needs(self, statement: Statement) -> str:
-        work_mem = self._work_mem if statement.needs_work_mem else ""
-        return work_mem + (self._single_process if statement.single_process else "")
 
     def read(self, *, fresh: bool = False) -> sa.Connection:
         """A connection for statements that read, each of which is a transaction of its own.

@@ -53,7 +53,7 @@ class HungConnections:
             "checkout": self._check,
             "before_cursor_execute": self._used,
             "checkin": self._returned,
-            "close": self._closed,
+            "close": lambda connection, _entry: self._end(connection),
         }
         for event, listener in listeners.items():
             sa.event.listen(engine, event, listener)
@@ -125,9 +125,6 @@ class HungConnections:
     def _returned(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         self._end(connection)
         entry.info[USED] = time.monotonic()
-
-    def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
-        self._end(connection)
 
     def wait(self, connection: Any, patience: float | None = None) -> None:
         """Note that a thread waits for a connection, for at most ``patience`` seconds, until it is returned or used again."""
