@@ -23,6 +23,7 @@ from geotables.features import constraints
         ("(a)::text = ANY (ARRAY['x'::text, 'y::z'::text])", sa.Text(), {"enum": ["x", "y::z"]}),
         ("""a = ANY ('{x,y}'::text[])""", sa.Text(), {}),
         (sa.column("a").in_(["50%", "x"]), sa.String(8), {"enum": ["50%", "x"]}),
+        (sa.column("a").in_(["50%%", "x"]), sa.String(8), {"enum": ["50%%", "x"]}),
         ("a <> ':x' OR a IN ('x')", sa.Text(), {}),
         ("NOT (a IN ('x'))", sa.Text(), {}),
         ("lower(a) IN ('x')", sa.Text(), {}),
