@@ -12,7 +12,7 @@ from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import execute
 from geotables.identifiers import beside, qualified
 from geotables.sql import overviews
-from geotables.sql.overviews import GROWN, MARGIN, RATIO, SMALLEST, Overview
+from geotables.sql.overviews import GROWN, RATIO, SMALLEST, Overview
 
 #: The most rows from which the bounds of overviews are computed.
 SAMPLE = 1_000_000
@@ -59,7 +59,7 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
     usable = [overview for overview in stored.values() if overview]
     rows, *numbers = _counts(connection, collection, usable)
     share = int(rows / (SMALLEST * limit))
-    if usable and MARGIN * limit <= numbers[0] <= GROWN * limit:
+    if usable and limit <= numbers[0] <= GROWN * limit:
         # The others go with it.
         share = usable[0].share
     shares = [*_shares(share)]

@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 #: How many times more rows an overview has than the next smaller one.
 RATIO = 2
 
-#: How many times more rows than a tile's limit an overview should have in it, since these are estimated.
-MARGIN = 1.1
-
 #: How many times a tile's limit of rows the smallest overview has when it is made; with how many it is made anew; and with how
 #: many it is still used, since all of them are read into memory.
 SMALLEST, GROWN, OUTGROWN = 1.25, 2.5, 16
@@ -220,8 +217,8 @@ class Overviews:
         if time.monotonic() > self._until:
             self._look()
         overviews, numbers = self._known
-        number, enough = numbers.get(tile, 0), self._limit * MARGIN
-        return [overview for overview in overviews if number >= overview.share * enough]
+        number = numbers.get(tile, 0)
+        return [overview for overview in overviews if number >= overview.share * self._limit]
 
     def _look(self) -> None:
         """Ask the database what there is: one request at a time, and only the first look keeps others waiting."""
@@ -263,9 +260,10 @@ class Overviews:
             )
             return {}
         places = [tuple(row) for row in rows]
-        least = largest.share * MARGIN * self._limit / smallest.share
+        least = largest.share * self._limit / smallest.share
         counts = crowded(np.array(places, dtype=float).reshape(-1, 2), least)
-        # Less the error of such an estimate: a tile that turns out to have too few rows is made for nothing.
+        # Less the error of such an estimate, since a tile with too few rows is made for nothing; and no less than that, since
+        # of the next overview twice as many rows are read.
         return {tile: int(n - n**0.5) * smallest.share for tile, n in counts.items()}
 
 
