@@ -54,7 +54,7 @@ def main() -> int:
             for each in (small, large)
         ]
         for server, prepared in zip(servers, (small, large), strict=True):
-            server.operations = operations(prepared, server, options.rows / prepared.rows)
+            server.operations = operations(prepared, server)
         report.append(cost_table(servers, large, options))
         report.append(overview_table(large, options))
         for server in servers:
@@ -65,10 +65,10 @@ def main() -> int:
     return 0
 
 
-def operations(prepared: Prepared, server: Peer, times_larger: float) -> Operations:
+def operations(prepared: Prepared, server: Peer) -> Operations:
     """The requests: what a box holds grows with the table, unless the box is so much smaller."""
-    # Of the small table, the boxes and circles with as many rows are this much wider.
-    wider = times_larger**0.5
+    # Boxes and circles with so many rows are this much wider than those of 10,000,000 rows.
+    wider = (10_000_000 / prepared.rows) ** 0.5
     items = "/collections/facilities/items"
 
     def boxed(size: float, limit: int) -> Any:

@@ -42,8 +42,7 @@ def page_searches(name: str, record: RowFormat, condition: Condition) -> Iterato
         sa.true(),
         [each.candidates for each in both],
     )
-    values = {**rows.values, **condition.values, "limit": 10, "offset": 0}
-    values |= {"size": 1000, "size_of_keys": 1000}
+    values = {**rows.values, **condition.values, "limit": 10, "offset": 0, "size": 1000}
     # A model without the index is a finding of its own.
     indexes = list(metadata.gist_indexes(collection.geometry))[:1]
     for statement in (pages.sorted_few, pages.sorted_all):

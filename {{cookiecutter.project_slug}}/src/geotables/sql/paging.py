@@ -9,19 +9,13 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from geotables.collection import EVERY_ROW
 from geotables.db.database import Database
-from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import OWN, Condition, Row, Statement
-from geotables.identifiers import beside
 from geotables.sql.keyset import Order, by_id
 from geotables.sql.queries import plan
 from geotables.sql.row_formats import RowFormat
 
 #: The most rows of an index that are sorted at once: with more, the planner is asked first.
 SORT_LIMIT = 1_000
-
-#: The same for a table with an index of key ranges: it is large, so that each row is read from a page of its own, and there
-#: is a cheap way to find a page among more rows.
-SORT_LIMIT_OF_KEYS = 650
 
 #: How many times the rows of a page are read up to the one that bounds its keys, since some may not meet the conditions.
 SPARE = 1.1
@@ -82,24 +76,18 @@ def _find_indexed(
     Left to itself PostgreSQL walks the primary key where it expects many rows, as if they lay anywhere: for those of a box,
     in a table that is sorted in space, that may lead through all of the table. So these are tried until one fills the page:
 
-    1. Sort what the index finds, if that is at most ``SORT_LIMIT`` rows (``SORT_LIMIT_OF_KEYS``).
+    1. Sort what the index finds, if that is at most ``SORT_LIMIT`` rows.
     2. Sort what it finds up to the key of a row that should end the page, one of those found first. That is less than all
        only where the table is in the order of its keys, as these rows tell.
     3. Read rows in the order of their ids, no more than should fill the page, if that takes less time than to sort all.
     4. Sort all that the index finds.
     """
     limit, offset = values["limit"], values["offset"]
-    sizes = {"size": SORT_LIMIT + 1, "size_of_keys": SORT_LIMIT_OF_KEYS + 1}
-    few = database.fetch(pages.sorted_few, values | sizes | {"limit": int(SPARE * limit)})
-    if few:
-        found = few[0][-1]
-        # The search stops at one of the sizes; which one, only PostgreSQL knows.
-        has_ended = found not in sizes.values()
-    else:
-        # Every row found is passed over, so there are no more than ``offset``: below the sizes, these are all.
-        found = offset
-        has_ended = found < min(sizes.values())
-    if has_ended:
+    size = {"size": SORT_LIMIT + 1}
+    few = database.fetch(pages.sorted_few, values | size | {"limit": int(SPARE * limit)})
+    # Where every row found is passed over, there are no more than ``offset``.
+    found = few[0][-1] if few else offset
+    if found <= SORT_LIMIT:
         return few[:limit]
     expected, every = _expected(database, pages, values)
     expected = max(expected, found)
@@ -173,8 +161,6 @@ class Pages:
         self._found = sa.and_(*(each if found is None else found for each, found in pairs))
         self._exactly = [each for each, found in pairs if found is not None]
         self._rows = sa.select(*self._columns).where(self._wanted, after)
-        ranges = key_ranges_name(record.collection.geometry)
-        self._key_ranges = beside(self._table, ranges)
 
     @cached_property
     def as_planned(self) -> Statement:
@@ -187,18 +173,14 @@ class Pages:
 
         If there are as many, others may have smaller keys: then these are not compared with the conditions.
         """
-        # In the LIMIT PostgreSQL evaluates it once, when it plans, too; elsewhere it would for each row.
-        index = sa.func.to_regclass(sa.literal(self._key_ranges))
-        sizes = _number("size"), _number("size_of_keys")
-        size = sa.case((index.is_(None), sizes[0]), else_=sizes[1])
+        size = _number("size")
         few = sa.select(self._table).where(self._found, self._after).limit(size)
         first = few.subquery(self._table.name)
         turn = sa.func.row_number().over().label(f"{OWN}turn")
         number = sa.func.count().over().label(f"{OWN}number")
         numbered = sa.select(first, turn, number).order_by(first.c[self._key.name])
         found = numbered.offset(0).subquery(self._table.name)
-        too_many = sa.or_(*(found.c[number.name] == size for size in sizes))
-        rows = self._looked_at(found, unless=too_many)
+        rows = self._looked_at(found, unless=found.c[number.name] == size)
         rows = rows.add_columns(found.c[turn.name], found.c[number.name])
         return Statement(_cut(rows.order_by(found.c[self._key.name])), single_process=True)
 
