@@ -82,7 +82,7 @@ def _is(column: sa.Column[Any], match: re.Match[str]) -> bool:
     return name.lower() == column.name
 
 
-def _value(literal: str) -> Any:
-    if literal.startswith("'"):
-        return literal[1:-1].replace("''", "'")
-    return float(literal) if "." in literal else int(literal)
+def _value(text: str) -> Any:
+    if text.startswith("'"):
+        return text[1:-1].replace("''", "'")
+    return float(text) if "." in text else int(text)

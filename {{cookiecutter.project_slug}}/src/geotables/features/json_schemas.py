@@ -157,7 +157,7 @@ def new_feature(collection: Collection) -> dict[str, Any]:
 
 
 def feature_example(collection: Collection) -> dict[str, Any]:
-    """The same row as a feature."""
+    """The row of ``row_example`` as a feature."""
     properties = row_example(collection)
     geometry = properties.pop(collection.geometry.name)
     key = collection.key.name

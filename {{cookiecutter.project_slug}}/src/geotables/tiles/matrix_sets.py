@@ -1,4 +1,4 @@
-"""The tile matrix set of the tiles, which is one: how the world is cut into tiles (OGC 17-083r4)."""
+"""The one tile matrix set: how the world is cut into tiles (OGC 17-083r4)."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response

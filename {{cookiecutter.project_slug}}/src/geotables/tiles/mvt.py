@@ -99,10 +99,11 @@ def find(
     limit: int,
     likely: Iterable[Overview] = (),
 ) -> Content:
-    """What a tile holds, of ``limit`` rows at the most. Overviews that are likely to hold as many are asked first: they give the same rows.
+    """What a tile holds, of ``limit`` rows at the most.
 
     Where there are more, it shows the largest; of points, a sample that does not depend on where they lie. The order
-    is the same in all tiles, so what one tile shows is also shown at every further zoom.
+    is the same in all tiles, so what one tile shows is also shown at every further zoom. Overviews that are likely to
+    hold as many are asked first: they give the same rows.
     """
     for overview in likely:
         ((content, is_full),) = database.fetch(*statement(collection, tile, limit, overview))
