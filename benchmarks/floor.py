@@ -107,7 +107,7 @@ def near(request: Request) -> Response:
     query = request.query_params
     place = shapely.set_srid(shapely.Point(float(query["lon"]), float(query["lat"])), 4326)
     limits = float(query["radius"]), int(query["limit"])
-    found = nearby.within(RECORD, COLLECTION.rows(), place, *limits)
+    found = nearby.statement(RECORD, COLLECTION.rows(), place, *limits)
     rows = fetch(request.app.state.pool, *found)
     items = RECORD.encode(rows)
     for each, row in zip(items, rows, strict=True):

@@ -47,7 +47,7 @@ def search(
     if not crs.geographic and crs.domain.contain(shapely.get_coordinates(place)):
         ((reach,),) = database.fetch(*_how_far(record.collection, rows, place, limit))
         radius = radius if reach is None else min(radius, reach)
-    return database.fetch(*within(record, rows, place, radius, limit))
+    return database.fetch(*statement(record, rows, place, radius, limit))
 
 
 def searches(record: RowFormat, place: Point, radius: float, limit: int) -> Iterator[Search]:
@@ -59,7 +59,7 @@ def searches(record: RowFormat, place: Point, radius: float, limit: int) -> Iter
     if not collection.crs.geographic:
         how_far = _how_far(collection, rows, place, limit)
         yield Search("how far the nearest rows are", *how_far, indexes)
-    yield Search("the nearest rows", *within(record, rows, place, radius, limit), indexes)
+    yield Search("the nearest rows", *statement(record, rows, place, radius, limit), indexes)
 
 
 def _how_far(
@@ -70,19 +70,16 @@ def _how_far(
     return _farthest(collection, rows.expression), values
 
 
-def within(
+def statement(
     record: RowFormat, rows: Condition, place: Point, radius: float, limit: int
 ) -> tuple[Statement, dict[str, Any]]:
     """The statement that finds the rows within a radius, nearest first, and the values of its parameters."""
     collection = record.collection
     values = {**rows.values, "place": ewkb(place), "radius": radius, "limit": limit}
     if collection.crs.geographic:
-        statement = _nearest_by_geography(record, rows.expression)
-    else:
-        near = candidates(collection.geometry, around(place, radius))
-        statement = _nearest(record, rows.expression, near.expression)
-        values |= near.values
-    return statement, values
+        return _nearest_by_geography(record, rows.expression), values
+    near = candidates(collection.geometry, around(place, radius))
+    return _nearest(record, rows.expression, near.expression), {**values, **near.values}
 
 
 @lru_cache(maxsize=64)
