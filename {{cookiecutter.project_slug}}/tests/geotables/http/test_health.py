@@ -118,6 +118,20 @@ def test_a_missing_table_is_named(
     not_ready(fresh.get("/health/ready"), f"no table {any_rows.sql}")
 
 
+def test_a_table_with_a_percent_sign_in_its_name_is_found(
+    service: Service, fresh: TestClient, connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = sa.Table("100 % known", sa.MetaData(), sa.Column("id", sa.Integer()))
+    monkeypatch.setattr(service.migrations, "metadata", table.metadata)
+    monkeypatch.setattr(health, "LIFETIME", 0.0)
+    not_ready(fresh.get("/health/ready"), 'no table "100 % known"')
+    table.create(connection)
+    try:
+        assert fresh.get("/health/ready").status_code == 200
+    finally:
+        table.drop(connection)
+
+
 def test_a_database_that_no_migration_has_seen(
     service: Service, fresh: TestClient, without: Callable[..., None]
 ) -> None:
