@@ -13,6 +13,7 @@ from geotables.checks.plans import check_overviews
 from geotables.collection import Collection
 from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import Statement, execute
+from geotables.geometry import metadata
 from geotables.identifiers import DIALECT, beside, quoted
 from geotables.service import Service
 from geotables.sql import overview_indexes, overviews
@@ -124,6 +125,26 @@ def test_an_overview_is_no_difference_and_is_made_again_where_it_is_another(
     explained = Statement(query.query, explained=True)
     plan = owner.exec_driver_sql(explained.text, explained.values(values)).scalar_one()
     assert "overview" not in str(plan)
+
+
+@only(can_have_overviews)
+@only(lambda collection: any(metadata.gist_indexes(collection.geometry)))
+def test_an_invalid_overview_is_named_once_also_where_sql_quotes_its_name(
+    spread: TestClient,
+    # Before ``owner``, which knows the overviews by the name of that index, and drops them at the end.
+    monkeypatch: pytest.MonkeyPatch,
+    owner: sa.Connection,
+    service: Service,
+    collection: Collection,
+) -> None:
+    index = next(metadata.gist_indexes(collection.geometry))
+    monkeypatch.setattr(index, "name", "By place")
+    list(overview_indexes.make(owner, collection, LIMIT))
+    name, *_ = overviews.stored(owner, collection)
+    assert name.startswith("By place_overview_")
+    owner.execute(INVALIDATE, {"name": beside(collection.table, name)})
+    (finding,) = (finding for finding in findings(service, collection) if name in finding)
+    assert f"the overview {name} is invalid" in finding
 
 
 @only(can_have_overviews)
