@@ -13,6 +13,7 @@ from rendering import TEMPLATE
 
 sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}" / "src"))
 
+from geotables.column_types import integer_bits
 from geotables.features import constraints
 
 
@@ -46,6 +47,14 @@ def test_what_a_check_says_of_a_column(check: Any, type: Any, expected: dict[str
     if check == "a > 0":
         expected = expected | {"exclusiveMinimum": 0}
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("type", "bits"),
+    [(sa.SmallInteger(), 16), (sa.Integer(), 32), (sa.BIGINT(), 64), (sa.Numeric(), 0)],
+)
+def test_the_bits_of_a_type(type: Any, bits: int) -> None:
+    assert integer_bits(type) == bits
 
 
 ATTRIBUTES = (
