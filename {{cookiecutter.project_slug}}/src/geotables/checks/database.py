@@ -156,7 +156,7 @@ def _check_view(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
 def _stored_and_meant(
     connection: sa.Connection, table: sa.Table, query: sa.TextClause
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What the database says of a table, by names, and what of the empty one that the model makes."""
+    """What a query finds, by names: in the table of the database, and in the empty one that the model makes."""
 
     def ask(name: str) -> dict[str, str]:
         rows = connection.execute(query, {"table": name})
@@ -317,22 +317,22 @@ _RULES = sa.text(
 
 
 def _check_invalid_indexes(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
-    """See that every index can be used; of the overviews the check of the overviews sees it."""
+    """See that every index can be used; ``check_overviews`` sees to the overviews."""
     found = connection.execute(_INVALID_INDEXES, {"table": qualified(table)})
-    for relname, name, kind in found:
+    for plain_name, name, kind in found:
         if kind == "I":
             yield (
                 f"{table.fullname}: the index {name} is invalid, since a partition has no index for it: build one there,"
                 f" and ALTER INDEX {name} ATTACH PARTITION its name"
             )
-        elif not is_overview(table, relname):
+        elif not is_overview(table, plain_name):
             yield (
                 f"{table.fullname}: the index {name} is invalid, left by a CREATE INDEX CONCURRENTLY that failed: "
                 f"DROP INDEX CONCURRENTLY {name}, and build it again"
             )
 
 
-#: By their plain names, and as SQL has them.
+#: The indexes that cannot be used: the name of each, the same as SQL has it, and its kind.
 _INVALID_INDEXES = sa.text(
     "SELECT c.relname, CAST(CAST(c.oid AS regclass) AS text), c.relkind"
     " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
