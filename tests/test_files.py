@@ -364,6 +364,12 @@ def test_places_with_decimal_commas_are_refused_with_the_reason(table: Table) ->
     assert "'6,95', '50,93' are not the numbers of a place: decimals follow a point" in said
 
 
+def test_a_curve_of_a_table_is_refused_with_the_reason(table: Table) -> None:
+    text = 'name,WKT\nA,POINT (5 50)\nB,"CIRCULARSTRING (0 0, 1 1, 2 0)"\n'
+    said = table.refused(table.write("curves.csv", text))
+    assert "feature 2: WKT: Nonlinear geometry types are not currently supported" in said
+
+
 def test_files_may_be_compressed(table: Table) -> None:
     plain = table.write("plain.geojson", {"name": "A"})
     for name, content in (

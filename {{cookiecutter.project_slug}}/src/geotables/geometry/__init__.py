@@ -254,6 +254,9 @@ def _read_wkt(text: str, default_srid: int) -> BaseGeometry:
         return shapely.set_srid(shapely.from_wkt(match[2]), srid)
     except shapely.GEOSException as error:
         raise ValueError(f"malformed WKT: {_reason(error)}") from error
+    except NotImplementedError as error:
+        # A curve.
+        raise ValueError(str(error)) from error
 
 
 def _verify_depth(text: bytes, brackets: bytes) -> None:
