@@ -364,9 +364,15 @@ def test_places_with_decimal_commas_are_refused_with_the_reason(table: Table) ->
     assert "'6,95', '50,93' are not the numbers of a place: decimals follow a point" in said
 
 
-def test_a_curve_of_a_table_is_refused_with_the_reason(table: Table) -> None:
-    text = 'name,WKT\nA,POINT (5 50)\nB,"CIRCULARSTRING (0 0, 1 1, 2 0)"\n'
-    said = table.refused(table.write("curves.csv", text))
+@pytest.mark.parametrize(
+    "curve",
+    [
+        "CIRCULARSTRING (0 0, 1 1, 2 0)",
+        "GEOMETRYCOLLECTION (GEOMETRYCOLLECTION (CIRCULARSTRING (0 0, 1 1, 2 0)))",
+    ],
+)
+def test_a_curve_of_a_table_is_refused_with_the_reason(table: Table, curve: str) -> None:
+    said = table.refused(table.write("curves.csv", f'name,WKT\nA,POINT (5 50)\nB,"{curve}"\n'))
     assert "feature 2: WKT: Nonlinear geometry types are not currently supported" in said
 
 
@@ -484,6 +490,9 @@ def test_curves_are_made_plain_where_they_are(table: Table) -> None:
     said = table.refused(path, "--layer", "arcs")
     assert "feature 2: an arc (CircularString), which GeoJSON does not have (--linearize" in said
     assert "feature 3" not in said
+    geopackage(path, "within", "GEOMETRY", [curved(7, ARC), AREA])
+    said = table.refused(path, "--layer", "within")
+    assert said.startswith("feature 1: an arc") and "feature 2" not in said
     table.load(path, "--layer", "arcs", "--linearize")
     kinds = table.rows("GeometryType(location)", "ST_NPoints(location) > 10")
     assert kinds == [("LINESTRING", "true"), ("POLYGON", "true"), ("POLYGON", "false")]

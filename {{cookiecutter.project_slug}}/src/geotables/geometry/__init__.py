@@ -251,12 +251,25 @@ def _read_wkt(text: str, default_srid: int) -> BaseGeometry:
         raise ValueError(f"EWKT in SRID {srid}, where {wanted} is expected")
     _verify_depth(text.encode(errors="replace"), b"()")
     try:
-        return shapely.set_srid(shapely.from_wkt(match[2]), srid)
+        geometry = shapely.from_wkt(match[2])
+        verify_plain(geometry)
     except shapely.GEOSException as error:
         raise ValueError(f"malformed WKT: {_reason(error)}") from error
     except NotImplementedError as error:
-        # A curve.
         raise ValueError(str(error)) from error
+    return shapely.set_srid(geometry, srid)
+
+
+def verify_plain(geometries: Any) -> None:
+    """Look for curves in one geometry or in many: Shapely reads those that are within collections, and can do nothing with them.
+
+    Raises:
+        NotImplementedError: There is one.
+    """
+    parts = np.asarray(geometries).ravel()
+    while parts.size:
+        collections = shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION
+        parts = shapely.get_parts(parts[collections])
 
 
 def _verify_depth(text: bytes, brackets: bytes) -> None:

@@ -109,6 +109,7 @@ def _from_text(srid: int, text: Any) -> shapely.Geometry:
     if isinstance(text, bytes) or re.fullmatch(r"0[01][0-9A-Fa-f]{16,}", str(text)):
         try:
             shape = shapely.from_wkb(text)
+            geometry.verify_plain(shape)
         except (shapely.GEOSException, NotImplementedError) as error:
             raise ValueError(f"malformed WKB: {error}") from error
     else:

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import shapely
 
+from geotables import geometry
 from geotables.geometry.arrays import Geometries
 
 #: WKB's number of it (OGC 06-103r4, table 7); it is a polygon in all but name.
@@ -16,7 +17,9 @@ def read(shapes: list[bytes | None]) -> tuple[Geometries, dict[int, str]]:
     texts = np.array(shapes, dtype=object)
     problems: dict[int, str] = {}
     try:
-        return np.asarray(shapely.from_wkb(texts)), problems
+        found = np.asarray(shapely.from_wkb(texts))
+        geometry.verify_plain(found)
+        return found, problems
     except (NotImplementedError, shapely.GEOSException):
         found = np.full(len(texts), None)
     for at, wkb in enumerate(shapes):
