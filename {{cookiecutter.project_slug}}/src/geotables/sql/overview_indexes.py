@@ -10,7 +10,7 @@ from geotables.collection import Collection
 from geotables.column_types import integer_bits
 from geotables.db.overview_names import key_ranges_name
 from geotables.db.statements import execute
-from geotables.identifiers import beside, qualified
+from geotables.identifiers import beside, qualified, quoted
 from geotables.sql import overviews
 from geotables.sql.overviews import GROWN, RATIO, SMALLEST, Overview
 
@@ -88,8 +88,9 @@ def make(connection: sa.Connection, collection: Collection, limit: int | None) -
         yield f"{name} is as it should be"
     pages = _pages_for_ranges(connection, collection)
     if missing or pages:
-        # For the plans of tiles, and for the correlation of the keys.
-        execute(connection, f"ANALYZE {qualified(collection.table)}")
+        # For the plans of tiles, if there are new indexes; for the correlation of the keys these alone are enough.
+        columns = "" if missing else f" ({quoted(collection.key.name)})"
+        execute(connection, f"ANALYZE {qualified(collection.table)}{columns}")
     yield from _make_key_ranges(connection, collection, pages)
 
 
