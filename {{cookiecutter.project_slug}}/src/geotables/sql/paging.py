@@ -83,8 +83,9 @@ def _find_indexed(
     4. Sort all that the index finds.
     """
     limit, offset = values["limit"], values["offset"]
-    size = {"size": SORT_LIMIT + 1}
-    few = database.fetch(pages.sorted_few, values | size | {"limit": int(SPARE * limit)})
+    few = database.fetch(
+        pages.sorted_few, values | {"size": SORT_LIMIT + 1, "limit": int(SPARE * limit)}
+    )
     # Where every row found is passed over, there are no more than ``offset``.
     found = few[0][-1] if few else offset
     if found <= SORT_LIMIT:
